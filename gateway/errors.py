@@ -1,0 +1,198 @@
+"""Every failure of the gateway by name.
+
+Policy sits on the error and not at each call site: its JSON-RPC code (DM3-MTP, error codes, and JSON-RPC 2.0
+section 5.1), the HTTP status that goes with it, whether a later try can succeed, and the sentence that a user
+reads. The text given when an error is raised is for logs and operators and may name what was wrong; it must
+not hold secrets or message text.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Root of all named failures; ``detail`` is what went wrong in this one case."""
+
+    code: ClassVar[int] = -32603
+    """JSON-RPC error code."""
+    status: ClassVar[int] = 500
+    """HTTP status."""
+    retry: ClassVar[bool] = False
+    """True when the same request can succeed later without being changed."""
+    sentence: ClassVar[str] = "Something went wrong inside the gateway."
+    """What a user reads."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.sentence)
+        self.detail = detail or self.sentence
+
+
+# --- the request itself -----------------------------------------------------------------------------------------
+
+
+class ParseError(GatewayError):
+    """The body is no JSON in the strict form that we read."""
+
+    code, status = -32700, 400
+    sentence = "The request is not valid JSON."
+
+
+class InvalidRequest(GatewayError):
+    """JSON, but no JSON-RPC 2.0 request object."""
+
+    code, status = -32600, 400
+    sentence = "The request is not a JSON-RPC 2.0 call."
+
+
+class MethodNotFound(GatewayError):
+    """The method is none of ours."""
+
+    code, status = -32601, 404
+    sentence = "This method does not exist."
+
+
+class InvalidParams(GatewayError):
+    """Right method, wrong parameters."""
+
+    code, status = -32602, 400
+    sentence = "The parameters of this call are not right."
+
+
+class InvalidInput(GatewayError):
+    """A name, envelope, message, profile or number that cannot be what it should be."""
+
+    code, status = -32000, 400
+    sentence = "The input is not valid."
+
+
+class TooLarge(GatewayError):
+    """More bytes than this relay takes."""
+
+    code, status = -32011, 413
+    sentence = "The message is larger than this delivery service accepts."
+
+
+# --- names, profiles, keys --------------------------------------------------------------------------------------
+
+
+class InvalidName(InvalidInput):
+    """Not an ENS name in its normal form (ENSIP-15)."""
+
+    sentence = "This is not a valid ENS name."
+
+
+class NotFound(GatewayError):
+    """The thing asked for does not exist."""
+
+    code, status = -32001, 404
+    sentence = "Not found."
+
+
+class UnknownName(NotFound):
+    """The ENS name does not exist or has no record of the wanted kind."""
+
+    sentence = "This ENS name does not exist or has no DM3 profile."
+
+
+class UnknownRecipient(NotFound):
+    """The recipient does not use this relay."""
+
+    sentence = "The recipient does not use this delivery service."
+
+
+class BadProfile(InvalidInput):
+    """A profile record that is malformed, has a wrong hash or a wrong signature."""
+
+    sentence = "The DM3 profile of this name is not valid."
+
+
+class DecryptionFailed(InvalidInput):
+    """Wrong key or tampered ciphertext."""
+
+    sentence = "The content could not be decrypted."
+
+
+class BadSignature(GatewayError):
+    """A signature that is not by the key it should be by."""
+
+    code, status = -32003, 401
+    sentence = "Signature invalid"
+
+
+class Unauthorised(GatewayError):
+    """No token, an unknown one, or one of somebody else."""
+
+    code, status = -32003, 401
+    sentence = "You are not logged in for this name."
+
+
+# --- limits and the world around us -----------------------------------------------------------------------------
+
+
+class LimitExceeded(GatewayError):
+    """A quota is used up or the node is overloaded."""
+
+    code, status, retry = -32005, 429, True
+    sentence = "Too much at once; please try again later."
+
+
+class Unavailable(GatewayError):
+    """Something that we depend on (chain, relay, database) does not answer now."""
+
+    code, status, retry = -32002, 503, True
+    sentence = "A service that is needed for this does not answer; please try again later."
+
+
+class ChainUnavailable(Unavailable):
+    """No JSON-RPC endpoint of the chain answers."""
+
+    sentence = "The Ethereum node does not answer; please try again later."
+
+
+class FetchRefused(GatewayError):
+    """A URL that the guarded client does not fetch: scheme, host, port, redirect, size or type."""
+
+    code, status = -32000, 400
+    sentence = "A record of this name points to an address that must not be fetched."
+
+
+class FetchFailed(Unavailable):
+    """A permitted URL that did not give an answer in time."""
+
+    sentence = "A server that this name depends on does not answer; please try again later."
+
+
+class RemoteRefused(GatewayError):
+    """Another delivery service refused our envelope for good."""
+
+    code, status = -32000, 502
+    sentence = "The recipient's delivery service refused the message."
+
+
+# --- the house itself -------------------------------------------------------------------------------------------
+
+
+class ConfigError(GatewayError):
+    """A setting is missing, unknown or wrong; one line each, for the operator."""
+
+    sentence = "The configuration is not valid."
+
+
+class CustodyError(GatewayError):
+    """Seed or salt missing, of wrong size, of another installation, or shredded."""
+
+    sentence = "The keys of this identity cannot be opened."
+
+
+class SchemaMismatch(GatewayError):
+    """The database is of another revision than this program."""
+
+    sentence = "The database schema does not fit this version of the gateway."
+
+
+class LeaseLost(GatewayError):
+    """Somebody else took over what we thought to hold; our result must not be written."""
+
+    retry = True
+    sentence = "The work was taken over by another node."
