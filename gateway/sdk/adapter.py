@@ -1,0 +1,76 @@
+"""What an adapter must be, and what it may be able to do besides.
+
+The mandatory part is small. Each further ability is a protocol of its own that the gateway looks up once, so
+that an adapter never carries a method which only raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+from starlette.routing import BaseRoute
+
+from gateway.ids import CanonicalId, Network
+from gateway.sdk.capabilities import Capabilities
+from gateway.sdk.context import AdapterContext, BridgedPerson
+from gateway.sdk.delivery import Delivery, Outcome, StatusReport
+
+
+class Adapter(Protocol):
+    """A door to one foreign network, found by the entry point group ``dm3_gateway.adapters``.
+
+    The class is called with its validated settings (a `Settings` value) and does no I/O before `open`.
+    """
+
+    name: ClassVar[Network]
+    """Zone label, settings section and entry point: ``[adapters.<name>]`` switches it on."""
+    capabilities: ClassVar[Capabilities]
+    Settings: ClassVar[type[BaseModel]]
+
+    def __init__(self, settings: Any) -> None: ...
+
+    async def open(self, ctx: AdapterContext) -> None:
+        """Connect and listen. What this raises stops the start of the gateway."""
+
+    async def run(self) -> None:
+        """Work until cancelled. An adapter that only reacts may wait for ever."""
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Hand one message to the network; anything raised counts as `Retry` with the usual back-off."""
+
+    async def close(self) -> None:
+        """Stop taking in, finish what was begun, disconnect. May be called after a failed `open`, and twice."""
+
+
+@runtime_checkable
+class ReportsStatus(Protocol):
+    """Shows people of the network how far their message came."""
+
+    async def report(self, status: StatusReport) -> None:
+        """Called at least once per change; what it raises is logged and not retried."""
+
+
+@runtime_checkable
+class ServesHttp(Protocol):
+    """Has routes on the gateway's own HTTP server."""
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Routes with absolute paths, asked for once before the server starts."""
+
+
+@runtime_checkable
+class ResolvesAddress(Protocol):
+    """Can tell whether somebody exists who has never written."""
+
+    async def exists(self, canonical_id: CanonicalId) -> bool:
+        """True when a message to this address would be taken."""
+
+
+@runtime_checkable
+class SearchesDirectory(Protocol):
+    """Can search its network for people."""
+
+    async def search(self, query: str, limit: int) -> Sequence[BridgedPerson]:
+        """People who match, best first."""

@@ -1,0 +1,19 @@
+"""How an ENS name is written in a foreign network, for adapters (the rules are gateway.ens.escapes')."""
+
+from __future__ import annotations
+
+from gateway.ens.escapes import (
+    matrix_localpart,
+    name_from_matrix_localpart,
+    name_from_punycode_localpart,
+    punycode_localpart,
+)
+from gateway.ens.names import normalise
+
+__all__ = [
+    "matrix_localpart",
+    "name_from_matrix_localpart",
+    "name_from_punycode_localpart",
+    "normalise",
+    "punycode_localpart",
+]

@@ -1,0 +1,126 @@
+"""The values that cross the door between the gateway and an adapter.
+
+The DM3 message is the neutral form: both directions speak of its types, text, attachments and references, and
+an adapter never sees keys, envelopes or profiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.dm3.message import Attachment, MessageType
+from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody of the foreign network."""
+
+    canonical_id: CanonicalId
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The earlier message that a reply, edit, reaction, deletion or receipt is about."""
+
+    message_hash: MessageHash
+    native_id: NativeId | None
+    """What this network calls it; None when it never passed here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One event of a foreign network on its way to an ENS name."""
+
+    sender: Person
+    recipient: EnsName
+    native_id: NativeId
+    """The network's own id of the event: the same id for the same recipient is taken once, however often it comes."""
+    sent_at: int
+    """Milliseconds since the epoch, as the network tells it."""
+    type: MessageType = MessageType.NEW
+    text: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    reference: NativeId | None = None
+    automatic: bool = False
+    """True for auto-replies and lists: they never cause an answer of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message for somebody of the foreign network."""
+
+    key: str
+    """The same over every retry, at most 64 characters of ``0-9 a-f``: the network's idempotency key where it has one."""
+    recipient: CanonicalId
+    recipient_name: EnsName
+    """The recipient's own sub-name, as the sender wrote it."""
+    sender: EnsName
+    verified: bool
+    """True when the sender's profile signature over envelope and message was checked."""
+    type: MessageType
+    text: str
+    attachments: tuple[Attachment, ...]
+    message_hash: MessageHash
+    sent_at: int
+    """Milliseconds since the epoch, as the sender claims."""
+    reference: Reference | None = None
+    first: bool = False
+    """True for the first message of this conversation: the recipient is then told that the gateway can read it."""
+    automatic: bool = False
+    """True when nobody wrote this by hand (a failure notice of the gateway): never answer it automatically."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The network took the message and is responsible for it now."""
+
+    native_id: NativeId
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not now: the lane waits and the same delivery comes again."""
+
+    reason: str
+    after: float | None = None
+    """Seconds that the network asked us to wait; None for the usual back-off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Never: the sender is told the reason, in words for people."""
+
+    reason: str
+
+
+Outcome = Delivered | Retry | Rejected
+
+
+class DeliveryState(StrEnum):
+    """How far a message from the foreign network has come."""
+
+    SENT = "sent"
+    """A delivery service of the recipient keeps it."""
+    DELIVERED = "delivered"
+    """The recipient's client has it (READ_RECEIVED)."""
+    OPENED = "opened"
+    """The recipient has seen it (READ_OPENED)."""
+    FAILED = "failed"
+    """It will not arrive; the reason says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusReport:
+    """News about a message that an adapter submitted earlier."""
+
+    native_id: NativeId
+    sender: CanonicalId
+    recipient: EnsName
+    state: DeliveryState
+    reason: str = ""
+    """For FAILED: a sentence for people."""
+    automatic: bool = False
+    """As in the `Outgoing` this is about: a failed auto-reply is not reported to anybody."""
