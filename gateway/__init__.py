@@ -3,4 +3,6 @@
 The floors of this package, and who may import whom, are drawn in gateway/README.md.
 """
 
+from __future__ import annotations
+
 __version__ = "0.1.0"

@@ -36,6 +36,7 @@ from gateway.sdk.delivery import (
     Retry,
     StatusReport,
 )
+from gateway.settings import FilePath, Section
 
 __all__ = [
     "Adapter",
@@ -50,6 +51,7 @@ __all__ = [
     "DeliveryState",
     "EnsName",
     "FileContent",
+    "FilePath",
     "GatewayError",
     "InvalidInput",
     "InvalidName",
@@ -69,6 +71,7 @@ __all__ = [
     "ResolvesAddress",
     "Retry",
     "SearchesDirectory",
+    "Section",
     "ServesHttp",
     "StatusReport",
     "Submitted",

@@ -53,7 +53,7 @@ class Delivery:
     """One message for somebody of the foreign network."""
 
     key: str
-    """The same over every retry, at most 64 characters of ``0-9 a-f``: the network's idempotency key where it has one."""
+    """The same over every retry, at most 64 hex digits: the network's idempotency key where it has one."""
     recipient: CanonicalId
     recipient_name: EnsName
     """The recipient's own sub-name, as the sender wrote it."""

@@ -17,7 +17,7 @@ from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId
 from gateway.sdk.adapter import Adapter
 from gateway.sdk.attachments import file_attachment
 from gateway.sdk.degrade import degrade
-from gateway.sdk.delivery import Delivered, Delivery, Outgoing, Rejected, Reference, Retry
+from gateway.sdk.delivery import Delivered, Delivery, Outgoing, Reference, Rejected, Retry
 from gateway.sdk.testing.context import MemoryContext
 
 PATIENCE = 10.0

@@ -1,0 +1,228 @@
+"""The configuration: one TOML file, every key also as environment variable ``DM3_GATEWAY__SECTION__KEY``.
+
+Unknown, missing and wrong keys stop the start with one line each: file, key, what was wrong, an example.
+Relative paths are relative to the file they stand in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+
+from gateway.errors import ConfigError
+
+ENV_PREFIX: Final = "DM3_GATEWAY__"
+CONFIG_VARIABLE: Final = "DM3_GATEWAY_CONFIG"
+DEFAULT_FILE: Final = "gateway.toml"
+MAINNET_ENS_REGISTRY: Final = "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base", Path())
+    return base / path.expanduser()
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be a web address such as https://gw.example, without query")
+    return url.rstrip("/")
+
+
+def _store_url(url: str, info: ValidationInfo) -> str:
+    kind, _, rest = url.partition("://")
+    if kind == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        base: Path = (info.context or {}).get("base", Path())
+        return f"sqlite:///{base / rest[1:]}"
+    if kind in {"postgresql", "postgres"} and rest:
+        return f"postgresql://{rest}"
+    raise ValueError("must be sqlite:///file.db or postgresql://user@host/database")
+
+
+FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+
+
+class Section(BaseModel):
+    """A table of the file: nothing unknown, nothing changed after the start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
+
+
+class ServerSettings(Section):
+    """``[server]``: the HTTP listener."""
+
+    host: str = Field("127.0.0.1", description="address to listen on", examples=["127.0.0.1"])
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one", examples=[8080])
+    public_url: WebAddress = Field(description="how the world reaches this server", examples=["https://gw.example"])
+    trusted_proxies: tuple[str, ...] = Field((), description="addresses whose X-Forwarded-For is believed")
+
+
+class StoreSettings(Section):
+    """``[store]``: the one database, store and queue at once."""
+
+    url: Annotated[str, AfterValidator(_store_url)] = Field(
+        "sqlite:///gateway.db",
+        description="sqlite:///file.db (one node) or postgresql://user@host/database (several nodes)",
+        examples=["sqlite:///gateway.db"],
+    )
+    redis_url: str | None = Field(None, description="fan-out of push messages between nodes; optional")
+
+
+class ChainSettings(Section):
+    """``[chain]``: where ENS is read."""
+
+    rpc_urls: tuple[WebAddress, ...] = Field(
+        min_length=1,
+        description="Ethereum JSON-RPC servers, asked in this order",
+        examples=[["https://eth.example"]],
+    )
+    chain_id: int = Field(1, ge=1, description="chain id that these servers must report", examples=[1])
+    ens_registry: Address = Field(MAINNET_ENS_REGISTRY, description="the ENS registry contract")
+    allow_private_gateways: bool = Field(
+        False, description="let records point to loopback, private addresses and plain http; for trials only"
+    )
+    ipfs_gateways: tuple[WebAddress, ...] = Field((), description="HTTP gateways for ipfs:// records, tried in order")
+
+
+class EnsSettings(Section):
+    """``[ens]``: the names we issue and the resolver endpoint that serves them."""
+
+    parent: str = Field(description="ENS name under which this gateway issues names", examples=["gw.eth"])
+    resolver_addresses: tuple[Address, ...] = Field(
+        (), description="resolver contracts whose look-ups this gateway answers", examples=[["0x" + "12" * 20]]
+    )
+    signer_key_file: FilePath = Field(Path("resolver.key"), description="key that signs resolver answers")
+    answer_ttl: int = Field(300, ge=10, le=3600, description="seconds for which a signed answer is valid")
+
+
+class RelaySettings(Section):
+    """``[relay]``: the DM3 delivery service."""
+
+    message_ttl_days: int = Field(30, ge=1, le=3650, description="days that an envelope waits to be picked up")
+    size_limit: int = Field(20_000_000, ge=10_000, le=100_000_000, description="bytes of the largest envelope")
+    require_verified_sender: bool = Field(True, description="refuse envelopes whose sender cannot be checked")
+    key_file: FilePath = Field(Path("relay.key"), description="encryption and signing key of the delivery service")
+
+
+class CustodySettings(Section):
+    """``[custody]``: keys of bridged people."""
+
+    seed_file: FilePath = Field(Path("seed.key"), description="master seed; back it up")
+
+
+class Settings(Section):
+    """The whole file. ``[adapters.<name>]`` tables are checked by the adapters themselves."""
+
+    server: ServerSettings
+    store: StoreSettings = StoreSettings()
+    chain: ChainSettings
+    ens: EnsSettings
+    relay: RelaySettings = Field(default_factory=lambda: RelaySettings())
+    custody: CustodySettings = Field(default_factory=lambda: CustodySettings())
+    adapters: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="one table per foreign network")
+
+
+def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the file is: ``--config``, then ``$DM3_GATEWAY_CONFIG``, then ``./gateway.toml``."""
+    named = explicit or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    path = named or Path(DEFAULT_FILE)
+    if not path.is_file():
+        raise ConfigError(
+            f"{path}: there is no such file; `dm3-gateway init` writes one; --config or ${CONFIG_VARIABLE} names another"
+        )
+    return path
+
+
+def load_settings(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check the file and the environment; raises ConfigError with one line per fault."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+    for section, values in _from_environment(environ).items():
+        content[section] = _merge(content.get(section, {}), values)
+    context = {"base": path.resolve().parent}
+    try:
+        return Settings.model_validate(content, context=context)
+    except ValidationError as error:
+        raise ConfigError("\n".join(explain(error, str(path), Settings))) from error
+
+
+def validate_section(model: type[Model], values: Mapping[str, Any], *, where: str, base: Path) -> Model:
+    """Check one adapter's table with the adapter's own model; raises ConfigError as `load_settings` does."""
+    try:
+        return model.model_validate(dict(values), context={"base": base})
+    except ValidationError as error:
+        raise ConfigError("\n".join(explain(error, where, model))) from error
+
+
+def explain(error: ValidationError, where: str, model: type[BaseModel]) -> list[str]:
+    """One line per fault: file, key, what was wrong, an example. Values are not repeated: they may be secrets."""
+    lines = []
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        key = ".".join(str(part) for part in fault["loc"])
+        what = {"missing": "is missing", "extra_forbidden": "is not a known key"}.get(
+            fault["type"], fault["msg"].removeprefix("Value error, ")
+        )
+        example = _example(model, tuple(fault["loc"]))
+        lines.append(f"{where}: {key}: {what}" + (f" (example: {example})" if example else ""))
+    return lines
+
+
+def _example(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
+    for index, part in enumerate(path):
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return ""
+        kind = field.annotation
+        if index + 1 < len(path) and isinstance(kind, type) and issubclass(kind, BaseModel):
+            model = kind
+            continue
+        examples = field.examples or ([] if field.is_required() or field.default in (None, ()) else [field.default])
+        return f"{part} = {json.dumps(examples[0], default=str)}" if examples else ""
+    return ""
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(ENV_PREFIX):
+            continue
+        parts = [part.lower() for part in variable.removeprefix(ENV_PREFIX).split("__")]
+        if len(parts) < 2 or not all(parts):
+            raise ConfigError(f"${variable}: must be {ENV_PREFIX}SECTION__KEY")
+        table = found.setdefault(parts[0], {})
+        for part in parts[1:-1]:
+            table = table.setdefault(part, {})
+        table[parts[-1]] = _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    """Lists, numbers and booleans are written as JSON; all else is a string as it stands."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, list | bool | int | float) else text
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        mine = merged.get(key)
+        merged[key] = _merge(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+    return merged
