@@ -1,0 +1,147 @@
+"""Encryption of DM3: x25519-chacha20-poly1305, padded so that a length tells little.
+
+DM3-MTP leaves the details to its implementation; the bytes are the reference's: a fresh crypto_kx pair as client
+towards the receiver as server, ChaCha20-Poly1305 (RFC 8439) without associated data, ISO 7816-4 padding to
+blocks of 2048 bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from nacl.bindings import (
+    crypto_aead_chacha20poly1305_ietf_decrypt,
+    crypto_aead_chacha20poly1305_ietf_encrypt,
+    crypto_kx_client_session_keys,
+    crypto_kx_server_session_keys,
+    sodium_pad,
+    sodium_unpad,
+)
+from nacl.exceptions import CryptoError
+from nacl.utils import random
+
+from gateway.dm3.canonical import JsonObject, parse_object, stringify
+from gateway.dm3.encoding import from_base64, from_hex, to_base64, to_hex
+from gateway.dm3.keys import KeyPair, KxKeyPair, encryption_pair
+from gateway.errors import DecryptionFailed, InvalidInput, ParseError, TooLarge
+
+__all__ = [
+    "MAX_SEALED_BYTES",
+    "SCHEME",
+    "EncryptedPayload",
+    "Ephemeral",
+    "KxKeyPair",
+    "decrypt",
+    "decrypt_payload",
+    "decrypt_symmetric",
+    "encrypt",
+    "encrypt_payload",
+    "encrypt_symmetric",
+    "parse_payload",
+]
+
+SCHEME: Final = "x25519-chacha20-poly1305"
+"""The default scheme's name in profiles and envelopes."""
+MAX_SEALED_BYTES: Final = 64 * 2**20
+"""Last line of defence; the relay refuses far smaller envelopes before anything is opened."""
+_BLOCK: Final = 2048
+_NONCE_BYTES: Final = 12
+_KEY_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedPayload:
+    """Ciphertext with tag, 12-byte nonce, and the 32-byte ephemeral public key unless the key was shared."""
+
+    ciphertext: bytes
+    nonce: bytes
+    ephemeral_public_key: bytes | None = None
+
+    def to_text(self) -> str:
+        """The canonical JSON text that travels inside other texts."""
+        value: JsonObject = {"ciphertext": to_base64(self.ciphertext), "nonce": to_hex(self.nonce)}
+        if self.ephemeral_public_key is not None:
+            value["ephemPublicKey"] = to_base64(self.ephemeral_public_key)
+        return stringify(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Ephemeral:
+    """The random part of one encryption; given only to reproduce test vectors, never twice in earnest."""
+
+    pair: KeyPair
+    nonce: bytes
+
+
+def parse_payload(text: str, *, max_bytes: int = MAX_SEALED_BYTES) -> EncryptedPayload:
+    """Read what to_text wrote; a nonce without 0x is taken too. Raises DecryptionFailed for anything else."""
+    try:
+        value = parse_object(text, max_bytes=max_bytes, max_depth=2, max_items=16)
+        ephemeral = value.get("ephemPublicKey")
+        return EncryptedPayload(
+            ciphertext=from_base64(value.get("ciphertext"), "ciphertext"),
+            nonce=from_hex(value.get("nonce"), "nonce", length=_NONCE_BYTES, prefix_required=False),
+            ephemeral_public_key=(
+                None if ephemeral is None else from_base64(ephemeral, "ephemPublicKey", length=_KEY_BYTES)
+            ),
+        )
+    except (InvalidInput, ParseError, TooLarge) as error:
+        raise DecryptionFailed(f"not an encrypted payload: {error.detail}") from None
+
+
+def encrypt(public_key: bytes, plaintext: str, *, ephemeral: Ephemeral | None = None) -> str:
+    """Seal a text to a 32-byte public key; gives the payload's canonical text. Raises InvalidInput on a bad key."""
+    return encrypt_payload(public_key, plaintext, ephemeral=ephemeral).to_text()
+
+
+def encrypt_payload(public_key: bytes, plaintext: str, *, ephemeral: Ephemeral | None = None) -> EncryptedPayload:
+    """As encrypt, as a value."""
+    if len(public_key) != _KEY_BYTES:
+        raise InvalidInput("a public encryption key has 32 bytes")
+    pair = ephemeral.pair if ephemeral is not None else encryption_pair()
+    try:
+        _, key = crypto_kx_client_session_keys(pair.public, pair.private, public_key)
+    except CryptoError:
+        raise InvalidInput("a public encryption key of low order") from None
+    sealed = encrypt_symmetric(key, plaintext, nonce=ephemeral.nonce if ephemeral is not None else None)
+    return EncryptedPayload(sealed.ciphertext, sealed.nonce, pair.public)
+
+
+def decrypt(key: KxKeyPair, sealed: str, *, max_bytes: int = MAX_SEALED_BYTES) -> str:
+    """Open what encrypt sealed to this pair; raises DecryptionFailed for a wrong key or any changed bit."""
+    return decrypt_payload(key, parse_payload(sealed, max_bytes=max_bytes))
+
+
+def decrypt_payload(key: KxKeyPair, payload: EncryptedPayload) -> str:
+    """As decrypt, from a value."""
+    if payload.ephemeral_public_key is None:
+        raise DecryptionFailed("the ephemeral public key is missing")
+    try:
+        shared, _ = crypto_kx_server_session_keys(key.public, key.private, payload.ephemeral_public_key)
+    except CryptoError:
+        raise DecryptionFailed("an ephemeral public key of low order") from None
+    return decrypt_symmetric(shared, payload)
+
+
+def encrypt_symmetric(key: bytes, plaintext: str, *, nonce: bytes | None = None) -> EncryptedPayload:
+    """Seal a text with a shared 32-byte key; raises InvalidInput for wrong lengths or text that is no Unicode."""
+    nonce = random(_NONCE_BYTES) if nonce is None else nonce
+    if len(key) != _KEY_BYTES or len(nonce) != _NONCE_BYTES:
+        raise InvalidInput("a key has 32 bytes and a nonce 12")
+    try:
+        padded = sodium_pad(plaintext.encode("utf-8"), _BLOCK)
+    except UnicodeEncodeError:
+        raise InvalidInput("a lone surrogate in the plaintext") from None
+    return EncryptedPayload(crypto_aead_chacha20poly1305_ietf_encrypt(padded, None, nonce, key), nonce)
+
+
+def decrypt_symmetric(key: bytes, payload: EncryptedPayload) -> str:
+    """Open with a shared 32-byte key; raises DecryptionFailed."""
+    if len(key) != _KEY_BYTES or len(payload.nonce) != _NONCE_BYTES:
+        raise DecryptionFailed("a key has 32 bytes and a nonce 12")
+    try:
+        padded = crypto_aead_chacha20poly1305_ietf_decrypt(payload.ciphertext, None, payload.nonce, key)
+        return sodium_unpad(padded, _BLOCK).decode("utf-8")
+    except (CryptoError, UnicodeDecodeError, ValueError):
+        raise DecryptionFailed("wrong key, or the ciphertext was changed") from None
