@@ -1,0 +1,1 @@
+"""Tests without sockets, databases or other processes."""

@@ -1,0 +1,1 @@
+"""Names, escapes, egress rules and look-ups."""
