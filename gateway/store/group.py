@@ -1,0 +1,199 @@
+"""Group commit: units that wait while a transaction is being flushed go together into the next one.
+
+No delay is added to fill a group: the first unit after a pause is committed at once, and the time its flush takes is
+what gathers the others. A caller gets its result only after the commit that holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final, Protocol, TypeVar
+
+import structlog
+from sqlalchemy import Connection, select
+
+from gateway.errors import LimitExceeded, Unavailable
+from gateway.store.faults import Fault, diagnose
+from gateway.store.op import Mergeable, Op, lanes_of, wakes
+from gateway.store.schema import lanes
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+Unit = tuple[Op[Any], ...]
+"""Operations that are committed all or not at all."""
+
+BATCH_LIMIT: Final = 256
+"""Units in one transaction."""
+
+QUEUE_LIMIT: Final = 10_000
+"""Units that may wait; more are refused."""
+
+CONFLICT_TRIES: Final = 5
+"""How often one unit is tried when it meets other writers."""
+
+
+class Transact(Protocol):
+    """Runs work in one transaction, committed when it returns."""
+
+    async def __call__(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``."""
+        ...
+
+
+@dataclass(slots=True)
+class _Waiting:
+    unit: Unit
+    done: asyncio.Future[tuple[Any, ...]]
+
+
+class GroupCommit:
+    """The queue before the writer. ``start`` before the first ``submit``; ``close`` commits what still waits."""
+
+    def __init__(
+        self,
+        transact: Transact,
+        on_work: Callable[[], None],
+        *,
+        flushers: int = 1,
+        batch_limit: int = BATCH_LIMIT,
+        queue_limit: int = QUEUE_LIMIT,
+    ) -> None:
+        self._transact = transact
+        self._on_work = on_work
+        self._flushers = flushers
+        self._batch_limit = batch_limit
+        self._queue_limit = queue_limit
+        self._waiting: deque[_Waiting] = deque()
+        self._filled = asyncio.Event()
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start the tasks that flush."""
+        self._tasks = [asyncio.create_task(self._run(), name=f"store-flush-{n}") for n in range(self._flushers)]
+
+    async def submit(self, unit: Unit) -> tuple[Any, ...]:
+        """Commit ``unit`` and return the results of its operations.
+
+        Raises the unit's own error, ``LimitExceeded`` when too many wait, ``Unavailable`` when the database did not
+        commit or it is not known whether it did. A caller that is cancelled while its unit waits takes it back; once
+        the unit is being written it may be committed all the same.
+        """
+        if self._closing:
+            raise Unavailable("the store is closing")
+        if len(self._waiting) >= self._queue_limit:
+            raise LimitExceeded(f"{len(self._waiting)} units wait for the database")
+        waiting = _Waiting(unit, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._filled.set()
+        return await waiting.done
+
+    async def close(self) -> None:
+        """Refuse new units, commit those that wait, stop."""
+        self._closing = True
+        self._filled.set()
+        await asyncio.gather(*self._tasks)
+
+    async def _run(self) -> None:
+        while True:
+            await self._filled.wait()
+            batch = self._take()
+            if batch:
+                await self._flush(batch)
+            elif self._closing:
+                return
+            else:
+                self._filled.clear()
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        while self._waiting and len(batch) < self._batch_limit:
+            waiting = self._waiting.popleft()
+            if not waiting.done.done():
+                batch.append(waiting)
+        return batch
+
+    async def _flush(self, batch: Sequence[_Waiting]) -> None:
+        units = [waiting.unit for waiting in batch]
+        try:
+            results = await self._transact(lambda conn: apply_units(conn, units))
+        except Exception as error:
+            fault, told = diagnose(error)
+            if fault is Fault.OUTAGE:
+                log.warning("store.unavailable", units=len(batch), reason=str(told))
+                for waiting in batch:
+                    _fail(waiting, told)
+            elif len(batch) == 1 and fault is Fault.OWN:
+                _fail(batch[0], told)
+            else:
+                log.info("store.batch_split", units=len(batch), reason=type(error).__name__)
+                for waiting in batch:
+                    await self._flush_alone(waiting)
+        else:
+            self._succeed(batch, results)
+
+    async def _flush_alone(self, waiting: _Waiting) -> None:
+        for attempt in range(CONFLICT_TRIES):
+            if waiting.done.done():
+                return
+            try:
+                results = await self._transact(lambda conn: apply_units(conn, [waiting.unit]))
+            except Exception as error:
+                fault, told = diagnose(error)
+                if fault is Fault.CONFLICT and attempt + 1 < CONFLICT_TRIES:
+                    await asyncio.sleep(0.01 * 2**attempt)
+                    continue
+                _fail(waiting, told)
+            else:
+                self._succeed([waiting], results)
+            return
+
+    def _succeed(self, batch: Sequence[_Waiting], results: Sequence[tuple[Any, ...]]) -> None:
+        work = False
+        for waiting, result in zip(batch, results, strict=True):
+            work = work or any(map(wakes, waiting.unit, result))
+            if not waiting.done.done():
+                waiting.done.set_result(result)
+        if work:
+            self._on_work()
+
+
+def apply_units(conn: Connection, units: Sequence[Unit]) -> list[tuple[Any, ...]]:
+    """Apply ``units`` in their order inside the open transaction of ``conn``; one tuple of results each.
+
+    Neighbouring units that are one operation of the same mergeable class are applied by one call.
+    """
+    if conn.dialect.name == "postgresql":
+        _lock_lanes(conn, units)
+    results: list[tuple[Any, ...]] = []
+    for merged, run in groupby(units, key=_merge_class):
+        alike = list(run)
+        if merged is not None and len(alike) > 1:
+            results.extend((result,) for result in merged.apply_many(conn, [unit[0] for unit in alike]))
+        else:
+            results.extend(tuple(op.apply(conn) for op in unit) for unit in alike)
+    return results
+
+
+def _merge_class(unit: Unit) -> type[Mergeable] | None:
+    if len(unit) == 1 and isinstance(unit[0], Mergeable):
+        return type(unit[0])
+    return None
+
+
+def _lock_lanes(conn: Connection, units: Sequence[Unit]) -> None:
+    """Lock the rows of all lanes of the batch in one order (see ``gateway.store.op.Locking``)."""
+    touched = {lane for unit in units for op in unit for lane in lanes_of(op)}
+    if len(touched) > 1:
+        conn.execute(select(lanes.c.name).where(lanes.c.name.in_(touched)).order_by(lanes.c.name).with_for_update())
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.done.done():
+        waiting.done.set_exception(error)

@@ -1,0 +1,223 @@
+"""Bridged identities: people of other networks, their ENS names and the sealed salts of their keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from gateway.errors import InvalidInput, NotFound
+from gateway.ids import CanonicalId, EnsName, EthAddress, IdentityId, Network
+from gateway.store.schema import identities
+from gateway.store.upsert import insert
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A person of ``network``; ``sealed_salt`` is None once the keys were shredded, the row then only blocks reuse."""
+
+    id: IdentityId
+    network: Network
+    canonical_id: CanonicalId
+    name: EnsName
+    address: EthAddress
+    level: str
+    epoch: int
+    sealed_salt: bytes | None = field(repr=False)
+    display_name: str
+    created_at: int
+    rotated_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewIdentity:
+    """An identity to be issued."""
+
+    network: Network
+    canonical_id: CanonicalId
+    name: EnsName
+    address: EthAddress
+    sealed_salt: bytes = field(repr=False)
+    created_at: int
+    display_name: str = ""
+    level: str = "bridged"
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IssueIdentity:
+    """Store a draft, or return what this person already has: the first issue wins.
+
+    Raises ``InvalidInput`` when name or address belong to another person.
+    """
+
+    draft: NewIdentity
+
+    def apply(self, conn: Connection) -> Identity:
+        """Insert; on a conflict look for the person."""
+        draft = self.draft
+        issued = conn.execute(
+            insert(conn, identities)
+            .values(
+                network=draft.network,
+                canonical_id=draft.canonical_id,
+                name=draft.name,
+                address=draft.address,
+                level=draft.level,
+                epoch=draft.epoch,
+                sealed_salt=draft.sealed_salt,
+                display_name=draft.display_name,
+                created_at=draft.created_at,
+                rotated_at=None,
+            )
+            .on_conflict_do_nothing()
+            .returning(*identities.c)
+        ).first()
+        if issued is not None:
+            return _identity_of(issued)
+        existing = _find(conn, *_person(draft.network, draft.canonical_id))
+        if existing is None:
+            raise InvalidInput(f"name {draft.name!r} or address {draft.address} belongs to another identity")
+        return existing
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityOf:
+    """The identity of a person, or None."""
+
+    network: Network
+    canonical_id: CanonicalId
+
+    def run(self, conn: Connection) -> Identity | None:
+        """Look up by the unique key."""
+        return _find(conn, *_person(self.network, self.canonical_id))
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityNamed:
+    """The identity with this ENS name, or None."""
+
+    name: EnsName
+
+    def run(self, conn: Connection) -> Identity | None:
+        """Look up by the unique key."""
+        return _find(conn, identities.c.name == self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityAt:
+    """The identity with this address, or None."""
+
+    address: EthAddress
+
+    def run(self, conn: Connection) -> Identity | None:
+        """Look up by the unique key."""
+        return _find(conn, identities.c.address == self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class RotateIdentity:
+    """Move an identity to ``epoch``, which must be the one after its present epoch, with the address of that epoch.
+
+    ``sealed_salt`` replaces the stored one when given, because a seal is bound to its epoch. Raises ``NotFound`` when
+    there is no such identity, ``InvalidInput`` when it is at another epoch, shredded, or the address is taken.
+    """
+
+    id: IdentityId
+    epoch: int
+    address: EthAddress
+    now: int
+    sealed_salt: bytes | None = field(default=None, repr=False)
+
+    def apply(self, conn: Connection) -> Identity:
+        """Compare and set."""
+        resealed = {} if self.sealed_salt is None else {"sealed_salt": self.sealed_salt}
+        rotated = conn.execute(
+            update(identities)
+            .where(
+                identities.c.id == self.id,
+                identities.c.epoch == self.epoch - 1,
+                identities.c.sealed_salt.is_not(None),
+            )
+            .values(epoch=self.epoch, address=self.address, rotated_at=self.now, **resealed)
+            .returning(*identities.c)
+        ).first()
+        if rotated is not None:
+            return _identity_of(rotated)
+        present = _find(conn, identities.c.id == self.id)
+        if present is None:
+            raise NotFound(f"there is no identity {self.id}")
+        if present.sealed_salt is None:
+            raise InvalidInput(f"identity {self.id} was shredded")
+        raise InvalidInput(f"identity {self.id} is at epoch {present.epoch}, not {self.epoch - 1}")
+
+
+@dataclass(frozen=True, slots=True)
+class ShredIdentity:
+    """Delete the salt, and with it every key of this person, for good; the row stays so that nobody gets the name.
+
+    The display name goes too. True when there was a salt.
+    """
+
+    id: IdentityId
+    now: int
+
+    def apply(self, conn: Connection) -> bool:
+        """Overwrite the salt."""
+        return (
+            conn.execute(
+                update(identities)
+                .where(identities.c.id == self.id, identities.c.sealed_salt.is_not(None))
+                .values(sealed_salt=None, display_name="", rotated_at=self.now)
+            ).rowcount
+            > 0
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetDisplayName:
+    """Change the name that is shown; True when the identity exists and is not shredded."""
+
+    id: IdentityId
+    display_name: str
+
+    def apply(self, conn: Connection) -> bool:
+        """Update one row."""
+        return (
+            conn.execute(
+                update(identities)
+                .where(identities.c.id == self.id, identities.c.sealed_salt.is_not(None))
+                .values(display_name=self.display_name)
+            ).rowcount
+            > 0
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListIdentities:
+    """Identities of one network, or of all when None, in the order of ids after ``after``; at most ``limit``."""
+
+    network: Network | None
+    limit: int
+    after: int = 0
+
+    def run(self, conn: Connection) -> list[Identity]:
+        """Read one page."""
+        wanted = select(identities).where(identities.c.id > self.after).order_by(identities.c.id).limit(self.limit)
+        if self.network is not None:
+            wanted = wanted.where(identities.c.network == self.network)
+        return [_identity_of(row) for row in conn.execute(wanted)]
+
+
+def _person(network: Network, canonical_id: CanonicalId) -> tuple[ColumnElement[bool], ...]:
+    return identities.c.network == network, identities.c.canonical_id == canonical_id
+
+
+def _find(conn: Connection, *where: ColumnElement[bool]) -> Identity | None:
+    row = conn.execute(select(identities).where(*where)).first()
+    return None if row is None else _identity_of(row)
+
+
+def _identity_of(row: Any) -> Identity:
+    return Identity(**row._mapping)

@@ -1,0 +1,138 @@
+"""Jobs of the queue: their values, and how they enter a lane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, func
+
+from gateway.ids import EnvelopeId, LaneKey
+from gateway.store.schema import jobs, lanes
+from gateway.store.upsert import insert
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    READY = "ready"
+    """Waits for its turn in the lane."""
+    HOLD = "hold"
+    """Set aside because it cannot succeed; an operator looks at it. The lane goes on without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be: what to do (``kind``, ``payload``), in which lane, and until when (ms) it makes sense."""
+
+    lane: LaneKey
+    kind: str
+    payload: bytes = field(repr=False)
+    created_at: int
+    expires_at: int
+    envelope: EnvelopeId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it is stored; ``attempts`` counts tries that failed, ``reason`` is why the last one did."""
+
+    id: int
+    lane: LaneKey
+    kind: str
+    payload: bytes = field(repr=False)
+    envelope: EnvelopeId | None
+    state: JobState
+    attempts: int
+    reason: str
+    created_at: int
+    expires_at: int
+
+
+def lane_key(destination: str, conversation: str) -> LaneKey:
+    """Name of the lane of one conversation at one destination; ``destination`` holds no colon."""
+    return LaneKey(f"{destination}:{conversation}")
+
+
+def destination_of(lane: LaneKey) -> str:
+    """The part of a lane's name before its first colon: what queue figures are grouped by."""
+    return lane.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """Append a job to its lane and return the job's id.
+
+    A lane that was idle becomes due at once; a lane in back-off stays in back-off.
+    """
+
+    job: NewJob
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The job's lane."""
+        return (self.job.lane,)
+
+    def wakes(self, result: int) -> bool:
+        """A new job is always work."""
+        return True
+
+    def apply(self, conn: Connection) -> int:
+        """Insert the job."""
+        return insert_jobs(conn, [self.job])[0]
+
+    @staticmethod
+    def apply_many(conn: Connection, ops: Sequence[Enqueue]) -> list[int]:
+        """Insert all jobs with two statements; ids rise in the order of ``ops``."""
+        return insert_jobs(conn, [op.job for op in ops])
+
+
+def insert_jobs(conn: Connection, new: Sequence[NewJob]) -> list[int]:
+    """Wake the lanes of ``new`` and append the jobs in their order; returns their ids.
+
+    The lane rows are written, and so locked, before the jobs: whoever completes a job of the same lane meanwhile
+    waits and then sees these jobs. The other order strands jobs in a lane that nobody finds due.
+    """
+    first_due: dict[LaneKey, int] = {}
+    for job in new:
+        first_due[job.lane] = min(job.created_at, first_due.get(job.lane, job.created_at))
+    wake = insert(conn, lanes)
+    conn.execute(
+        wake.on_conflict_do_update(
+            index_elements=[lanes.c.name], set_={"due": func.coalesce(lanes.c.due, wake.excluded.due)}
+        ),
+        [
+            {"name": lane, "destination": destination_of(lane), "due": due, "token": 0, "lease_until": 0}
+            for lane, due in sorted(first_due.items())
+        ],
+    )
+    appended = conn.execute(
+        jobs.insert().returning(jobs.c.id, sort_by_parameter_order=True), [_columns(job) for job in new]
+    )
+    return [row.id for row in appended]
+
+
+def job_of(row: Any) -> Job:
+    """A ``Job`` from a row of the jobs table."""
+    fields: Mapping[str, Any] = row._mapping
+    return Job(**{**fields, "state": JobState(fields["state"])})
+
+
+def jobs_of(rows: Iterable[Any]) -> list[Job]:
+    """``Job`` values from rows of the jobs table."""
+    return [job_of(row) for row in rows]
+
+
+def _columns(job: NewJob) -> dict[str, Any]:
+    return {
+        "lane": job.lane,
+        "kind": job.kind,
+        "payload": job.payload,
+        "envelope": job.envelope,
+        "state": JobState.READY.value,
+        "attempts": 0,
+        "reason": "",
+        "created_at": job.created_at,
+        "expires_at": job.expires_at,
+    }

@@ -1,0 +1,305 @@
+"""Lanes: ordered queues that a worker leases as a whole, and the fenced steps of its work on them.
+
+A lane is one conversation at one destination. Its jobs are done in the order of their ids by the one worker that
+holds its lease. ``lanes.due`` is null exactly when no job of the lane is ready, and whoever could change that locks
+the lane's row in a statement of its own before it looks at the jobs: under READ COMMITTED a later statement then
+sees every job that was there when the lock was got.
+
+Expired jobs: the worker meets a job whose ``expires_at`` has passed when its turn comes, reports the failure and
+completes it in one transaction. Only jobs on hold are expired here (``gateway.store.queue.ExpireJobs``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, case, delete, exists, null, select, update
+
+from gateway.errors import LeaseLost
+from gateway.ids import LaneKey
+from gateway.store.jobs import Enqueue, Job, JobState, NewJob, destination_of, jobs_of, lane_key
+from gateway.store.queue import DropJob, ExpireJobs, QueueCount, QueueCounts, QueueList, ReviveJob, SweepLanes
+from gateway.store.schema import jobs, lanes
+
+__all__ = [
+    "CompleteJob",
+    "DropJob",
+    "Enqueue",
+    "ExpireJobs",
+    "ExtendLease",
+    "HoldJob",
+    "Job",
+    "JobState",
+    "LaneJobs",
+    "LaneLease",
+    "LeaseLanes",
+    "NewJob",
+    "QueueCount",
+    "QueueCounts",
+    "QueueList",
+    "ReleaseLane",
+    "RetryJob",
+    "ReviveJob",
+    "SaveJob",
+    "SweepLanes",
+    "destination_of",
+    "lane_key",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLease:
+    """The right of ``owner`` to work on ``lane`` until ``lease_until`` (ms).
+
+    ``token`` rises with every lease of the lane, so that an owner who lost a lane and got it again cannot mistake
+    its old lease for the new one.
+    """
+
+    lane: LaneKey
+    owner: str
+    lease_until: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLanes:
+    """Lease up to ``limit`` lanes that are due and that nobody holds, the longest waiting first."""
+
+    owner: str
+    now: int
+    lease_ms: int
+    limit: int
+
+    def apply(self, conn: Connection) -> list[LaneLease]:
+        """Pick and lock, skipping what another node is just taking, then mark."""
+        picked = conn.scalars(
+            select(lanes.c.name)
+            .where(lanes.c.due <= self.now, lanes.c.lease_until <= self.now)
+            .order_by(lanes.c.due)
+            .limit(self.limit)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if not picked:
+            return []
+        until = self.now + self.lease_ms
+        marked = conn.execute(
+            update(lanes)
+            .where(lanes.c.name.in_(picked))
+            .values(owner=self.owner, lease_until=until, token=lanes.c.token + 1)
+            .returning(lanes.c.name, lanes.c.token)
+        )
+        tokens = {row.name: row.token for row in marked}
+        return [LaneLease(LaneKey(name), self.owner, until, tokens[name]) for name in picked]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneJobs:
+    """The first ``limit`` ready jobs of a lane in their order."""
+
+    lane: LaneKey
+    limit: int
+
+    def run(self, conn: Connection) -> list[Job]:
+        """Read by the lane's index."""
+        return jobs_of(
+            conn.execute(
+                select(jobs)
+                .where(jobs.c.lane == self.lane, jobs.c.state == JobState.READY)
+                .order_by(jobs.c.id)
+                .limit(self.limit)
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendLease:
+    """Hold the lane until ``now + lease_ms``; raises ``LeaseLost``."""
+
+    lease: LaneLease
+    now: int
+    lease_ms: int
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The leased lane."""
+        return (self.lease.lane,)
+
+    def apply(self, conn: Connection) -> LaneLease:
+        """Move the end of the lease."""
+        _fence(conn, self.lease, self.now)
+        extended = replace(self.lease, lease_until=self.now + self.lease_ms)
+        conn.execute(update(lanes).where(lanes.c.name == self.lease.lane).values(lease_until=extended.lease_until))
+        return extended
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteJob:
+    """The job is done: remove it and go on with the lane; raises ``LeaseLost``.
+
+    False when the job was no longer there (an operator dropped it meanwhile); the rest of the unit still counts.
+    """
+
+    lease: LaneLease
+    job_id: int
+    now: int
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The leased lane."""
+        return (self.lease.lane,)
+
+    def apply(self, conn: Connection) -> bool:
+        """Delete the job and bring the lane's due time up to date."""
+        return self.apply_many(conn, [self])[0]
+
+    @staticmethod
+    def apply_many(conn: Connection, ops: Sequence[CompleteJob]) -> list[bool]:
+        """Fence every lane once, delete the jobs together, then bring the lanes up to date."""
+        due = {op.lease.lane: op.now for op in ops}
+        for op in {(op.lease, op.now): op for op in ops}.values():
+            _fence(conn, op.lease, op.now)
+        removed = set(
+            conn.execute(
+                delete(jobs)
+                .where(jobs.c.id.in_([op.job_id for op in ops]), jobs.c.lane.in_(list(due)))
+                .returning(jobs.c.id)
+            ).scalars()
+        )
+        for lane, now in due.items():
+            _set_due(conn, lane, now)
+        results = []
+        for op in ops:
+            results.append(op.job_id in removed)
+            removed.discard(op.job_id)
+        return results
+
+
+@dataclass(frozen=True, slots=True)
+class RetryJob:
+    """The job failed for now: count the try, and let the whole lane wait ``delay_ms``; raises ``LeaseLost``.
+
+    ``payload`` replaces the stored one when given, so that what was prepared for this try (a sealed envelope) is
+    sent again byte for byte. False when the job was no longer there.
+    """
+
+    lease: LaneLease
+    job_id: int
+    now: int
+    delay_ms: int
+    reason: str
+    payload: bytes | None = field(default=None, repr=False)
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The leased lane."""
+        return (self.lease.lane,)
+
+    def apply(self, conn: Connection) -> bool:
+        """Update the job and the lane's due time."""
+        _fence(conn, self.lease, self.now)
+        kept = {} if self.payload is None else {"payload": self.payload}
+        found = conn.execute(
+            update(jobs)
+            .where(jobs.c.id == self.job_id, jobs.c.lane == self.lease.lane)
+            .values(attempts=jobs.c.attempts + 1, reason=self.reason, **kept)
+        ).rowcount
+        _set_due(conn, self.lease.lane, self.now + self.delay_ms)
+        return found > 0
+
+
+@dataclass(frozen=True, slots=True)
+class HoldJob:
+    """The job cannot succeed: set it aside for an operator and go on with the lane; raises ``LeaseLost``.
+
+    False when the job was no longer there.
+    """
+
+    lease: LaneLease
+    job_id: int
+    now: int
+    reason: str
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The leased lane."""
+        return (self.lease.lane,)
+
+    def apply(self, conn: Connection) -> bool:
+        """Mark the job and bring the lane's due time up to date."""
+        _fence(conn, self.lease, self.now)
+        found = conn.execute(
+            update(jobs)
+            .where(jobs.c.id == self.job_id, jobs.c.lane == self.lease.lane)
+            .values(state=JobState.HOLD.value, attempts=jobs.c.attempts + 1, reason=self.reason)
+        ).rowcount
+        _set_due(conn, self.lease.lane, self.now)
+        return found > 0
+
+
+@dataclass(frozen=True, slots=True)
+class SaveJob:
+    """Replace the payload of a job under way; raises ``LeaseLost`` when somebody else took the lane since.
+
+    Fenced by the token alone: as long as nobody leased the lane after us, the write is safe even when time is up.
+    """
+
+    lease: LaneLease
+    job_id: int
+    payload: bytes = field(repr=False)
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The leased lane."""
+        return (self.lease.lane,)
+
+    def apply(self, conn: Connection) -> bool:
+        """Update the job; False when it was no longer there."""
+        _fence(conn, self.lease, None)
+        return (
+            conn.execute(
+                update(jobs)
+                .where(jobs.c.id == self.job_id, jobs.c.lane == self.lease.lane)
+                .values(payload=self.payload)
+            ).rowcount
+            > 0
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLane:
+    """Give the lane back; True when it still has ready jobs that are due at ``now``. Raises ``LeaseLost``."""
+
+    lease: LaneLease
+    now: int
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The leased lane."""
+        return (self.lease.lane,)
+
+    def wakes(self, result: bool) -> bool:
+        """Jobs that came after the worker's last look must not wait for the next poll."""
+        return result
+
+    def apply(self, conn: Connection) -> bool:
+        """Clear owner and lease."""
+        _fence(conn, self.lease, self.now)
+        due = conn.execute(
+            update(lanes)
+            .where(lanes.c.name == self.lease.lane)
+            .values(owner=None, lease_until=0)
+            .returning(lanes.c.due)
+        ).scalar_one()
+        return due is not None and due <= self.now
+
+
+def _fence(conn: Connection, lease: LaneLease, now: int | None) -> None:
+    """Lock the lane's row, or raise ``LeaseLost`` when the lease is no longer ours (or, given ``now``, is over)."""
+    held = select(lanes.c.name).where(
+        lanes.c.name == lease.lane, lanes.c.owner == lease.owner, lanes.c.token == lease.token
+    )
+    if now is not None:
+        held = held.where(lanes.c.lease_until > now)
+    if conn.execute(held.with_for_update()).first() is None:
+        raise LeaseLost(f"lane {lease.lane!r} is no longer held by {lease.owner!r}")
+
+
+def _set_due(conn: Connection, lane: LaneKey, due: int) -> None:
+    """Set the due time of a locked lane, or none when no job of it is ready."""
+    ready = exists().where(jobs.c.lane == lane, jobs.c.state == JobState.READY)
+    conn.execute(update(lanes).where(lanes.c.name == lane).values(due=case((ready, due), else_=null())))

@@ -1,0 +1,304 @@
+"""The mailbox: envelopes that wait for their recipient, and the memory of those that are gone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, and_, delete, func, select, tuple_
+
+from gateway.errors import GatewayError
+from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
+from gateway.store.jobs import NewJob, insert_jobs
+from gateway.store.schema import envelopes, seen
+from gateway.store.upsert import insert
+
+log = structlog.get_logger(__name__)
+
+PAGE_BYTES: Final = 8 * 1024 * 1024
+"""A pick-up stops before its bodies pass this size; one envelope always comes, however large."""
+
+ACK_CHUNK: Final = 200
+"""Acknowledged pairs per DELETE: three values each, well under SQLite's limit of bound values."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnvelope:
+    """An envelope in the mailbox of ``recipient``.
+
+    ``sender`` is the name it came under, ``verified`` whether its signature was checked against that name's profile.
+    ``message_hash`` and ``encrypted_hash`` are what an acknowledgement may name. ``seq`` is given by the store and
+    rises with arrival at one node.
+    """
+
+    id: EnvelopeId
+    recipient: EthAddress
+    sender: EnsName
+    verified: bool
+    message_hash: str
+    encrypted_hash: str
+    body: bytes = field(repr=False)
+    received_at: int
+    expires_at: int
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptEnvelope:
+    """Take an envelope, and its job with it; False, and nothing done, when its id was taken before.
+
+    An id is remembered until the envelope's expiry, also after the envelope was acknowledged or dropped: a repeat
+    of an old submission is not delivered twice.
+    """
+
+    envelope: StoredEnvelope
+    job: NewJob | None = None
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The job's lane."""
+        return (self.job.lane,) if self.job else ()
+
+    def wakes(self, result: bool) -> bool:
+        """Taken, with a job."""
+        return result and self.job is not None
+
+    def apply(self, conn: Connection) -> bool:
+        """Insert what is new."""
+        return self.apply_many(conn, [self])[0]
+
+    @staticmethod
+    def apply_many(conn: Connection, ops: Sequence[AcceptEnvelope]) -> list[bool]:
+        """Insert what is new with four statements however many there are."""
+        fresh = _remember(conn, [op.envelope for op in ops])
+        taken: list[AcceptEnvelope] = []
+        results: list[bool] = []
+        for op in ops:
+            results.append(op.envelope.id in fresh)
+            if results[-1]:
+                fresh.discard(op.envelope.id)
+                taken.append(op)
+        if taken:
+            conn.execute(envelopes.insert(), [_columns(op.envelope) for op in taken])
+        if new := [op.job for op in taken if op.job is not None]:
+            insert_jobs(conn, new)
+        return results
+
+
+@dataclass(frozen=True, slots=True)
+class PickUp:
+    """Unexpired envelopes of a recipient in the order of ``seq``, from one sender when ``sender`` is given.
+
+    ``after_seq`` is a cursor for the pages of one pick-up and no feed of changes: with several nodes a lower number
+    can become visible after a higher one; what was not acknowledged comes again with the next pick-up from 0. A page
+    ends at ``limit`` envelopes or ``max_bytes`` of bodies. A damaged row is reported in the log and left out.
+    """
+
+    recipient: EthAddress
+    now: int
+    limit: int
+    after_seq: int = 0
+    sender: EnsName | None = None
+    max_bytes: int = PAGE_BYTES
+
+    def run(self, conn: Connection) -> list[StoredEnvelope]:
+        """Read the sizes first, then only the bodies that fit."""
+        wanted = and_(
+            envelopes.c.recipient == self.recipient,
+            envelopes.c.seq > self.after_seq,
+            envelopes.c.expires_at > self.now,
+            *([envelopes.c.sender == self.sender] if self.sender is not None else []),
+        )
+        sizes = conn.execute(
+            select(envelopes.c.seq, envelopes.c.size).where(wanted).order_by(envelopes.c.seq).limit(self.limit)
+        ).all()
+        last, total = 0, 0
+        for seq, size in sizes:
+            total += size
+            if last and total > self.max_bytes:
+                break
+            last = seq
+        page = conn.execute(select(envelopes).where(wanted, envelopes.c.seq <= last).order_by(envelopes.c.seq))
+        return list(_undamaged(page))
+
+
+@dataclass(frozen=True, slots=True)
+class CountMailbox:
+    """Number of envelopes of a recipient, expired ones that were not yet removed included."""
+
+    recipient: EthAddress
+
+    def run(self, conn: Connection) -> int:
+        """Count by the index."""
+        return conn.execute(
+            select(func.count()).select_from(envelopes).where(envelopes.c.recipient == self.recipient)
+        ).scalar_one()
+
+
+@dataclass(frozen=True, slots=True)
+class GetEnvelope:
+    """The envelope with this id or None; raises ``GatewayError`` when its row is damaged."""
+
+    id: EnvelopeId
+
+    def run(self, conn: Connection) -> StoredEnvelope | None:
+        """Read and check one row."""
+        row = conn.execute(select(envelopes).where(envelopes.c.id == self.id)).first()
+        if row is None:
+            return None
+        if not _is_whole(row):
+            raise GatewayError(f"envelope {self.id} is damaged in the database")
+        return _envelope_of(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Delete what a recipient acknowledged, named by pairs of sender and hash; returns how many envelopes went.
+
+    A pair matches either hash of an envelope. A pair that matches nothing is ignored: clients of the reference
+    acknowledge every hash they fetched under every sender.
+    """
+
+    recipient: EthAddress
+    pairs: tuple[tuple[EnsName, str], ...]
+
+    def apply(self, conn: Connection) -> int:
+        """Delete by the hash indexes, so that the time does not depend on the mailbox's size."""
+        pairs = sorted(set(self.pairs))
+        removed = 0
+        for start in range(0, len(pairs), ACK_CHUNK):
+            chunk = pairs[start : start + ACK_CHUNK]
+            for column in (envelopes.c.message_hash, envelopes.c.encrypted_hash):
+                removed += conn.execute(
+                    delete(envelopes).where(
+                        envelopes.c.recipient == self.recipient,
+                        # Implied by the pairs, but only a plain IN makes both planners use the index.
+                        column.in_([digest for _, digest in chunk]),
+                        tuple_(envelopes.c.sender, column).in_(chunk),
+                    )
+                ).rowcount
+        return removed
+
+
+@dataclass(frozen=True, slots=True)
+class DropEnvelope:
+    """Delete one envelope by its id, as a bridge does after delivery; True when it was there."""
+
+    id: EnvelopeId
+
+    def apply(self, conn: Connection) -> bool:
+        """Delete one row; its id stays remembered."""
+        return conn.execute(delete(envelopes).where(envelopes.c.id == self.id)).rowcount > 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireEnvelopes:
+    """Remove at most ``limit`` envelopes, and as many remembered ids, whose stored expiry is not after ``now``.
+
+    Returns how many envelopes went; call again while it equals ``limit``.
+    """
+
+    now: int
+    limit: int
+
+    def apply(self, conn: Connection) -> int:
+        """Delete oldest first."""
+        expired = conn.execute(
+            delete(envelopes).where(
+                envelopes.c.seq.in_(
+                    select(envelopes.c.seq)
+                    .where(envelopes.c.expires_at <= self.now)
+                    .order_by(envelopes.c.expires_at)
+                    .limit(self.limit)
+                )
+            )
+        ).rowcount
+        conn.execute(
+            delete(seen).where(
+                seen.c.id.in_(
+                    select(seen.c.id).where(seen.c.until <= self.now).order_by(seen.c.until).limit(self.limit)
+                )
+            )
+        )
+        return expired
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedEnvelopes:
+    """Ids of damaged rows among the ``limit`` envelopes after ``after_seq``, and the last ``seq`` looked at.
+
+    For the operator's verification of a database or of a restored backup; ``last_seq`` is 0 at the end.
+    """
+
+    after_seq: int
+    limit: int
+
+    def run(self, conn: Connection) -> tuple[list[EnvelopeId], int]:
+        """Read a stretch of rows and check each."""
+        rows = conn.execute(
+            select(envelopes).where(envelopes.c.seq > self.after_seq).order_by(envelopes.c.seq).limit(self.limit)
+        ).all()
+        return [EnvelopeId(row.id) for row in rows if not _is_whole(row)], rows[-1].seq if rows else 0
+
+
+def _remember(conn: Connection, candidates: Sequence[StoredEnvelope]) -> set[EnvelopeId]:
+    """Insert the ids; returns those that were new. The unique key decides, whatever runs at the same time."""
+    until = {envelope.id: envelope.expires_at for envelope in reversed(candidates)}
+    inserted = conn.execute(
+        insert(conn, seen).on_conflict_do_nothing().returning(seen.c.id),
+        # One order for everybody: two nodes that take the same envelopes must not wait for each other in a circle.
+        [{"id": id_, "until": until[id_]} for id_ in sorted(until)],
+    )
+    return {EnvelopeId(row.id) for row in inserted}
+
+
+def _columns(envelope: StoredEnvelope) -> dict[str, Any]:
+    return {
+        "id": envelope.id,
+        "recipient": envelope.recipient,
+        "sender": envelope.sender,
+        "verified": envelope.verified,
+        "message_hash": envelope.message_hash,
+        "encrypted_hash": envelope.encrypted_hash,
+        "body": envelope.body,
+        "size": len(envelope.body),
+        "checksum": _checksum(envelope.id, envelope.recipient, envelope.body),
+        "received_at": envelope.received_at,
+        "expires_at": envelope.expires_at,
+    }
+
+
+def _checksum(envelope_id: str, recipient: str, body: bytes) -> bytes:
+    """Binds the body to its row: a flipped bit and a body of another row are both noticed."""
+    digest = hashlib.blake2b(f"{envelope_id}\n{recipient}\n".encode(), digest_size=16)
+    digest.update(body)
+    return digest.digest()
+
+
+def _is_whole(row: Any) -> bool:
+    return bool(row.checksum == _checksum(row.id, row.recipient, row.body))
+
+
+def _undamaged(rows: Iterable[Any]) -> Iterable[StoredEnvelope]:
+    for row in rows:
+        if _is_whole(row):
+            yield _envelope_of(row)
+        else:
+            log.error("envelope.damaged", envelope=row.id, seq=row.seq)
+
+
+def _envelope_of(row: Any) -> StoredEnvelope:
+    return StoredEnvelope(
+        id=EnvelopeId(row.id),
+        recipient=EthAddress(row.recipient),
+        sender=EnsName(row.sender),
+        verified=row.verified,
+        message_hash=row.message_hash,
+        encrypted_hash=row.encrypted_hash,
+        body=row.body,
+        received_at=row.received_at,
+        expires_at=row.expires_at,
+        seq=row.seq,
+    )

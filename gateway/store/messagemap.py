@@ -1,0 +1,117 @@
+"""The message map: which message of a network is which DM3 message, for replies, edits and receipts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, or_, select, tuple_
+
+from gateway.ids import NativeId, Network
+from gateway.store.schema import message_links
+from gateway.store.upsert import insert
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLink:
+    """One native message and its DM3 message; ``part`` counts the native messages of one DM3 message from 0.
+
+    ``outbound`` is True for a message that left the network towards DM3.
+    """
+
+    network: Network
+    native_id: NativeId
+    part: int
+    conversation: str
+    message_hash: str
+    encrypted_hash: str
+    outbound: bool
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MapMessage:
+    """Remember a link; the first one for (network, native id, part) stays. True when this one is new."""
+
+    link: MessageLink
+
+    def apply(self, conn: Connection) -> bool:
+        """Insert unless there."""
+        link = self.link
+        return (
+            conn.execute(
+                insert(conn, message_links)
+                .values(
+                    network=link.network,
+                    native_id=link.native_id,
+                    part=link.part,
+                    conversation=link.conversation,
+                    message_hash=link.message_hash,
+                    encrypted_hash=link.encrypted_hash,
+                    outbound=link.outbound,
+                    created_at=link.created_at,
+                )
+                .on_conflict_do_nothing()
+                .returning(message_links.c.part)
+            ).first()
+            is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NativeOf:
+    """Links of a DM3 message in one network, named by either of its hashes; oldest first, then by part."""
+
+    network: Network
+    message_hash: str
+
+    def run(self, conn: Connection) -> list[MessageLink]:
+        """Read by the two hash indexes."""
+        return _links(
+            conn,
+            message_links.c.network == self.network,
+            or_(
+                message_links.c.message_hash == self.message_hash,
+                message_links.c.encrypted_hash == self.message_hash,
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HashesOf:
+    """Links of a native message in the order of its parts; their hashes name the DM3 message."""
+
+    network: Network
+    native_id: NativeId
+
+    def run(self, conn: Connection) -> list[MessageLink]:
+        """Read by the key."""
+        return _links(conn, message_links.c.network == self.network, message_links.c.native_id == self.native_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetMessages:
+    """Remove at most ``limit`` links made before ``before`` (ms); returns how many."""
+
+    before: int
+    limit: int = 10_000
+
+    def apply(self, conn: Connection) -> int:
+        """Delete oldest first."""
+        key = message_links.c.network, message_links.c.native_id, message_links.c.part
+        old = (
+            select(*key)
+            .where(message_links.c.created_at < self.before)
+            .order_by(message_links.c.created_at)
+            .limit(self.limit)
+        )
+        return conn.execute(delete(message_links).where(tuple_(*key).in_(old))).rowcount
+
+
+def _links(conn: Connection, *where: Any) -> list[MessageLink]:
+    rows = conn.execute(
+        select(message_links)
+        .where(*where)
+        .order_by(message_links.c.created_at, message_links.c.native_id, message_links.c.part)
+    )
+    return [MessageLink(**row._mapping) for row in rows]

@@ -1,0 +1,101 @@
+"""Bringing a database to another revision of the schema. Alembic is imported only when one of these is called.
+
+The functions block and start an event loop of their own for PostgreSQL: call them from a thread when one is running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.errors import ConfigError
+from gateway.store.engine import dialect_of, sqlite_path
+from gateway.store.faults import diagnose
+from gateway.store.postgres import postgres_engine
+from gateway.store.sqlite import create_file, file_exists, sqlite_engine
+from gateway.store.store import stored_revision
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+T = TypeVar("T")
+
+MIGRATION_LOCK: Final = 0x646D33
+"""Key of the advisory lock under which one node migrates while the others wait."""
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database of ``url`` up to ``revision``; an SQLite file is made, readable by its owner only."""
+    from alembic import command
+
+    if dialect_of(url) == "sqlite":
+        create_file(sqlite_path(url))
+    run(url, lambda conn: command.upgrade(_config(conn), revision))
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Bring the database of ``url`` down to ``revision`` (``base`` removes every table)."""
+    from alembic import command
+
+    run(url, lambda conn: command.downgrade(_config(conn), revision))
+
+
+def current(url: str) -> str | None:
+    """Revision of the database, None when it has none."""
+    if dialect_of(url) == "sqlite" and not file_exists(sqlite_path(url)):
+        return None
+    return run(url, stored_revision)
+
+
+def run(url: str, work: Callable[[Connection], T]) -> T:
+    """Run ``work`` in one transaction of the database of ``url``, alone among those who migrate."""
+    try:
+        if dialect_of(url) == "sqlite":
+            return _run_sqlite(sqlite_path(url), work)
+        return asyncio.run(_run_postgres(url, work))
+    except Exception as error:
+        told = diagnose(error)[1]
+        if told is error:
+            raise
+        raise told from error
+
+
+def script_folder() -> Path:
+    """Where the revisions are: in an installed package beside this module, else at the root of the repository."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "_alembic", here.parents[1] / "alembic"):
+        if (folder / "env.py").is_file():
+            return folder
+    raise ConfigError("the folder of migrations is missing from this installation")
+
+
+def _config(conn: Connection) -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(script_folder()).replace("%", "%%"))
+    config.attributes["connection"] = conn
+    return config
+
+
+def _run_sqlite(path: str, work: Callable[[Connection], T]) -> T:
+    engine = sqlite_engine(path, begin="BEGIN IMMEDIATE", connections=1)
+    try:
+        with engine.begin() as conn:
+            return work(conn)
+    finally:
+        engine.dispose()
+
+
+async def _run_postgres(url: str, work: Callable[[Connection], T]) -> T:
+    engine = postgres_engine(url)
+    try:
+        async with engine.begin() as conn:
+            await conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+            return await conn.run_sync(work)
+    finally:
+        await engine.dispose()

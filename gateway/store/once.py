@@ -1,0 +1,63 @@
+"""Doing something once: operations under a unique key, for inbound events that a network may repeat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, tuple_
+
+from gateway.ids import LaneKey
+from gateway.store.op import Op, lanes_of, wakes
+from gateway.store.schema import once
+from gateway.store.upsert import insert
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Apply ``ops`` unless (``scope``, ``key``) was used before; None then, and nothing done.
+
+    Key and operations are committed together. A key counts until ``ExpireOnce`` removes it, also when ``expires_at``
+    has passed.
+    """
+
+    scope: str
+    key: str
+    expires_at: int
+    ops: tuple[Op[Any], ...]
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """Lanes of all operations inside."""
+        return tuple(lane for op in self.ops for lane in lanes_of(op))
+
+    def wakes(self, result: tuple[Any, ...] | None) -> bool:
+        """Whether any operation inside made work."""
+        return result is not None and any(map(wakes, self.ops, result))
+
+    def apply(self, conn: Connection) -> tuple[Any, ...] | None:
+        """Insert the key, then apply the operations in their order."""
+        used = conn.execute(
+            insert(conn, once)
+            .values(scope=self.scope, key=self.key, expires_at=self.expires_at)
+            .on_conflict_do_nothing()
+            .returning(once.c.key)
+        ).first()
+        return None if used is None else tuple(op.apply(conn) for op in self.ops)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireOnce:
+    """Forget at most ``limit`` keys whose time is over at ``now``; returns how many."""
+
+    now: int
+    limit: int
+
+    def apply(self, conn: Connection) -> int:
+        """Delete oldest first."""
+        expired = (
+            select(once.c.scope, once.c.key)
+            .where(once.c.expires_at <= self.now)
+            .order_by(once.c.expires_at)
+            .limit(self.limit)
+        )
+        return conn.execute(delete(once).where(tuple_(once.c.scope, once.c.key).in_(expired))).rowcount

@@ -1,0 +1,74 @@
+"""What the store runs: operations that write and queries that read.
+
+An operation is a frozen dataclass that holds its arguments, times among them, and knows how to apply itself inside
+a transaction that somebody else opened. The same code runs on SQLite and on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from sqlalchemy import Connection
+
+from gateway.ids import LaneKey
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Op(Protocol[T_co]):
+    """A write. It raises to refuse; then the whole unit it is part of is rolled back."""
+
+    def apply(self, conn: Connection) -> T_co:
+        """Write inside the open transaction of ``conn`` and return what the caller wants to know."""
+        ...
+
+
+class Query(Protocol[T_co]):
+    """A read of committed data."""
+
+    def run(self, conn: Connection) -> T_co:
+        """Read through ``conn``; nothing is written."""
+        ...
+
+
+@runtime_checkable
+class Mergeable(Protocol):
+    """Optional ability of an operation: neighbours of one class in a batch are applied by one call."""
+
+    @staticmethod
+    def apply_many(conn: Connection, ops: Sequence[Any]) -> list[Any]:
+        """Apply ``ops`` in their order; one result each, the same as if they had been applied one by one."""
+        ...
+
+
+@runtime_checkable
+class Waking(Protocol):
+    """Optional ability of an operation: its commit may give the workers something to do."""
+
+    def wakes(self, result: Any) -> bool:
+        """True when the committed ``result`` of this operation means new work."""
+        ...
+
+
+@runtime_checkable
+class Locking(Protocol):
+    """Optional ability of an operation: names the lanes whose rows it will lock.
+
+    A batch locks them all beforehand in one order, so that batches of two nodes cannot wait for each other in a
+    circle (PostgreSQL; on SQLite there is one writer).
+    """
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The lanes touched by this operation."""
+        ...
+
+
+def wakes(op: Op[Any], result: Any) -> bool:
+    """True when ``op``, committed with ``result``, may have made work for the workers."""
+    return isinstance(op, Waking) and op.wakes(result)
+
+
+def lanes_of(op: Op[Any]) -> tuple[LaneKey, ...]:
+    """Lanes that ``op`` says it will lock; none for an operation that does not say."""
+    return op.lanes() if isinstance(op, Locking) else ()

@@ -1,0 +1,215 @@
+"""Tables of the store, one definition for SQLite and PostgreSQL.
+
+The migrations in alembic/ are what builds them; a test compares the two. All times are integer milliseconds since
+the epoch. Hashes, names and addresses are text in the forms of ``gateway.ids``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+HISTORY: Final = ("0001",)
+"""Every alembic revision from the first to the newest; a revision that is not here is newer than this program."""
+
+REVISION: Final = HISTORY[-1]
+"""Revision that this program reads and writes."""
+
+Key = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is compared byte by byte, as SQLite does anyway: a locale must not reorder pages of a listing."""
+
+Millis = BigInteger
+Serial = BigInteger().with_variant(Integer, "sqlite")
+"""Row number; SQLite numbers only a column whose type is literally INTEGER."""
+
+metadata = MetaData()
+
+envelopes = Table(
+    "envelopes",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("id", Key, nullable=False),
+    Column("recipient", Key, nullable=False),
+    Column("sender", Key, nullable=False),
+    Column("verified", Boolean, nullable=False),
+    Column("message_hash", Key, nullable=False),
+    Column("encrypted_hash", Key, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("checksum", LargeBinary, nullable=False),
+    Column("received_at", Millis, nullable=False),
+    Column("expires_at", Millis, nullable=False),
+    Index("envelopes_id", "id", unique=True),
+    Index("envelopes_mailbox", "recipient", "seq"),
+    Index("envelopes_by_message", "recipient", "message_hash"),
+    Index("envelopes_by_encrypted", "recipient", "encrypted_hash"),
+    Index("envelopes_expiry", "expires_at"),
+    # A number is never given twice, so that a page cursor taken before a deletion stays right.
+    sqlite_autoincrement=True,
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("until", Millis, nullable=False),
+    Index("seen_expiry", "until"),
+)
+"""Ids of envelopes that were taken, kept when the envelope is gone, so that a repeat is recognised."""
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("destination", Key, nullable=False),
+    Column("due", Millis),
+    Column("owner", Key),
+    Column("token", BigInteger, nullable=False),
+    Column("lease_until", Millis, nullable=False),
+    Index("lanes_due", "due"),
+)
+"""Ordered queues. ``due`` is null exactly when no job of the lane is ready."""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("lane", Key, ForeignKey("lanes.name", name="jobs_lane_fkey"), nullable=False),
+    Column("kind", Key, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("envelope", Key),
+    Column("state", Key, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Column("expires_at", Millis, nullable=False),
+    Index("jobs_lane", "lane", "state", "id"),
+    Index("jobs_state", "state", "expires_at"),
+    sqlite_autoincrement=True,
+)
+
+once = Table(
+    "once",
+    metadata,
+    Column("scope", Key, primary_key=True),
+    Column("key", Key, primary_key=True),
+    Column("expires_at", Millis, nullable=False),
+    Index("once_expiry", "expires_at"),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("network", Key, nullable=False),
+    Column("canonical_id", Key, nullable=False),
+    Column("name", Key, nullable=False),
+    Column("address", Key, nullable=False),
+    Column("level", Key, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("sealed_salt", LargeBinary),
+    Column("display_name", Text, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Column("rotated_at", Millis),
+    UniqueConstraint("network", "canonical_id", name="identities_person"),
+    UniqueConstraint("name", name="identities_name"),
+    UniqueConstraint("address", name="identities_address"),
+    sqlite_autoincrement=True,
+)
+
+names = Table(
+    "names",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("node", LargeBinary, nullable=False),
+    Column("path", Key, nullable=False),
+    Column("owner", Key),
+    Column("address", LargeBinary),
+    Column("coins", Text, nullable=False),
+    Column("texts", Text, nullable=False),
+    Column("contenthash", LargeBinary),
+    Column("created_at", Millis, nullable=False),
+    Column("updated_at", Millis, nullable=False),
+    UniqueConstraint("node", name="names_node"),
+    Index("names_path", "path", unique=True),
+)
+"""``path`` is the name with its labels turned round (``eth.gw.bob``): everything under a parent is one range."""
+
+message_links = Table(
+    "message_links",
+    metadata,
+    Column("network", Key, primary_key=True),
+    Column("native_id", Key, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("conversation", Key, nullable=False),
+    Column("message_hash", Key, nullable=False),
+    Column("encrypted_hash", Key, nullable=False),
+    Column("outbound", Boolean, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Index("message_links_by_message", "network", "message_hash"),
+    Index("message_links_by_encrypted", "network", "encrypted_hash"),
+    Index("message_links_age", "created_at"),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("subject", Key, nullable=False),
+    Column("purpose", Key, nullable=False),
+    Column("expires_at", Millis, nullable=False),
+    Index("challenges_expiry", "expires_at"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("name", Key, nullable=False),
+    Column("address", Key, nullable=False),
+    Column("expires_at", Millis, nullable=False),
+    Index("tokens_address", "address"),
+    Index("tokens_expiry", "expires_at"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("owner", Key, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("until", Millis, nullable=False),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("network", Key, primary_key=True),
+    Column("alias", Key, primary_key=True),
+    Column("target", Key, nullable=False),
+)
+
+statuses = Table(
+    "statuses",
+    metadata,
+    Column("network", Key, primary_key=True),
+    Column("native_id", Key, primary_key=True),
+    Column("recipient", Key, primary_key=True),
+    Column("state", Key, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Millis, nullable=False),
+    Index("statuses_age", "at"),
+)
