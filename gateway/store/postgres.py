@@ -139,7 +139,7 @@ def postgres_engine(url: str) -> AsyncEngine:
 async def connect(url: str) -> Any:
     """One asyncpg connection; raises ``Unavailable``, or ``ConfigError`` when the driver is not installed."""
     try:
-        import asyncpg
+        import asyncpg  # type: ignore[import-untyped]
     except ImportError as error:
         raise ConfigError("store.url names PostgreSQL: install dm3-gateway[postgresql]") from error
     try:

@@ -1,0 +1,1 @@
+"""Helpers shared by the tests of all parts: real peers started on demand, and the rule for missing ones."""
