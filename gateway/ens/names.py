@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import stringprep
-import unicodedata
 from functools import lru_cache
 from typing import Final
 
 from gateway.dm3.eth import keccak256
+from gateway.dm3.nameprep import nameprep
 from gateway.errors import InvalidName
 from gateway.ids import EnsName
 
@@ -20,17 +20,6 @@ ROOT_NODE: Final = bytes(32)
 
 # ENSIP-15 for labels of ASCII only: underscores lead, no hyphens at the third and fourth place together.
 _ASCII_LABEL: Final = re.compile(r"(?!..--)_*[a-z0-9$-]*")
-_PROHIBITED: Final = (
-    stringprep.in_table_c12,
-    stringprep.in_table_c22,
-    stringprep.in_table_c3,
-    stringprep.in_table_c4,
-    stringprep.in_table_c5,
-    stringprep.in_table_c6,
-    stringprep.in_table_c7,
-    stringprep.in_table_c8,
-    stringprep.in_table_c9,
-)
 
 
 def normalise(name: str) -> EnsName:
@@ -163,26 +152,20 @@ def nameprep_safe(name: EnsName) -> bool:
     They run nameprep with unassigned code points (Unicode 3.2) refused and IDNA's rule on hyphens: ``faß.eth``
     would become ``fass.eth``, a joined or newer emoji and a leading hyphen are refused by them.
     """
-    for label in name.split("."):
-        if label.startswith("-") or label.endswith("-") or label[2:4] == "--":
-            return False
-        if not label.isascii() and _nameprep(label) != label:
-            return False
-    return True
+    labels = name.split(".")
+    if any(label.startswith("-") or label.endswith("-") or label[2:4] == "--" for label in labels):
+        return False
+    if name.isascii():
+        return True
+    try:
+        return nameprep(name) == name and all(map(_one_direction, labels))
+    except InvalidName:
+        return False
 
 
-def _nameprep(label: str) -> str | None:
-    """RFC 3491 of one label, or None when it is prohibited."""
-    mapped = "".join(stringprep.map_table_b2(char) for char in label if not stringprep.in_table_b1(char))
-    folded = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
-    if any(stringprep.in_table_a1(char) for char in folded):
-        return None
-    if any(prohibited(char) for char in folded for prohibited in _PROHIBITED):
-        return None
-    right_to_left = [stringprep.in_table_d1(char) for char in folded]
-    # RFC 3454, section 6: right-to-left text begins and ends with such a letter and holds none of the other kind.
-    if any(right_to_left) and (
-        not (right_to_left[0] and right_to_left[-1]) or any(stringprep.in_table_d2(char) for char in folded)
-    ):
-        return None
-    return folded
+def _one_direction(label: str) -> bool:
+    """RFC 3454, section 6: right-to-left text begins and ends with such a letter and holds none of the other kind."""
+    right_to_left = [stringprep.in_table_d1(char) for char in label]
+    if not any(right_to_left):
+        return True
+    return right_to_left[0] and right_to_left[-1] and not any(stringprep.in_table_d2(char) for char in label)

@@ -1,0 +1,148 @@
+"""The HTTP side of CCIP-read (ERC-3668): a plain ASGI application and its routes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+import structlog
+from starlette.routing import BaseRoute, Mount, Route
+
+from gateway.dm3.canonical import parse_object, stringify
+from gateway.errors import GatewayError, InvalidInput, TooLarge
+from gateway.ids import EthAddress
+from gateway.resolver.calls import MAX_CALLDATA
+from gateway.resolver.resolver import Resolver
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+MAX_BODY: Final = 2 * MAX_CALLDATA + 1024
+BODY_TIMEOUT: Final = 10.0
+"""Seconds that a client has for the body of a POST."""
+MAX_AGE: Final = 60
+"""Seconds for which caches may keep an answer at most; always below a quarter of the signature's life."""
+
+_SENDER: Final = re.compile(r"0[xX][0-9a-fA-F]{40}")
+_DATA: Final = re.compile(r"0[xX](?:[0-9a-fA-F]{2})*")
+# Browsers ask from any page: a resolver that hides behind an origin cannot be used by wallets (ENSIP-22).
+_CORS: Final[Headers] = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+    (b"access-control-allow-headers", b"content-type"),
+    (b"access-control-max-age", b"86400"),
+]
+
+log = structlog.get_logger(__name__)
+
+
+class CcipEndpoint:
+    """``GET /{sender}/{data}[.json]`` and ``POST /`` with {"sender", "data"}; also under a leading ``/ccip``.
+
+    Answers {"data": "0x..."} or an error with {"message"}: 400 for bad data, 404 for a contract or name that is not
+    ours, 405, 408, 413; 503 only when something of ours does not answer. Query strings are ignored: a URL template
+    may carry what it must carry there. Looked-up names are not logged.
+    """
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        max_age = min(MAX_AGE, resolver.answer_ttl // 4)
+        self._cached: Headers = [(b"cache-control", b"public, max-age=%d" % max_age)]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry; serves HTTP only."""
+        if scope["type"] != "http":
+            return
+        try:
+            status, body, headers = await self._respond(scope, receive)
+        except GatewayError as error:
+            if error.status >= 500:
+                log.warning("ccip.unavailable", error=type(error).__name__, detail=error.detail)
+            message = error.detail if error.status < 500 else error.sentence
+            status, body, headers = _failure(error.status, message)
+        except Exception:
+            log.exception("ccip.failed")
+            status, body, headers = _failure(500, GatewayError.sentence)
+        await _send(send, status, body, headers)
+
+    async def _respond(self, scope: Scope, receive: Receive) -> tuple[int, bytes, Headers]:
+        path = _path(scope)
+        match scope["method"]:
+            case "OPTIONS":
+                return 204, b"", []
+            case "GET" if path:
+                sender, _, data = path.removesuffix(".json").partition("/")
+            case "POST" if not path:
+                try:
+                    body = await asyncio.wait_for(_body(receive), BODY_TIMEOUT)
+                except TimeoutError:
+                    return _failure(408, "the body did not arrive in time")
+                sender, data = _from_body(body)
+            case _:
+                return _failure(405 if scope["method"] not in ("GET", "POST") else 404, "no such resource")
+        answer = await self._resolver.answer(_sender(sender), _calldata(data))
+        return 200, b'{"data":"0x' + answer.hex().encode() + b'"}', self._cached
+
+
+def ccip_routes(resolver: Resolver) -> list[BaseRoute]:
+    """``/ccip`` and all below it. The path alone has a route, too: clients do not follow a redirect of a POST."""
+    endpoint = CcipEndpoint(resolver)
+    return [Route("/ccip", endpoint, include_in_schema=False), Mount("/ccip", endpoint)]
+
+
+def _path(scope: Scope) -> str:
+    path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
+    return path.removeprefix("/ccip").strip("/")
+
+
+def _sender(text: str) -> EthAddress:
+    if not _SENDER.fullmatch(text):
+        raise InvalidInput("sender is not an address")
+    return EthAddress(text.lower())
+
+
+def _calldata(text: str) -> bytes:
+    if len(text) > 2 * MAX_CALLDATA + 2:
+        raise TooLarge(f"data of more than {MAX_CALLDATA} bytes")
+    if not _DATA.fullmatch(text):
+        raise InvalidInput("data is not hex")
+    return bytes.fromhex(text[2:])
+
+
+def _from_body(body: bytes) -> tuple[str, str]:
+    fields = parse_object(body, max_bytes=MAX_BODY, max_depth=4)
+    sender, data = fields.get("sender"), fields.get("data")
+    if not isinstance(sender, str) or not isinstance(data, str):
+        raise InvalidInput("the body must have the texts sender and data")
+    return sender, data
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidInput("the client left")
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise TooLarge(f"body of more than {MAX_BODY} bytes")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _failure(status: int, message: str) -> tuple[int, bytes, Headers]:
+    return status, stringify({"message": message}).encode(), [(b"cache-control", b"no-store")]
+
+
+async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    # Clients read a body of any other type as bare hex.
+    kind = [(b"content-type", b"application/json")] if body else []
+    length = [(b"content-length", str(len(body)).encode())]
+    start = {"type": "http.response.start", "status": status, "headers": kind + length + headers + _CORS}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

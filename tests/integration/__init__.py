@@ -1,0 +1,1 @@
+"""Tests against real peers: sockets, chains, databases."""

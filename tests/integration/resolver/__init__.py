@@ -1,0 +1,1 @@
+"""The CCIP-read endpoint over HTTP."""

@@ -1,0 +1,1 @@
+"""ABI, records, signer and endpoint of the CCIP-read resolver."""
