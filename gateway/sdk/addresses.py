@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from gateway.ens.escapes import (
+    Alias,
+    Localpart,
+    canonical_email,
     matrix_localpart,
     name_from_matrix_localpart,
     name_from_punycode_localpart,
@@ -11,6 +14,9 @@ from gateway.ens.escapes import (
 from gateway.ens.names import normalise
 
 __all__ = [
+    "Alias",
+    "Localpart",
+    "canonical_email",
     "matrix_localpart",
     "name_from_matrix_localpart",
     "name_from_punycode_localpart",

@@ -1,0 +1,31 @@
+"""A parsed mail and its recipients as messages for the gateway. Pure."""
+
+from __future__ import annotations
+
+from adapters.email.parse import ParsedMail
+from gateway.sdk import EnsName, MessageType, Outgoing, Person
+
+
+def outgoing_messages(mail: ParsedMail, recipients: tuple[EnsName, ...]) -> tuple[Outgoing, ...]:
+    """One message for each ENS name, however many spellings of it the mail was sent to."""
+    return tuple(
+        Outgoing(
+            sender=Person(mail.sender, mail.display_name),
+            recipient=recipient,
+            native_id=mail.native_id,
+            sent_at=mail.sent_at,
+            type=MessageType.NEW if mail.reference is None else MessageType.REPLY,
+            text=message_text(mail),
+            attachments=mail.attachments,
+            reference=mail.reference,
+            automatic=mail.automatic,
+        )
+        for recipient in dict.fromkeys(recipients)
+    )
+
+
+def message_text(mail: ParsedMail) -> str:
+    """The text, with the subject in bold above it where it says something: at the start of a thread."""
+    if not mail.subject or mail.reference is not None:
+        return mail.text
+    return f"**{mail.subject}**\n\n{mail.text}".rstrip()

@@ -1,0 +1,103 @@
+"""The listening sockets, and the count of who is connected."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import ssl
+from dataclasses import replace
+from typing import Final
+
+from adapters.email import replies
+from adapters.email.server import Handler, MailServer, Role, ServerOptions
+from adapters.email.settings import EmailSettings
+
+_CLOSING_TIME: Final = 20.0
+"""Seconds that mails on their way in get to end when we stop."""
+_CLOSING_STEP: Final = 0.05
+"""Seconds between two looks at who has become idle."""
+
+
+class Listener:
+    """Both ports of the adapter, in the running event loop; also the `Gate` of their connections."""
+
+    def __init__(self, settings: EmailSettings, handler: Handler) -> None:
+        self._settings = settings
+        self._handler = handler
+        self._servers: dict[Role, asyncio.Server] = {}
+        self._connections: set[MailServer] = set()
+        self._per_address: collections.Counter[str] = collections.Counter()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def open(self) -> None:
+        """Read the certificate and listen; raises OSError or ssl.SSLError."""
+        settings = self._settings
+        options = ServerOptions(
+            role=Role.MX,
+            host_name=settings.host_name,
+            domain=settings.domain,
+            size_limit=settings.size_limit,
+            command_timeout=settings.command_timeout,
+            data_timeout=settings.data_timeout,
+            tls=await asyncio.to_thread(_tls_context, settings),
+        )
+        await self._listen(options, settings.smtp_port)
+        if settings.submission_port is not None:
+            await self._listen(replace(options, role=Role.SUBMISSION), settings.submission_port)
+
+    async def _listen(self, options: ServerOptions, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._servers[options.role] = await loop.create_server(
+            lambda: MailServer(self._handler, self, options), self._settings.smtp_host, port
+        )
+
+    def port(self, role: Role) -> int | None:
+        """Where a port really is, for settings that say 0; None when it is not open."""
+        server = self._servers.get(role)
+        return int(server.sockets[0].getsockname()[1]) if server and server.sockets else None
+
+    def enter(self, connection: MailServer, address: str) -> bool:
+        """Count a connection; False when there are too many, of one client or of all."""
+        if len(self._connections) >= self._settings.max_connections:
+            return False
+        if self._per_address[address] >= self._settings.max_connections_per_address:
+            return False
+        self._connections.add(connection)
+        self._per_address[address] += 1
+        self._idle.clear()
+        return True
+
+    def leave(self, connection: MailServer, address: str) -> None:
+        """A connection that had entered is over."""
+        self._connections.discard(connection)
+        self._per_address -= collections.Counter({address: 1})  # drops what reaches zero
+        if not self._connections:
+            self._idle.set()
+
+    async def close(self) -> None:
+        """Stop listening; idle clients are told to come back, mails on their way in get time to end."""
+        for server in self._servers.values():
+            server.close()
+        try:
+            async with asyncio.timeout(_CLOSING_TIME):
+                while self._connections:
+                    for connection in tuple(self._connections):
+                        if not connection.busy:
+                            connection.hang_up(replies.CLOSING)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._idle.wait(), _CLOSING_STEP)
+        except TimeoutError:
+            for connection in tuple(self._connections):
+                connection.hang_up(replies.CLOSING)
+        self._servers.clear()
+
+
+def _tls_context(settings: EmailSettings) -> ssl.SSLContext | None:
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
+    return context

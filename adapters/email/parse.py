@@ -1,0 +1,145 @@
+"""A mail as values: who wrote it, what it says, what hangs on it. Pure; slow on large mail, so run it in a thread."""
+
+from __future__ import annotations
+
+import email.utils
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC
+from email.message import Message
+from typing import Final
+
+from adapters.email import replies
+from adapters.email.body import read_body
+from adapters.email.charsets import decode_words, header_text, raw_header
+from adapters.email.mime import leaves, read_headers
+from adapters.email.replies import MailRefused
+from gateway.sdk import Attachment, CanonicalId, InvalidInput, NativeId
+from gateway.sdk.addresses import canonical_email
+
+MAX_RECEIVED: Final = 50
+"""Trace headers of a mail that went through more servers than any honest way has."""
+MAX_FROM: Final = 1_000
+MAX_SUBJECT: Final = 500
+MAX_NAME: Final = 200
+TRACE_HEADER: Final = "X-DM3-Gateway"
+"""Names the gateway that wrote a mail, by its mail domain."""
+_DAY_MS: Final = 24 * 3600 * 1000
+_MESSAGE_ID: Final = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>")
+_BULK: Final = frozenset({"bulk", "list", "junk"})
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMail:
+    """What a mail says."""
+
+    sender: CanonicalId
+    """The one mailbox of the From header. Whether it may be believed, the caller knows."""
+    display_name: str
+    native_id: NativeId
+    """Message-ID with its angle brackets, or a digest of the mail that has none."""
+    sent_at: int
+    """Milliseconds since the epoch, by the Date header."""
+    subject: str
+    text: str
+    attachments: tuple[Attachment, ...]
+    reference: NativeId | None
+    """Message-ID of what is answered."""
+    automatic: bool
+
+
+def parse_mail(data: bytes, *, domain: str, now_ms: int) -> ParsedMail:
+    """Read a mail; `domain` is our own, for loops, `now_ms` stands in for a Date that cannot be right.
+
+    Raises MailRefused and nothing else: 554 5.4.6 for a loop, 554 5.6.0 beyond the bounds of `mime`, 550 5.6.0 for
+    a From header that does not name one mailbox (RFC 5322 section 3.6.2; RFC 9989 wants the same).
+    """
+    headers = read_headers(data)
+    check_loop(headers, domain)
+    sender, display_name = read_from(headers)
+    parts = leaves(data)
+    body = read_body(parts)
+    return ParsedMail(
+        sender=sender,
+        display_name=display_name,
+        native_id=message_id(headers) or _digest_id(headers, data),
+        sent_at=sent_at(headers, now_ms),
+        subject=header_text(headers, "Subject", MAX_SUBJECT),
+        text=body.text,
+        attachments=body.attachments,
+        reference=reference(headers),
+        automatic=is_automatic(headers),
+    )
+
+
+def check_loop(headers: Message, domain: str) -> None:
+    """Raise MailRefused for a mail that we wrote ourselves or that was passed on too often (RFC 5321, section 6.3)."""
+    traces = headers.get_all(TRACE_HEADER, [])
+    own = any(str(trace).strip().lower().partition(";")[0].strip() == domain for trace in traces)
+    if own or len(headers.get_all("Received", [])) > MAX_RECEIVED:
+        raise MailRefused(replies.LOOP)
+
+
+def read_from(headers: Message) -> tuple[CanonicalId, str]:
+    """Address and display name of the From header; MailRefused unless there is one header with one mailbox."""
+    values = headers.get_all("From", [])
+    raw = str(values[0]) if len(values) == 1 else ""
+    # The address parser recurses on nested comments, so its input is short.
+    if not raw or len(raw) > MAX_FROM:
+        raise MailRefused(replies.FROM_MALFORMED)
+    try:
+        mailboxes = email.utils.getaddresses([raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")])
+        if len(mailboxes) != 1 or not mailboxes[0][1]:
+            raise MailRefused(replies.FROM_MALFORMED)
+        name, address = mailboxes[0]
+        return canonical_email(address), decode_words(name, MAX_NAME)
+    except MailRefused:
+        raise
+    except (InvalidInput, RecursionError, ValueError, IndexError) as error:
+        raise MailRefused(replies.FROM_MALFORMED) from error
+
+
+def message_id(headers: Message) -> NativeId | None:
+    """The Message-ID; None when it is missing, doubled or nothing that a reply header could repeat."""
+    values = headers.get_all("Message-ID", [])
+    found = _MESSAGE_ID.fullmatch(str(values[0]).strip()) if len(values) == 1 else None
+    return NativeId(found[0]) if found else None
+
+
+def _digest_id(headers: Message, data: bytes) -> NativeId:
+    """An id that a second try of the same mail has too: trace headers, which differ each time, are left out."""
+    digest = hashlib.sha256()
+    for name in ("From", "To", "Date", "Subject"):
+        digest.update(raw_header(headers, name).encode("utf-8", "surrogatepass") + b"\0")
+    _, _, body = data.replace(b"\r\n", b"\n").partition(b"\n\n")
+    digest.update(body)
+    return NativeId(f"sha256:{digest.hexdigest()}")
+
+
+def reference(headers: Message) -> NativeId | None:
+    """What the mail answers: In-Reply-To, else the last of References (RFC 5322, section 3.6.4)."""
+    answered: list[str] = _MESSAGE_ID.findall(raw_header(headers, "In-Reply-To"))
+    thread: list[str] = _MESSAGE_ID.findall(raw_header(headers, "References"))
+    if answered:
+        return NativeId(answered[0])
+    return NativeId(thread[-1]) if thread else None
+
+
+def sent_at(headers: Message, now_ms: int) -> int:
+    """The Date header in milliseconds; `now_ms` when it is missing, malformed, before 1990 or over a day ahead."""
+    try:
+        date = email.utils.parsedate_to_datetime(raw_header(headers, "Date")[:200])
+        claimed = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return now_ms
+    return claimed if 631_152_000_000 <= claimed <= now_ms + _DAY_MS else now_ms
+
+
+def is_automatic(headers: Message) -> bool:
+    """True for what nobody wrote by hand for this recipient (RFC 3834, RFC 2919, RFC 2369)."""
+    submitted = raw_header(headers, "Auto-Submitted").partition(";")[0].strip().lower()
+    precedence = raw_header(headers, "Precedence").strip().lower()
+    return (
+        submitted not in ("", "no") or precedence in _BULK or any(name.lower().startswith("list-") for name in headers)
+    )

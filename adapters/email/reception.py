@@ -1,0 +1,187 @@
+"""What happens to a mail at the door: who may send, to whom, and when we say 250."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
+from ipaddress import ip_address
+from typing import Final
+
+import structlog
+
+from adapters.email import replies
+from adapters.email.addresses import NULL_PATH, Special, local_target, resolve_alias, split_address
+from adapters.email.intake import outgoing_messages
+from adapters.email.mime import read_headers
+from adapters.email.parse import ParsedMail, message_id, parse_mail
+from adapters.email.replies import MailRefused, Reply, reply_to
+from adapters.email.returnpath import ReturnPath
+from adapters.email.server import Client, Role
+from adapters.email.settings import EmailSettings
+from adapters.email.spool import Spool
+from adapters.email.users import User, check_password
+from gateway.sdk import AdapterContext, CanonicalId, EnsName, GatewayError, InvalidInput, UnknownName
+from gateway.sdk.addresses import canonical_email, normalise
+
+log = structlog.get_logger(__name__)
+
+_PARSERS: Final = 4
+"""Mails that are parsed and handed over at once; the others wait in their spools."""
+_PASSWORD_CHECKS: Final = 2
+"""Password checks at once: each takes a core and 16 MB for tens of milliseconds."""
+_LOOKUP_TIME: Final = 60.0
+"""Seconds for finding out whether a recipient exists; clients wait five minutes for the reply to RCPT."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderPolicy:
+    """Whose mail is taken without log-in.
+
+    A sender address proves nothing, so the list counts only for clients in networks where nobody else can write it.
+    """
+
+    settings: EmailSettings
+
+    def admits(self, client: Client, address: CanonicalId) -> bool:
+        """True when the address or its domain is on the list and the client in one of the networks."""
+        return self._near(client.address) and self._listed(address)
+
+    def _listed(self, address: CanonicalId) -> bool:
+        return address in self.settings.allowed_senders or address.rpartition("@")[2] in self.settings.allowed_senders
+
+    def _near(self, address: str) -> bool:
+        try:
+            ip = ip_address(address)
+        except ValueError:
+            return False
+        mapped = getattr(ip, "ipv4_mapped", None)
+        return any((mapped or ip) in network for network in self.settings.allowed_networks)
+
+
+class Reception:
+    """The `Handler` of both ports."""
+
+    def __init__(
+        self, settings: EmailSettings, users: Mapping[str, User], return_path: ReturnPath, ctx: AdapterContext
+    ) -> None:
+        self._settings = settings
+        self._policy = SenderPolicy(settings)
+        self._users = users
+        self._return_path = return_path
+        self._ctx = ctx
+        self._parsers = asyncio.Semaphore(_PARSERS)
+        self._password_checks = asyncio.Semaphore(_PASSWORD_CHECKS)
+
+    async def log_in(self, login: str, password: str) -> bool:
+        """True for a known log-in with its password."""
+        async with self._password_checks:
+            return await asyncio.to_thread(check_password, self._users, login, password)
+
+    # --- MAIL ---------------------------------------------------------------------------------------------------
+
+    async def mail(self, client: Client, sender: str) -> Reply:
+        """Refuse senders who may not write here before anything else is sent."""
+        if sender == NULL_PATH:
+            return replies.OK if client.role is Role.MX else replies.SENDER_NOT_YOURS
+        try:
+            address = canonical_email(sender)
+        except InvalidInput:
+            return replies.SENDER_NOT_ALLOWED if client.role is Role.MX else replies.SENDER_NOT_YOURS
+        if self._may_write_as(client, address):
+            return replies.OK
+        return replies.SENDER_NOT_ALLOWED if client.role is Role.MX else replies.SENDER_NOT_YOURS
+
+    def _may_write_as(self, client: Client, address: CanonicalId) -> bool:
+        if client.role is Role.MX:
+            return self._policy.admits(client, address)
+        user = self._users.get(client.login or "")
+        return user is not None and address in user.addresses
+
+    # --- RCPT ---------------------------------------------------------------------------------------------------
+
+    async def rcpt(self, client: Client, sender: str, recipients: int, address: str) -> Reply:
+        """Only recipients that exist now are accepted: 550 when not, 451 when that cannot be found out."""
+        if recipients >= self._settings.max_recipients:
+            return replies.TOO_MANY_RECIPIENTS
+        if address == NULL_PATH:
+            return replies.UNKNOWN_RECIPIENT
+        try:
+            async with asyncio.timeout(_LOOKUP_TIME):
+                if sender == NULL_PATH:
+                    self._check_bounce(address)
+                else:
+                    await self._ctx.check_recipient(await self._ens_name(address))
+        except MailRefused as refusal:
+            return refusal.reply
+        except TimeoutError:
+            return replies.DEPENDENCY_DOWN
+        except GatewayError as error:
+            # A name with a broken profile cannot be written to either; to the client that is the same.
+            unknown = isinstance(error, InvalidInput)
+            return replies.UNKNOWN_RECIPIENT if unknown else reply_to(error)
+        return replies.OK
+
+    def _own_local(self, address: str) -> str:
+        mailbox = split_address(address)
+        if mailbox.canonical_domain() != self._settings.domain:
+            raise MailRefused(replies.NO_RELAY)
+        return mailbox.local
+
+    async def _ens_name(self, address: str) -> EnsName:
+        target = local_target(self._own_local(address))
+        if target is Special.RETURN_PATH:
+            raise MailRefused(replies.BOUNCE_ONLY)
+        if isinstance(target, Special):
+            if self._settings.operator is None:
+                raise MailRefused(replies.NO_OPERATOR)
+            return normalise(self._settings.operator)
+        return await resolve_alias(target, self._ctx)
+
+    def _check_bounce(self, address: str) -> str:
+        """The beginning of the hash of the message that bounced; MailRefused unless we signed this return path."""
+        local = self._own_local(address)
+        try:
+            if local_target(local) is Special.RETURN_PATH:
+                return self._return_path.message_prefix(local, self._ctx.now_ms())
+        except (InvalidInput, UnknownName):
+            pass
+        raise MailRefused(replies.NULL_SENDER)
+
+    # --- DATA ---------------------------------------------------------------------------------------------------
+
+    async def data(self, client: Client, sender: str, recipients: tuple[str, ...], spool: Spool) -> Reply:
+        """Take the mail for all recipients in one transaction, or for none."""
+        try:
+            async with self._parsers:
+                if sender == NULL_PATH:
+                    return await self._take_bounce(recipients, spool)
+                return await self._take(client, recipients, spool)
+        except GatewayError as error:
+            reply = reply_to(error)
+            log.info("mail.refused", reply=str(reply), detail=error.detail, client=client.address)
+            return reply
+
+    async def _take(self, client: Client, recipients: tuple[str, ...], spool: Spool) -> Reply:
+        mail = await asyncio.to_thread(self._parse, spool)
+        if not self._may_write_as(client, mail.sender):
+            return replies.FROM_NOT_YOURS
+        names = tuple([await self._ens_name(address) for address in recipients])
+        submitted = await self._ctx.submit_all(outgoing_messages(mail, names))
+        log.info(
+            "mail.taken",
+            native_id=mail.native_id,
+            recipients=len(submitted),
+            repeats=sum(each.repeat for each in submitted),
+        )
+        return Reply(250, "2.0.0", f"Accepted as {mail.native_id}")
+
+    def _parse(self, spool: Spool) -> ParsedMail:
+        return parse_mail(spool.read(), domain=self._settings.domain, now_ms=self._ctx.now_ms())
+
+    async def _take_bounce(self, recipients: tuple[str, ...], spool: Spool) -> Reply:
+        headers: Message = await asyncio.to_thread(lambda: read_headers(spool.read()))
+        for address in recipients:
+            log.warning("mail.bounced", message_hash_prefix=self._check_bounce(address), bounce=message_id(headers))
+        return Reply(250, "2.0.0", "Bounce noted")

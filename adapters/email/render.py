@@ -1,0 +1,159 @@
+"""A delivery as a mail. Pure.
+
+Every header is set through `email.policy`, which refuses line ends; what a DM3 sender wrote is made one line before.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from typing import Final
+
+from adapters.email.charsets import one_line, plain_text
+from adapters.email.parse import TRACE_HEADER
+from gateway.sdk import (
+    CanonicalId,
+    Delivery,
+    EnsName,
+    FileContent,
+    InvalidInput,
+    Link,
+    MessageHash,
+    NativeId,
+    attachment_content,
+)
+from gateway.sdk.addresses import punycode_localpart
+
+MAX_TEXT: Final = 500_000
+"""Characters of text in the body of a mail; a longer one goes along as a file."""
+MAX_SUBJECT: Final = 60
+MAX_ATTACHMENT_BYTES: Final = 18_000_000
+"""25 MB is what common receivers take, and base64 adds a third."""
+_MAX_DATE_MS: Final = 253_402_300_799_000
+"""The last second of the year 9999, as far as dates of mail go."""
+_MESSAGE_ID: Final = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>")
+_COMPOSITE: Final = frozenset({"multipart", "message"})
+
+FOOTER: Final = (
+    "-- \nSent from {name} over DM3 through the gateway at {domain}. Bridged, not end-to-end encrypted: the gateway"
+    " can read this conversation. Replies go to {name}."
+)
+TOO_LONG: Final = "The text of this message is too long for a mail; it is in the attached file message.txt."
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedMail:
+    """A mail ready to be sent."""
+
+    message_id: NativeId
+    content: bytes
+    utf8: bool
+    """True when headers need SMTPUTF8 (RFC 6531)."""
+
+
+def message_id_of(message_hash: MessageHash, domain: str) -> NativeId:
+    """The Message-ID of a DM3 message: the same at every try, so that receivers can drop what they have."""
+    digest = base64.b32encode(bytes.fromhex(message_hash[2:])).decode().rstrip("=").lower()
+    return NativeId(f"<dm3.{digest}@{domain}>")
+
+
+def address_of(name: EnsName, domain: str) -> str:
+    """The mail address of an ENS name under our domain; names over 64 octets have a digest form, see `alias_of`."""
+    return f"{punycode_localpart(name).text}@{domain}"
+
+
+def alias_of(name: EnsName) -> str | None:
+    """The digest form that must be stored before mail from this name goes out; None when it needs none."""
+    local = punycode_localpart(name)
+    return local.text if local.digest else None
+
+
+def render(delivery: Delivery, domain: str) -> RenderedMail:
+    """Write the mail; raises InvalidInput when an attachment cannot be sent."""
+    files, links = _attachments(delivery)
+    text = _text(delivery, links)
+    policy = SMTP if delivery.recipient.isascii() else SMTPUTF8
+    message = EmailMessage(policy=policy)
+    message_id = message_id_of(delivery.message_hash, domain)
+    message["From"] = Address(_display_name(delivery), addr_spec=address_of(delivery.sender, domain))
+    message["To"] = to_address(delivery.recipient)
+    message["Subject"] = _subject(delivery)
+    message["Date"] = datetime.fromtimestamp(min(max(delivery.sent_at, 0), _MAX_DATE_MS) / 1000, UTC)
+    message["Message-ID"] = message_id
+    answered = delivery.reference.native_id if delivery.reference else None
+    if answered and _MESSAGE_ID.fullmatch(answered):
+        message["In-Reply-To"] = answered
+        message["References"] = answered
+    if delivery.automatic:
+        message["Auto-Submitted"] = "auto-generated"
+    message[TRACE_HEADER] = domain
+    if len(text) > MAX_TEXT:
+        files = (FileContent("message.txt", "text/plain", text.encode()), *files)
+        text = TOO_LONG
+    message.set_content(f"{text}\n\n{_footer(delivery, domain)}".rstrip() + "\n", charset="utf-8")
+    for file in files:
+        _attach(message, file)
+    return RenderedMail(message_id, message.as_bytes(), policy is SMTPUTF8)
+
+
+def to_address(canonical: CanonicalId) -> Address:
+    """A canonical id as a header value; the local part may be a quoted string."""
+    local, _, host = canonical.rpartition("@")
+    if local.startswith('"'):
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    return Address(username=local, domain=host)
+
+
+def _display_name(delivery: Delivery) -> str:
+    name = one_line(delivery.sender, 255)
+    return f"{name} via DM3" if delivery.verified else f"{name} (not verified) via DM3"
+
+
+def _subject(delivery: Delivery) -> str:
+    """DM3 has no subjects; answers share one, because some mail programs split threads where it changes."""
+    name = one_line(delivery.sender, 100)
+    if delivery.reference is not None:
+        return f"Re: Conversation with {name}"
+    first = next((line for line in delivery.text[:2_000].splitlines() if line.strip()), "")
+    subject = one_line(first, MAX_SUBJECT + 1).strip("*# ")
+    if len(subject) > MAX_SUBJECT:
+        subject = subject[: MAX_SUBJECT - 1].rstrip() + "\u2026"
+    return subject or f"Message from {name}"
+
+
+def _text(delivery: Delivery, links: tuple[Link, ...]) -> str:
+    lines = [plain_text(delivery.text), *(f"{one_line(link.name, 200)}: {link.url}" for link in links)]
+    return "\n\n".join(line for line in lines if line)
+
+
+def _footer(delivery: Delivery, domain: str) -> str:
+    return FOOTER.format(name=one_line(delivery.sender, 255), domain=domain) if delivery.first else ""
+
+
+def _attachments(delivery: Delivery) -> tuple[tuple[FileContent, ...], tuple[Link, ...]]:
+    files: list[FileContent] = []
+    links: list[Link] = []
+    room = MAX_ATTACHMENT_BYTES
+    for attachment in delivery.attachments:
+        content = attachment_content(attachment, max_bytes=room)
+        if isinstance(content, Link):
+            links.append(content)
+        else:
+            room -= len(content.data)
+            files.append(content)
+    return tuple(files), tuple(links)
+
+
+def _attach(message: EmailMessage, file: FileContent) -> None:
+    maintype, _, subtype = file.media_type.partition("/")
+    if maintype in _COMPOSITE or not subtype:
+        maintype, subtype = "application", "octet-stream"
+    try:
+        message.add_attachment(file.data, maintype=maintype, subtype=subtype, filename=one_line(file.name, 200))
+    except (ValueError, LookupError, UnicodeError) as error:
+        raise InvalidInput("attachment cannot be written into a mail") from error

@@ -1,0 +1,344 @@
+"""One SMTP connection: aiosmtpd's state machine with the rules that it leaves to its users.
+
+What is added to aiosmtpd 1.4: our own address grammar, content read in blocks and spooled, bare CR and LF refused,
+limits on connections, recipients, log-ins and time, log-in on the submission port only, no text of an exception
+on the wire. It touches a few of aiosmtpd's internals, so the version is pinned and the tests hold each of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import ssl
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
+
+import structlog
+from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
+
+from adapters.email import replies
+from adapters.email.addresses import parse_path
+from adapters.email.data import DataDecoder
+from adapters.email.replies import Reply
+from adapters.email.sasl import read_login, read_plain
+from adapters.email.spool import Spool
+
+log = structlog.get_logger(__name__)
+
+BLOCK: Final = 64 * 1024
+"""Bytes read at once while a mail comes in."""
+LINE_LIMIT: Final = 16 * 1024
+"""Bytes of one line of a mail. RFC 5321 says 998; senders that break it are many and harmless."""
+MAX_LOGIN_ATTEMPTS: Final = 3
+DATA_GRACE: Final = 300.0
+"""Seconds that a mail may take whatever its size; beyond that it must keep up MIN_RATE."""
+MIN_RATE: Final = 1024
+"""Bytes per second."""
+HANDLING_TIME: Final = 600.0
+"""Seconds for parsing and storing: what RFC 5321, section 4.5.3.2.6, makes clients wait for the last reply."""
+COMMAND_LIMITS: Final = {"EHLO": 20, "HELO": 20, "MAIL": 1000, "RCPT": 10_000, "DATA": 1000, "RSET": 1000, "*": 100}
+"""Calls of each command in one connection."""
+_ROOM_FOR: Final = {"AUTH": 12_288, "MAIL": 1024, "RCPT": 1024}
+
+
+class Role(Enum):
+    """What a port is for."""
+
+    MX = "mx"
+    SUBMISSION = "submission"
+
+
+class MailSession(Session):
+    """State of a connection; `login` is set by a successful AUTH and forgotten by STARTTLS."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.login: str | None = None
+        self.failed_logins = 0
+
+
+class Handler(Protocol):
+    """Decides about senders, recipients and mails; each method ends the command with its reply."""
+
+    async def log_in(self, login: str, password: str) -> bool:
+        """True when the password is right."""
+
+    async def mail(self, client: Client, sender: str) -> Reply:
+        """A transaction begins."""
+
+    async def rcpt(self, client: Client, sender: str, recipients: int, address: str) -> Reply:
+        """One more recipient, behind `recipients` accepted ones."""
+
+    async def data(self, client: Client, sender: str, recipients: tuple[str, ...], spool: Spool) -> Reply:
+        """The whole mail is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who is at the other end."""
+
+    role: Role
+    address: str
+    """IP address, without port."""
+    login: str | None
+    smtp_utf8: bool
+    """True when this transaction agreed on SMTPUTF8 (RFC 6531)."""
+
+
+class Gate(Protocol):
+    """Counts connections."""
+
+    def enter(self, connection: MailServer, address: str) -> bool:
+        """False when there are too many."""
+
+    def leave(self, connection: MailServer, address: str) -> None:
+        """A connection that had entered is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """What all connections to one port have in common."""
+
+    role: Role
+    host_name: str
+    domain: str
+    size_limit: int
+    command_timeout: float
+    data_timeout: float
+    tls: ssl.SSLContext | None
+
+
+class MailServer(SMTP):
+    """The server's end of one connection."""
+
+    line_length_limit = LINE_LIMIT
+
+    def __init__(self, handler: Handler, gate: Gate, options: ServerOptions) -> None:
+        self._handler = handler
+        self._gate = gate
+        self._options = options
+        self.busy = False
+        """True while a mail is received or stored."""
+        super().__init__(
+            self,  # its hooks are the handle_ methods below
+            data_size_limit=options.size_limit,
+            enable_SMTPUTF8=True,
+            hostname=options.host_name,
+            ident="ESMTP",
+            tls_context=options.tls,
+            timeout=options.command_timeout,
+            command_call_limit=dict(COMMAND_LIMITS),
+            loop=asyncio.get_running_loop(),
+        )
+        # aiosmtpd keeps this table on the class, where every EHLO of every connection would raise the limits.
+        self.command_size_limits = collections.defaultdict(lambda: 512, _ROOM_FOR)
+
+    # --- life of the connection ---------------------------------------------------------------------------------
+
+    async def _handle_client(self) -> None:
+        address = self._client().address
+        if not self._gate.enter(self, address):
+            await self._finish(replies.BUSY)
+            return
+        try:
+            await super()._handle_client()
+        except ConnectionError:
+            log.debug("smtp.connection_lost", client=address)
+        finally:
+            self._gate.leave(self, address)
+
+    def _create_session(self) -> MailSession:
+        return MailSession(self.loop)
+
+    async def _finish(self, reply: Reply) -> None:
+        await self.push(str(reply))
+        if self.transport is not None:
+            self.transport.close()
+
+    def hang_up(self, reply: Reply) -> None:
+        """Say why and close, from outside of the conversation."""
+        if self.transport is not None and not self.transport.is_closing():
+            self._writer.write(f"{reply}\r\n".encode("ascii"))
+            self.transport.close()
+
+    def _timeout_cb(self) -> None:
+        self.hang_up(replies.TIMED_OUT)
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Nothing of what went wrong inside goes out, and the client is to try again."""
+        if isinstance(error, TLSSetupException):
+            log.info("smtp.tls_failed", client=self._client().address)
+        else:
+            log.error("smtp.fault", exc_info=error, client=self._client().address)
+        self.envelope = Envelope()
+        return str(replies.FAULT)
+
+    # Methods and no properties: aiosmtpd reads every property of its hooks when it is made.
+    def _state(self) -> MailSession:
+        if not isinstance(self.session, MailSession):
+            raise TypeError("no session before the connection is made")
+        return self.session
+
+    def _transaction(self) -> Envelope:
+        if self.envelope is None:
+            raise TypeError("no transaction before the connection is made")
+        return self.envelope
+
+    def _client(self) -> Client:
+        session = self._state()
+        # Clients that are gone already have no peer name.
+        address = session.peer[0] if session.peer else ""
+        return Client(self._options.role, address.partition("%")[0], session.login, self._transaction().smtp_utf8)
+
+    # --- commands -----------------------------------------------------------------------------------------------
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        return parse_path(arg, own_domain=self._options.domain) or (None, None)
+
+    async def handle_EHLO(
+        self, server: SMTP, session: MailSession, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """What we can do (RFC 5321, section 4.1.1.1); aiosmtpd announces AUTH on every port."""
+        session.host_name = hostname
+        kept = [each for each in responses[:-1] if not each.startswith("250-AUTH")]
+        if self._may_log_in() and session.login is None and self._tls_protocol is not None:
+            kept.append("250-AUTH PLAIN LOGIN")
+        return [*kept, "250-PIPELINING", responses[-1]]
+
+    def _may_log_in(self) -> bool:
+        return self._options.role is Role.SUBMISSION
+
+    async def smtp_VRFY(self, arg: str) -> None:
+        """No names are given away (RFC 5321, section 7.3)."""
+        await self.push("252 2.5.0 Send some mail, it will be accepted or refused at once")
+
+    async def smtp_AUTH(self, arg: str) -> None:
+        """PLAIN and LOGIN over TLS on the submission port (RFC 4954, RFC 4616)."""
+        session = self._state()
+        if not self._may_log_in():
+            await self.push(str(replies.NO_SUCH_COMMAND))
+        elif self._tls_protocol is None:
+            await self.push(str(replies.AUTH_NEEDS_TLS))
+        elif session.login is not None or not session.extended_smtp:
+            await self.push(str(replies.BAD_SEQUENCE))
+        else:
+            await self._authenticate_client(session, arg or "")
+
+    async def _authenticate_client(self, session: MailSession, arg: str) -> None:
+        mechanism, _, initial = arg.partition(" ")
+        reader = {"PLAIN": read_plain, "LOGIN": read_login}.get(mechanism.upper())
+        if reader is None:
+            await self.push(str(replies.AUTH_MECHANISM))
+            return
+        credentials = await reader(initial, self._challenge)
+        if credentials is None:
+            await self.push(str(replies.AUTH_MALFORMED))
+        elif await self._handler.log_in(*credentials):
+            session.login = credentials[0]
+            await self.push(str(replies.LOGGED_IN))
+        else:
+            session.failed_logins += 1
+            log.warning("smtp.login_failed", client=self._client().address)
+            over = session.failed_logins >= MAX_LOGIN_ATTEMPTS
+            await (self._finish(replies.TOO_MANY_LOGINS) if over else self.push(str(replies.AUTH_FAILED)))
+
+    async def _challenge(self, text: str) -> bytes:
+        await self.push(f"334 {text}")
+        self._reset_timeout()
+        line: bytes = await self._reader.readuntil(b"\n")
+        return line.strip(b"\r\n")
+
+    async def handle_MAIL(
+        self, server: SMTP, session: MailSession, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Sender of a transaction."""
+        client = self._client()
+        if not address.isascii() and not client.smtp_utf8:
+            return str(replies.UTF8_NOT_ANNOUNCED)
+        if client.role is Role.SUBMISSION and client.login is None:
+            return str(replies.AUTH_NEEDED)
+        reply = await self._handler.mail(client, address)
+        if not reply.permanent and reply.code < 400:
+            envelope.mail_from = address
+        return str(reply)
+
+    async def handle_RCPT(
+        self, server: SMTP, session: MailSession, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """One recipient; the same one twice counts once."""
+        client = self._client()
+        if not address.isascii() and not client.smtp_utf8:
+            return str(replies.UTF8_NOT_ANNOUNCED)
+        reply = await self._handler.rcpt(client, envelope.mail_from or "", len(envelope.rcpt_tos), address)
+        if reply.code < 400 and address not in envelope.rcpt_tos:
+            envelope.rcpt_tos.append(address)
+        return str(reply)
+
+    # --- the mail itself ----------------------------------------------------------------------------------------
+
+    async def smtp_DATA(self, arg: str) -> None:
+        """Read the mail to its end, then let the handler decide; the transaction is over in every case."""
+        if await self.check_helo_needed():
+            return
+        if arg:
+            await self.push("501 5.5.4 Syntax: DATA")
+            return
+        if not self._transaction().rcpt_tos:
+            await self.push(str(replies.BAD_SEQUENCE))
+            return
+        self.busy = True
+        try:
+            with Spool() as spool:
+                await self.push("354 End data with <CR><LF>.<CR><LF>")
+                refusal = await self._receive(spool)
+                self._reset_timeout(HANDLING_TIME + 30)
+                reply = refusal or await self._hand_over(spool)
+        finally:
+            self.busy = False
+        self.envelope = Envelope()
+        self._reset_timeout()
+        await self.push(str(reply))
+
+    async def _hand_over(self, spool: Spool) -> Reply:
+        envelope = self._transaction()
+        try:
+            async with asyncio.timeout(HANDLING_TIME):
+                return await self._handler.data(
+                    self._client(), envelope.mail_from or "", tuple(envelope.rcpt_tos), spool
+                )
+        except TimeoutError:
+            log.error("smtp.handling_timed_out", client=self._client().address)
+            return replies.FAULT
+
+    async def _receive(self, spool: Spool) -> Reply | None:
+        """Read up to the end of the data; a reply when the mail must be refused, after all of it was read."""
+        decoder = DataDecoder(size_limit=self._options.size_limit, line_limit=LINE_LIMIT)
+        clock = self.loop.time
+        begin, received = clock(), 0
+        disk_full = False
+        while decoder.rest is None:
+            allowance = begin + DATA_GRACE + received / MIN_RATE - clock()
+            self._reset_timeout(max(0.001, min(self._options.data_timeout, allowance)))
+            block: bytes = await self._reader.read(BLOCK)
+            if not block:
+                raise ConnectionResetError("client left in the middle of a mail")
+            received += len(block)
+            content = decoder.feed(block)
+            if content and not disk_full:
+                try:
+                    await spool.write(content)
+                except OSError:
+                    log.exception("smtp.spool_failed")
+                    disk_full = True
+        # Commands behind the data (RFC 2920) belong in front of whatever arrived since.
+        self._reader._buffer[:0] = decoder.rest  # type: ignore[attr-defined]
+        return replies.FAULT if disk_full else _line_rules(decoder)
+
+
+def _line_rules(decoder: DataDecoder) -> Reply | None:
+    if decoder.too_big:
+        return replies.TOO_BIG
+    if decoder.bare_line_ends:
+        return replies.BAD_LINE_ENDS
+    return replies.LINE_TOO_LONG if decoder.line_too_long else None

@@ -1,0 +1,38 @@
+"""A mail on its way in: small ones in memory, larger ones in an unnamed file."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from typing import Final
+
+IN_MEMORY: Final = 256 * 1024
+"""Bytes of a mail that is kept in memory."""
+
+
+class Spool:
+    """Content of one mail; a context manager that leaves nothing behind."""
+
+    def __init__(self) -> None:
+        # Opens no file before IN_MEMORY is passed, hence no I/O on the event loop.
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - __exit__ closes it
+        self._size = 0
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    async def write(self, block: bytes) -> None:
+        """Append; raises OSError when the disk is full."""
+        self._size += len(block)
+        if self._size <= IN_MEMORY:
+            self._file.write(block)
+        else:
+            await asyncio.to_thread(self._file.write, block)
+
+    def read(self) -> bytes:
+        """All of it. Blocks on a large mail: call it in a thread."""
+        self._file.seek(0)
+        return self._file.read()

@@ -1,0 +1,1 @@
+"""The e-mail adapter against real SMTP and DNS peers."""

@@ -1,0 +1,1 @@
+"""The contract between gateway and adapters."""
