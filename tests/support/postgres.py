@@ -70,18 +70,19 @@ class PostgresServer:
             "full_page_writes": "off",
             "log_min_messages": "fatal",
         }
-        self._process = subprocess.Popen(
-            [
-                self._bin / "postgres",
-                *("-D", self.folder / "data"),
-                *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "log").open("ab"),
-            cwd=self.folder,
-            start_new_session=True,
-            **self._user,
-        )
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    self._bin / "postgres",
+                    *("-D", self.folder / "data"),
+                    *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                **self._user,
+            )
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._psql("SELECT 1", "postgres").returncode != 0:
             if self._process.poll() is not None or time.monotonic() > deadline:
