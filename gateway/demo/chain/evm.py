@@ -187,6 +187,12 @@ class DevChain:
             raise TransactionRefused("transaction type not supported")
         if transaction.chain_id not in (None, self.chain_id):
             raise TransactionRefused("invalid chain id for signer")
+        if transaction.gas > BLOCK_GAS_LIMIT:
+            raise TransactionRefused("exceeds block gas limit")
+        if transaction.gas < transaction.intrinsic_gas:
+            raise TransactionRefused("intrinsic gas too low")
+        if transaction.max_priority_fee_per_gas > transaction.max_fee_per_gas:
+            raise TransactionRefused("max priority fee per gas higher than max fee per gas")
         state = self._state(None)
         nonce = state.get_nonce(transaction.sender)
         if transaction.nonce != nonce:

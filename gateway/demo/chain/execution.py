@@ -62,6 +62,8 @@ def _compute(vm: VirtualMachineAPI, call: Call, gas: int) -> ComputationAPI:
     state = vm.state
     context = state.get_transaction_context_class()(gas_price=0, origin=Address(call.sender))
     machine, sender = state.computation_class, Address(call.sender)
+    if state.get_balance(sender) < call.value:
+        raise ExecutionFailed("insufficient funds for transfer")
     if call.to is None:
         creation = Message(
             gas=gas,

@@ -70,7 +70,7 @@ def block_ref(value: Json) -> BlockRef:
         if "blockHash" in value:
             return fixed(value["blockHash"], 32)
         value = value.get("blockNumber")
-    if value is None or value in _NEWEST:
+    if value is None or (isinstance(value, str) and value in _NEWEST):
         return None
     if value == "earliest":
         return 0

@@ -1,0 +1,33 @@
+"""What the caller of the demo decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import ConfigError
+
+KNOWN_PEERS: Final = ("email",)
+"""Networks whose peer the demo can start; Matrix and XMPP come with their adapters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """Flags of ``dm3-gateway demo``."""
+
+    folder: Path
+    once: bool
+    only: tuple[str, ...] = ()
+    """Peers that take part; empty for all that can be had."""
+    gateway_port: int = 0
+    rpc_port: int = 0
+    smtp_port: int = 0
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """Peers to start; ConfigError for one that nobody knows."""
+        unknown = [peer for peer in self.only if peer not in KNOWN_PEERS]
+        if unknown:
+            raise ConfigError(f"--only: no peer {', '.join(unknown)} (known: {', '.join(KNOWN_PEERS)})")
+        return self.only or KNOWN_PEERS

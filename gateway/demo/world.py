@@ -1,0 +1,207 @@
+"""The demo's world: the chain with its names, the gateway, its people, all on the loopback of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from gateway.app import Gateway, make_adapters
+from gateway.demo.chain.ens import ccip_url
+from gateway.demo.chain.running import RunningChain, running_chain
+from gateway.demo.mail import DOMAIN as MAIL_DOMAIN
+from gateway.demo.mail import MailServer
+from gateway.demo.options import DemoOptions
+from gateway.demo.teller import check
+from gateway.dm3.data_uri import data_uri
+from gateway.dm3.eth import parse_address
+from gateway.ens.chain import Chain
+from gateway.ens.egress import GuardedClient
+from gateway.ens.lookup import Ens
+from gateway.ens.names import normalise
+from gateway.ens.profiles import Profiles
+from gateway.ids import EnsName, EthAddress
+from gateway.operations.dm3_client import Dm3Client
+from gateway.operations.echo import Echo
+from gateway.operations.installation import Answers, create_installation
+from gateway.resolver.signer import load_signer
+from gateway.settings import Settings, load_settings
+from gateway.store.migrate import upgrade
+from gateway.web.server import HttpServer, listen
+
+PARENT: Final = EnsName("gw.eth")
+NATIVE: Final = EnsName("native.eth")
+ECHO_NAMES: Final = tuple(map(normalise, ("echo.eth", "early.echo.eth", "ξένος.echo.eth", "💩.echo.eth")))
+PROFILE_KEY: Final = "network.dm3.profile"
+EMAIL_DOMAIN: Final = "gw.example"
+HOST: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything that runs."""
+
+    folder: Path
+    settings: Settings
+    chain: RunningChain
+    resolver: EthAddress
+    resolver_signer: EthAddress
+    gateway: Gateway
+    ens: Ens
+    """A client's own way to ENS, not the gateway's."""
+    profiles: Profiles
+    native: Dm3Client
+    echoes: tuple[Dm3Client, ...]
+    mail: MailServer
+    smtp_port: int
+    http: httpx2.AsyncClient
+    admin_token: str
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway's pages and interfaces are."""
+        return self.settings.server.public_url
+
+
+@asynccontextmanager
+async def running_world(options: DemoOptions) -> AsyncIterator[World]:
+    """Start everything in order; ends it in the opposite order, whatever happens."""
+    _empty(options.folder)
+    async with AsyncExitStack() as stack:
+        bound = listen(HOST, options.gateway_port)
+        stack.callback(bound.close)
+        public_url = f"http://{HOST}:{bound.getsockname()[1]}"
+        chain = await stack.enter_async_context(running_chain(options.rpc_port))
+        mail = MailServer(options.folder / "mail")
+        await mail.start()
+        stack.push_async_callback(mail.stop)
+        config = create_installation(
+            options.folder,
+            Answers(
+                parent=PARENT,
+                public_url=public_url,
+                port=bound.getsockname()[1],
+                rpc_url=chain.url,
+                chain_id=chain.chain_id,
+                ens_registry=chain.registry,
+                # The signer's key is made here, so the contract can only be deployed after this file is written.
+                resolver_address=_future_resolver(chain),
+                allow_private_gateways=True,
+                adapters=_adapters(options, mail),
+            ),
+        )
+        settings = load_settings(config, environ={})
+        signer = load_signer(settings.ens.signer_key_file).address
+        resolver = await asyncio.to_thread(_write_names, chain, public_url, signer)
+        check(resolver in map(str.lower, settings.ens.resolver_addresses), "the resolver has another address")
+        await asyncio.to_thread(upgrade, settings.store.url)
+        gateway = await Gateway.open(settings, make_adapters(settings, config.parent))
+        stack.push_async_callback(gateway.close)
+        await gateway.start()
+        server = HttpServer(gateway.app, bound)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        yield await _people(stack, options, settings, chain, resolver, signer, gateway, mail)
+
+
+async def _people(
+    stack: AsyncExitStack,
+    options: DemoOptions,
+    settings: Settings,
+    chain: RunningChain,
+    resolver: EthAddress,
+    signer: EthAddress,
+    gateway: Gateway,
+    mail: MailServer,
+) -> World:
+    """The people of the story with ways of their own to ENS and to the relay."""
+    client = GuardedClient(allow_private=True)
+    stack.push_async_callback(client.close)
+    reader = Chain((chain.url,), chain.chain_id)
+    stack.push_async_callback(reader.close)
+    ens = Ens(reader, parse_address(chain.registry), client)
+    profiles = Profiles(ens, client)
+    http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
+
+    def person(name: EnsName, account: str) -> Dm3Client:
+        wallet = chain.accounts[account].key
+        return Dm3Client(name=name, wallet=wallet, profiles=profiles, http=http, service=gateway.service_name)
+
+    native = person(NATIVE, "native")
+    echoes = tuple(person(name, "echo") for name in ECHO_NAMES)
+    await asyncio.to_thread(_publish, chain, (native, *echoes))
+    for echo in echoes:
+        task = asyncio.create_task(Echo(echo).run(), name=f"echo {echo.name}")
+        stack.callback(task.cancel)
+    return World(
+        folder=options.folder,
+        settings=settings,
+        chain=chain,
+        resolver=resolver,
+        resolver_signer=signer,
+        gateway=gateway,
+        ens=ens,
+        profiles=profiles,
+        native=native,
+        echoes=echoes,
+        mail=mail,
+        smtp_port=int(settings.adapters["email"]["smtp_port"]),
+        http=http,
+        admin_token=secrets.token_urlsafe(32),
+    )
+
+
+def _adapters(options: DemoOptions, mail: MailServer) -> Mapping[str, Mapping[str, Any]]:
+    if "email" not in options.peers:
+        return {}
+    with listen(HOST, options.smtp_port) as probe:
+        port = probe.getsockname()[1]
+    return {
+        "email": {
+            "domain": EMAIL_DOMAIN,
+            "smtp_host": HOST,
+            "smtp_port": port,
+            "relay_host": f"{HOST}:{mail.port}",
+            "allowed_senders": [MAIL_DOMAIN],
+        }
+    }
+
+
+def _write_names(chain: RunningChain, public_url: str, signer: EthAddress) -> EthAddress:
+    """The parent with its offchain resolver, and the names of the native people."""
+    ens, accounts = chain.ens, chain.accounts
+    owner = accounts["parent-owner"].address
+    resolver = ens.deploy_offchain_resolver([ccip_url(public_url)], [signer], owner)
+    ens.register(PARENT, owner, resolver)
+    for name, account in ((NATIVE, "native"), *((name, "echo") for name in ECHO_NAMES)):
+        ens.register(name, accounts[account].address)
+        ens.set_addr(name, accounts[account].address)
+    return resolver
+
+
+def _future_resolver(chain: RunningChain) -> EthAddress:
+    """Where the first contract of the parent's owner will be."""
+    from gateway.demo.chain.evm import created_address
+
+    return created_address(chain.accounts["parent-owner"].address, 0)
+
+
+def _publish(chain: RunningChain, people: tuple[Dm3Client, ...]) -> None:
+    """Each person writes their signed profile into their own name."""
+    for person in people:
+        chain.ens.set_text(person.name, PROFILE_KEY, data_uri(person.signed_profile().to_text()))
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier demo left; refuse to touch a folder that is not the demo's."""
+    if folder.exists() and any(folder.iterdir()):
+        check((folder / "gateway.toml").exists(), f"{folder} is not empty and not a demo's folder; name another")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
