@@ -62,8 +62,8 @@ class Message:
     type: MessageType
     timestamp: int
     """Milliseconds since the epoch."""
-    text: str | None = None
-    attachments: tuple[Attachment, ...] | None = None
+    text: str | None = field(default=None, repr=False)
+    attachments: tuple[Attachment, ...] | None = field(default=None, repr=False)
     reference: MessageHash | None = None
     """Hash of the message that this one edits, answers, reacts to or acknowledges."""
     reply_instruction: str | None = None
