@@ -1,0 +1,171 @@
+"""The only client that fetches what strangers' records point to.
+
+Every URL and every redirect is checked, every IP address behind its host is checked, and the connection goes to a
+checked address, not to a name that could resolve to another one a moment later. Nothing of the environment (proxies,
+netrc) has a say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import httpcore2
+import httpx2
+
+from gateway.dm3.canonical import Json, stringify
+from gateway.ens.pinning import PinningBackend, Resolve, system_resolve
+from gateway.ens.targets import Target, follow, parse_target
+from gateway.errors import FetchFailed, FetchRefused
+
+MAX_BODY: Final = 64 * 2**10
+"""Bytes of a response that are read unless told otherwise."""
+TOTAL_TIMEOUT: Final = 5.0
+"""Seconds for one fetch with its redirects, from the look-up of the host to the last byte."""
+MAX_REDIRECTS: Final = 3
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A response of any status; ``url`` is where it came from in the end, ``content_type`` without parameters."""
+
+    url: str
+    status: int
+    content_type: str
+    body: bytes
+
+
+class GuardedClient:
+    """Fetches from public https servers; with ``allow_private`` also from this machine and its site, and by http.
+
+    ``resolve``, ``tls`` and ``connect`` replace the system's resolver, trust store and sockets. Opens nothing
+    before its first fetch; close it with ``close`` or as a context manager.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_private: bool = False,
+        resolve: Resolve = system_resolve,
+        tls: ssl.SSLContext | None = None,
+        connect: httpcore2.AsyncNetworkBackend | None = None,
+        timeout: float = TOTAL_TIMEOUT,
+        max_connections: int = 32,
+    ) -> None:
+        self._allow_private = allow_private
+        self._backend = PinningBackend(connect or httpcore2.AnyIOBackend(), resolve, allow_private=allow_private)
+        self._tls = tls
+        self._timeout = timeout
+        self._max_connections = max_connections
+        self._pool: httpcore2.AsyncConnectionPool | None = None
+
+    async def get(
+        self,
+        url: str,
+        *,
+        max_bytes: int = MAX_BODY,
+        accept: Sequence[str] = (),
+        max_redirects: int = MAX_REDIRECTS,
+    ) -> Fetched:
+        """GET ``url``; ``accept`` lists the content types of a 200 that are wanted, all when empty.
+
+        Raises FetchRefused when the URL, an address behind it, a redirect, the size or the type is not permitted;
+        FetchFailed when there is no answer in time. Other statuses are returned.
+        """
+        target = parse_target(url, allow_private=self._allow_private)
+        headers = [("Accept", ", ".join(accept) or "*/*")]
+        async with self._in_time(target):
+            for _ in range(max_redirects + 1):
+                fetched, location = await self._exchange("GET", target, headers, b"", max_bytes)
+                if fetched.status not in _REDIRECTS:
+                    return _of_type(fetched, accept)
+                target = follow(target, location, allow_private=self._allow_private)
+        raise FetchRefused(f"more than {max_redirects} redirects")
+
+    async def post_json(self, url: str, value: Json, *, max_bytes: int = MAX_BODY) -> Fetched:
+        """POST JSON to ``url``; redirects are refused. Raises as ``get``."""
+        target = parse_target(url, allow_private=self._allow_private)
+        headers = [("Accept", "application/json"), ("Content-Type", "application/json")]
+        async with self._in_time(target):
+            fetched, _ = await self._exchange("POST", target, headers, stringify(value).encode(), max_bytes)
+        if fetched.status in _REDIRECTS:
+            raise FetchRefused("redirect of a POST")
+        return fetched
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._pool is not None:
+            await self._pool.aclose()
+            self._pool = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def _in_time(self, target: Target) -> AsyncIterator[None]:
+        """Bounds everything inside by the total time, and names every failure of the network."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except TimeoutError:
+            raise FetchFailed(f"{target.host} did not answer within {self._timeout:g} s") from None
+        except (
+            httpcore2.NetworkError,
+            httpcore2.TimeoutException,
+            httpcore2.ProtocolError,
+            ssl.SSLError,
+            OSError,
+            UnicodeError,
+        ) as error:
+            raise FetchFailed(f"{target.host}: {type(error).__name__}: {error}"[:300]) from None
+
+    async def _exchange(
+        self, method: str, target: Target, headers: list[tuple[str, str]], content: bytes, max_bytes: int
+    ) -> tuple[Fetched, str]:
+        """One request, and the Location of its response. The body is cut off, and refused, at its bound."""
+        pool = await self._open()
+        # Compressed bodies would have to be bounded twice.
+        every = [("Host", target.authority), ("Accept-Encoding", "identity"), ("User-Agent", "dm3-gateway"), *headers]
+        async with pool.stream(method, target.url, headers=every, content=content or None) as response:
+            fields = {name.lower(): value for name, value in response.headers}
+            if fields.get(b"content-encoding", b"identity").lower() not in (b"", b"identity"):
+                raise FetchRefused(f"{target.host} sent a compressed body")
+            body = bytearray()
+            if response.status not in _REDIRECTS:
+                async for chunk in response.aiter_stream():
+                    body += chunk
+                    if len(body) > max_bytes:
+                        raise FetchRefused(f"{target.host} sent more than {max_bytes} bytes")
+        content_type = fields.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+        location = fields.get(b"location", b"").decode("latin-1")
+        return Fetched(target.url, response.status, content_type, bytes(body)), location
+
+    async def _open(self) -> httpcore2.AsyncConnectionPool:
+        if self._tls is None:
+            # Reading the trust store takes a tenth of a second.
+            self._tls = await asyncio.to_thread(httpx2.create_ssl_context)
+        if self._pool is None:
+            self._pool = httpcore2.AsyncConnectionPool(
+                ssl_context=self._tls,
+                max_connections=self._max_connections,
+                keepalive_expiry=10.0,
+                network_backend=self._backend,
+            )
+        return self._pool
+
+
+def _of_type(fetched: Fetched, accept: Sequence[str]) -> Fetched:
+    if accept and fetched.status == 200 and fetched.content_type not in accept:
+        raise FetchRefused(f"unwanted content type {fetched.content_type[:60]!r}")
+    return fetched

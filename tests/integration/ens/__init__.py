@@ -1,0 +1,1 @@
+"""Look-ups, fetches and profiles over real sockets and a real chain."""
