@@ -33,6 +33,9 @@ def address(number: object) -> EthAddress:
     return EthAddress("0x" + digest("address", number)[:40])
 
 
+BOB_ADDRESS = address("bob")
+
+
 def message_hash(number: object) -> str:
     """Hash of the message in envelope ``number``."""
     return "0x" + digest("message", number)
@@ -46,7 +49,7 @@ def encrypted_hash(number: object) -> str:
 def envelope(
     number: object,
     *,
-    recipient: EthAddress = address("bob"),
+    recipient: EthAddress = BOB_ADDRESS,
     sender: EnsName = ALICE,
     body: bytes | None = None,
     received_at: int = NOW,

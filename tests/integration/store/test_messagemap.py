@@ -1,0 +1,89 @@
+"""The message map and the status of messages."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gateway.ids import NativeId
+from gateway.store import Store
+from gateway.store.messagemap import ForgetMessages, HashesOf, MapMessage, NativeOf
+from gateway.store.status import ForgetStatuses, SetStatus, Status, StatusOf
+from tests.integration.store.values import EMAIL, MATRIX, NOW, encrypted_hash, link, message_hash
+
+
+@pytest.mark.parametrize("digest", [message_hash(1), encrypted_hash(1)])
+async def test_a_link_is_found_from_both_sides(store: Store, digest: str) -> None:
+    assert await store.commit(MapMessage(link(1))) is True
+    await store.commit(MapMessage(link(2, outbound=False)))
+    assert await store.read(NativeOf(EMAIL, digest)) == [link(1)]
+    assert await store.read(HashesOf(EMAIL, link(1).native_id)) == [link(1)]
+    assert await store.read(HashesOf(EMAIL, link(2).native_id)) == [link(2, outbound=False)]
+
+
+async def test_nothing_is_found_for_others(store: Store) -> None:
+    await store.commit(MapMessage(link(1)))
+    assert await store.read(NativeOf(MATRIX, message_hash(1))) == []
+    assert await store.read(HashesOf(MATRIX, link(1).native_id)) == []
+    assert await store.read(NativeOf(EMAIL, message_hash(2))) == []
+
+
+async def test_mapping_again_changes_nothing(store: Store) -> None:
+    await store.commit(MapMessage(link(1)))
+    assert await store.commit(MapMessage(link(1, message_hash=message_hash("other"), created_at=NOW + 1))) is False
+    assert await store.read(HashesOf(EMAIL, link(1).native_id)) == [link(1)]
+    assert await store.read(NativeOf(EMAIL, message_hash("other"))) == []
+
+
+async def test_mapping_at_the_same_time_gives_one_link(store: Store) -> None:
+    new = await asyncio.gather(*(store.commit(MapMessage(link(1))) for _ in range(30)))
+    assert sum(new) == 1
+
+
+async def test_one_message_in_several_parts(store: Store) -> None:
+    parts = [replace(link(1, part=n), native_id=NativeId(f"$event{n}")) for n in range(3)]
+    for part in reversed(parts):
+        await store.commit(MapMessage(part))
+    assert await store.read(NativeOf(EMAIL, message_hash(1))) == parts
+    same_id = [link(2, part=n, message_hash=message_hash(n)) for n in range(3)]
+    for part in reversed(same_id):
+        await store.commit(MapMessage(part))
+    assert await store.read(HashesOf(EMAIL, link(2).native_id)) == same_id
+
+
+async def test_old_links_are_forgotten_in_bounded_steps(store: Store) -> None:
+    for n in range(5):
+        await store.commit(MapMessage(link(n, created_at=NOW + n)))
+    assert [await store.commit(ForgetMessages(NOW + 4, limit=3)) for _ in range(3)] == [3, 1, 0]
+    assert await store.read(HashesOf(EMAIL, link(3).native_id)) == []
+    assert len(await store.read(HashesOf(EMAIL, link(4).native_id))) == 1
+
+
+def status(state: str, at: int, recipient: str = "bob.eth") -> SetStatus:
+    return SetStatus(EMAIL, NativeId("<1@x>"), recipient, state, f"because {state}", at)
+
+
+async def test_status_is_kept_per_recipient(store: Store) -> None:
+    assert await store.read(StatusOf(EMAIL, NativeId("<1@x>"), "bob.eth")) is None
+    assert await store.commit(status("sent", NOW)) is True
+    await store.commit(status("failed", NOW, "ann.eth"))
+    assert await store.read(StatusOf(EMAIL, NativeId("<1@x>"), "bob.eth")) == Status("sent", "because sent", NOW)
+    assert await store.read(StatusOf(EMAIL, NativeId("<1@x>"), "ann.eth")) == Status("failed", "because failed", NOW)
+    assert await store.read(StatusOf(MATRIX, NativeId("<1@x>"), "bob.eth")) is None
+
+
+async def test_an_older_status_does_not_replace_a_newer_one(store: Store) -> None:
+    await store.commit(status("delivered", NOW + 2))
+    assert await store.commit(status("sent", NOW + 1)) is False
+    assert await store.commit(status("read", NOW + 2)) is True
+    assert await store.read(StatusOf(EMAIL, NativeId("<1@x>"), "bob.eth")) == Status("read", "because read", NOW + 2)
+
+
+async def test_old_statuses_are_forgotten(store: Store) -> None:
+    await store.commit(status("sent", NOW, "ann.eth"))
+    await store.commit(status("sent", NOW + 1))
+    assert await store.commit(ForgetStatuses(NOW + 1)) == 1
+    assert await store.read(StatusOf(EMAIL, NativeId("<1@x>"), "ann.eth")) is None
+    assert await store.read(StatusOf(EMAIL, NativeId("<1@x>"), "bob.eth")) is not None
