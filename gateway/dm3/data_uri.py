@@ -12,6 +12,7 @@ import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from gateway.dm3.encoding import to_base64
 from gateway.errors import BadProfile
 
 _HEAD: Final = re.compile(r"data:([^,]*),", re.IGNORECASE)
@@ -21,8 +22,13 @@ _CHARSETS: Final = {"utf-8", "utf8", "us-ascii"}
 
 
 def data_uri(json_text: str) -> str:
-    """The form that every client reads; ``json_text`` must be canonical JSON, which has no line breaks."""
-    return "data:application/json," + json_text
+    """The form that every client reads; ``json_text`` must be canonical JSON, which has no line breaks.
+
+    Clients cut the characters of the plain form to one byte each, so text beyond ASCII goes as base64.
+    """
+    if json_text.isascii():
+        return "data:application/json," + json_text
+    return "data:application/json;base64," + to_base64(json_text.encode("utf-8"))
 
 
 def parse_data_uri(uri: str, max_bytes: int) -> str:

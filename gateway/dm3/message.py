@@ -86,7 +86,10 @@ def sign_message(draft: Message, signing_key: KeyPair) -> Message:
 
 
 def verify_message(message: Message, public_key: bytes) -> bool:
-    """True when the signature is by ``public_key`` over everything received, fields unknown to us included."""
+    """True when the signature is by ``public_key`` over everything received, fields unknown to us included.
+
+    Whose key that is, is for the caller to know: it must be the one in the profile of ``message.from_``.
+    """
     content = message_to_json(message)
     return verify_object(public_key, {key: content[key] for key in content if key != "signature"}, message.signature)
 

@@ -44,6 +44,13 @@ def test_we_write_the_form_that_every_client_reads() -> None:
     assert data_uri(FILE["profileStringified"]) == FILE["createJsonDataUri"]
 
 
+def test_text_beyond_ascii_goes_as_base64() -> None:
+    uri = data_uri('{"a":"ξένος"}')
+    assert uri.startswith("data:application/json;base64,")
+    assert uri.isascii()
+    assert parse_data_uri(uri, LIMIT) == '{"a":"ξένος"}'
+
+
 texts = st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=4).map(
     lambda value: json.dumps(value, ensure_ascii=False)
 )
@@ -54,6 +61,7 @@ def test_every_spelling_gives_the_same_text(text: str) -> None:
     encoded = base64.b64encode(text.encode()).decode()
     spellings = [
         data_uri(text),
+        f"data:application/json,{text}",
         f"data:,{quote(text)}",
         f"data:application/json;charset=UTF-8,{quote(text, safe='')}",
         f"data:application/json;base64,{encoded}",
