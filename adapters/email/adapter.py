@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import structlog
+from pydantic import BaseModel
 
 from adapters.email import notice
+from adapters.email.handler import Role
 from adapters.email.listener import Listener
 from adapters.email.reception import Reception
 from adapters.email.render import MAX_ATTACHMENT_BYTES, MAX_TEXT, RenderedMail, alias_of, render
 from adapters.email.returnpath import KEY_BYTES, ReturnPath, parse_key
 from adapters.email.routes import MxRoutes
 from adapters.email.sender import Accepted, Letter, MxTransport, RelayTransport, Transport
-from adapters.email.server import Role
 from adapters.email.settings import EmailSettings
 from adapters.email.users import User, load_users
 from gateway.sdk import (
@@ -53,7 +54,7 @@ class EmailAdapter:
         idempotent=False,
         ordered=False,
     )
-    Settings: ClassVar[type[EmailSettings]] = EmailSettings
+    Settings: ClassVar[type[BaseModel]] = EmailSettings
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings

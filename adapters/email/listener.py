@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Final
 
 from adapters.email import replies
-from adapters.email.server import Handler, MailServer, Role, ServerOptions
+from adapters.email.handler import Connection, Handler, Role, ServerOptions
+from adapters.email.server import MailServer
 from adapters.email.settings import EmailSettings
 
 _CLOSING_TIME: Final = 20.0
@@ -26,7 +27,7 @@ class Listener:
         self._settings = settings
         self._handler = handler
         self._servers: dict[Role, asyncio.Server] = {}
-        self._connections: set[MailServer] = set()
+        self._connections: set[Connection] = set()
         self._per_address: collections.Counter[str] = collections.Counter()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -58,7 +59,7 @@ class Listener:
         server = self._servers.get(role)
         return int(server.sockets[0].getsockname()[1]) if server and server.sockets else None
 
-    def enter(self, connection: MailServer, address: str) -> bool:
+    def enter(self, connection: Connection, address: str) -> bool:
         """Count a connection; False when there are too many, of one client or of all."""
         if len(self._connections) >= self._settings.max_connections:
             return False
@@ -69,7 +70,7 @@ class Listener:
         self._idle.clear()
         return True
 
-    def leave(self, connection: MailServer, address: str) -> None:
+    def leave(self, connection: Connection, address: str) -> None:
         """A connection that had entered is over."""
         self._connections.discard(connection)
         self._per_address -= collections.Counter({address: 1})  # drops what reaches zero

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from datetime import UTC, datetime
 from email.message import EmailMessage, Message
-from email.policy import SMTP, SMTPUTF8
 from typing import Final
 
 from adapters.email.charsets import one_line
+from adapters.email.messageid import as_message_id
 from adapters.email.parse import TRACE_HEADER
-from adapters.email.render import RenderedMail, address_of, to_address
+from adapters.email.render import ASCII_HEADERS, UTF8_HEADERS, RenderedMail, address_of, to_address
 from gateway.sdk import NativeId, StatusReport
 
 _MAX_REASON: Final = 500
-_MESSAGE_ID: Final = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>")
 
 
 def failure_notice(status: StatusReport, *, domain: str, host_name: str, now_ms: int) -> RenderedMail:
     """One mail that says that a message will not arrive and why; its Message-ID is the same at every try."""
-    policy = SMTP if status.sender.isascii() else SMTPUTF8
+    policy = ASCII_HEADERS if status.sender.isascii() else UTF8_HEADERS
     notice = EmailMessage(policy=policy)
     message_id = _message_id(status, domain)
     recipient = address_of(status.recipient, domain)
@@ -33,19 +31,19 @@ def failure_notice(status: StatusReport, *, domain: str, host_name: str, now_ms:
     notice["Message-ID"] = message_id
     notice["Auto-Submitted"] = "auto-replied"
     notice[TRACE_HEADER] = domain
-    known_id = _MESSAGE_ID.fullmatch(status.native_id) is not None
-    if known_id:
-        notice["In-Reply-To"] = status.native_id
-        notice["References"] = status.native_id
+    original = as_message_id(status.native_id)
+    if original is not None:
+        notice["In-Reply-To"] = original
+        notice["References"] = original
     notice["MIME-Version"] = "1.0"
     boundary = "notice-" + _digest(status)
     notice["Content-Type"] = f'multipart/report; report-type=delivery-status; boundary="{boundary}"'
     notice.set_payload([])
     notice.attach(_explanation(status, reason))
     notice.attach(_status_part(host_name, recipient, reason))
-    if known_id:
-        notice.attach(_original_headers(status.native_id))
-    return RenderedMail(message_id, notice.as_bytes(), policy is SMTPUTF8)
+    if original is not None:
+        notice.attach(_original_headers(original))
+    return RenderedMail(message_id, notice.as_bytes(), policy is UTF8_HEADERS)
 
 
 def _digest(status: StatusReport) -> str:
@@ -58,7 +56,7 @@ def _message_id(status: StatusReport, domain: str) -> NativeId:
 
 
 def _explanation(status: StatusReport, reason: str) -> EmailMessage:
-    part = EmailMessage(policy=SMTP)
+    part = EmailMessage(policy=ASCII_HEADERS)
     part.set_content(
         f"Your message to {one_line(status.recipient, 255)} was not delivered and will not be tried again.\n\n"
         f"Reason: {reason}\n",
@@ -69,21 +67,21 @@ def _explanation(status: StatusReport, reason: str) -> EmailMessage:
 
 
 def _status_part(host_name: str, recipient: str, reason: str) -> EmailMessage:
-    about_message = Message(policy=SMTP)
+    about_message = Message(policy=ASCII_HEADERS)
     about_message["Reporting-MTA"] = f"dns; {host_name}"
-    about_recipient = Message(policy=SMTP)
+    about_recipient = Message(policy=ASCII_HEADERS)
     about_recipient["Final-Recipient"] = f"rfc822; {recipient}"
     about_recipient["Action"] = "failed"
     about_recipient["Status"] = "5.0.0"
     about_recipient["Diagnostic-Code"] = f"x-dm3; {reason.encode('ascii', 'replace').decode()}"
-    part = EmailMessage(policy=SMTP)
+    part = EmailMessage(policy=ASCII_HEADERS)
     part["Content-Type"] = "message/delivery-status"
     part.set_payload([about_message, about_recipient])
     return part
 
 
 def _original_headers(native_id: NativeId) -> EmailMessage:
-    part = EmailMessage(policy=SMTP)
+    part = EmailMessage(policy=ASCII_HEADERS)
     part["Content-Type"] = "text/rfc822-headers; charset=us-ascii"
     part.set_payload(f"Message-ID: {native_id}\r\n")
     return part

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import UTC
 from email.message import Message
@@ -13,6 +12,7 @@ from typing import Final
 from adapters.email import replies
 from adapters.email.body import read_body
 from adapters.email.charsets import decode_words, header_text, raw_header
+from adapters.email.messageid import as_message_id, message_ids_in
 from adapters.email.mime import leaves, read_headers
 from adapters.email.replies import MailRefused
 from gateway.sdk import Attachment, CanonicalId, InvalidInput, NativeId
@@ -26,7 +26,6 @@ MAX_NAME: Final = 200
 TRACE_HEADER: Final = "X-DM3-Gateway"
 """Names the gateway that wrote a mail, by its mail domain."""
 _DAY_MS: Final = 24 * 3600 * 1000
-_MESSAGE_ID: Final = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>")
 _BULK: Final = frozenset({"bulk", "list", "junk"})
 
 
@@ -103,8 +102,7 @@ def read_from(headers: Message) -> tuple[CanonicalId, str]:
 def message_id(headers: Message) -> NativeId | None:
     """The Message-ID; None when it is missing, doubled or nothing that a reply header could repeat."""
     values = headers.get_all("Message-ID", [])
-    found = _MESSAGE_ID.fullmatch(str(values[0]).strip()) if len(values) == 1 else None
-    return NativeId(found[0]) if found else None
+    return as_message_id(str(values[0])) if len(values) == 1 else None
 
 
 def _digest_id(headers: Message, data: bytes) -> NativeId:
@@ -119,11 +117,9 @@ def _digest_id(headers: Message, data: bytes) -> NativeId:
 
 def reference(headers: Message) -> NativeId | None:
     """What the mail answers: In-Reply-To, else the last of References (RFC 5322, section 3.6.4)."""
-    answered: list[str] = _MESSAGE_ID.findall(raw_header(headers, "In-Reply-To"))
-    thread: list[str] = _MESSAGE_ID.findall(raw_header(headers, "References"))
-    if answered:
-        return NativeId(answered[0])
-    return NativeId(thread[-1]) if thread else None
+    answered = message_ids_in(raw_header(headers, "In-Reply-To"))
+    thread = message_ids_in(raw_header(headers, "References"))
+    return next(iter(answered), None) or next(reversed(thread), None)
 
 
 def sent_at(headers: Message, now_ms: int) -> int:

@@ -13,12 +13,12 @@ import structlog
 
 from adapters.email import replies
 from adapters.email.addresses import NULL_PATH, Special, local_target, resolve_alias, split_address
+from adapters.email.handler import Client, Role
 from adapters.email.intake import outgoing_messages
 from adapters.email.mime import read_headers
 from adapters.email.parse import ParsedMail, message_id, parse_mail
 from adapters.email.replies import MailRefused, Reply, reply_to
 from adapters.email.returnpath import ReturnPath
-from adapters.email.server import Client, Role
 from adapters.email.settings import EmailSettings
 from adapters.email.spool import Spool
 from adapters.email.users import User, check_password

@@ -5,7 +5,6 @@ Every header is set through `email.policy`, which refuses line ends; what a DM3 
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from email.policy import SMTP, SMTPUTF8
 from typing import Final
 
 from adapters.email.charsets import one_line, plain_text
+from adapters.email.messageid import as_message_id, message_id_of
 from adapters.email.parse import TRACE_HEADER
 from gateway.sdk import (
     CanonicalId,
@@ -23,7 +23,6 @@ from gateway.sdk import (
     FileContent,
     InvalidInput,
     Link,
-    MessageHash,
     NativeId,
     attachment_content,
 )
@@ -36,7 +35,9 @@ MAX_ATTACHMENT_BYTES: Final = 18_000_000
 """25 MB is what common receivers take, and base64 adds a third."""
 _MAX_DATE_MS: Final = 253_402_300_799_000
 """The last second of the year 9999, as far as dates of mail go."""
-_MESSAGE_ID: Final = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>")
+# Content in seven bits passes servers that do not announce 8BITMIME.
+ASCII_HEADERS: Final = SMTP.clone(cte_type="7bit")
+UTF8_HEADERS: Final = SMTPUTF8.clone(cte_type="7bit")
 _COMPOSITE: Final = frozenset({"multipart", "message"})
 
 FOOTER: Final = (
@@ -56,12 +57,6 @@ class RenderedMail:
     """True when headers need SMTPUTF8 (RFC 6531)."""
 
 
-def message_id_of(message_hash: MessageHash, domain: str) -> NativeId:
-    """The Message-ID of a DM3 message: the same at every try, so that receivers can drop what they have."""
-    digest = base64.b32encode(bytes.fromhex(message_hash[2:])).decode().rstrip("=").lower()
-    return NativeId(f"<dm3.{digest}@{domain}>")
-
-
 def address_of(name: EnsName, domain: str) -> str:
     """The mail address of an ENS name under our domain; names over 64 octets have a digest form, see `alias_of`."""
     return f"{punycode_localpart(name).text}@{domain}"
@@ -77,7 +72,7 @@ def render(delivery: Delivery, domain: str) -> RenderedMail:
     """Write the mail; raises InvalidInput when an attachment cannot be sent."""
     files, links = _attachments(delivery)
     text = _text(delivery, links)
-    policy = SMTP if delivery.recipient.isascii() else SMTPUTF8
+    policy = ASCII_HEADERS if delivery.recipient.isascii() else UTF8_HEADERS
     message = EmailMessage(policy=policy)
     message_id = message_id_of(delivery.message_hash, domain)
     message["From"] = Address(_display_name(delivery), addr_spec=address_of(delivery.sender, domain))
@@ -85,8 +80,8 @@ def render(delivery: Delivery, domain: str) -> RenderedMail:
     message["Subject"] = _subject(delivery)
     message["Date"] = datetime.fromtimestamp(min(max(delivery.sent_at, 0), _MAX_DATE_MS) / 1000, UTC)
     message["Message-ID"] = message_id
-    answered = delivery.reference.native_id if delivery.reference else None
-    if answered and _MESSAGE_ID.fullmatch(answered):
+    answered = as_message_id((delivery.reference.native_id or "") if delivery.reference else "")
+    if answered is not None:
         message["In-Reply-To"] = answered
         message["References"] = answered
     if delivery.automatic:
@@ -98,7 +93,7 @@ def render(delivery: Delivery, domain: str) -> RenderedMail:
     message.set_content(f"{text}\n\n{_footer(delivery, domain)}".rstrip() + "\n", charset="utf-8")
     for file in files:
         _attach(message, file)
-    return RenderedMail(message_id, message.as_bytes(), policy is SMTPUTF8)
+    return RenderedMail(message_id, message.as_bytes(), policy is UTF8_HEADERS)
 
 
 def to_address(canonical: CanonicalId) -> Address:

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import dns.asyncresolver
 import dns.exception
+import dns.name
 import dns.resolver
 from dns.rdtypes.ANY.MX import MX
 
@@ -43,7 +44,7 @@ class MxRoutes:
     """Asks the DNS."""
 
     def __init__(self, dns_servers: tuple[str, ...] = (), *, allow_private: bool = False) -> None:
-        """`dns_servers`: ``address[:port]``, all on one port; without any, the system's are used."""
+        """`dns_servers`: ``address[:port]``; without any, the system's are used."""
         self._resolver = dns.asyncresolver.Resolver(configure=not dns_servers)
         endpoints = [parse_endpoint(each, default_port=53) for each in dns_servers]
         if endpoints:
@@ -81,15 +82,17 @@ class MxRoutes:
             raise NotFound(f"the mail domain {domain} does not exist") from None
         except dns.resolver.NoAnswer:
             return [domain]
+        except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
+            raise NotFound(f"{domain} is no domain") from None
         except dns.exception.DNSException as error:
             raise Unavailable(f"the DNS does not answer for {domain}") from error
         records = [record for record in answer if isinstance(record, MX)]
         # Equal preference is meant to spread load (RFC 5321, section 5.1).
         shuffled = sorted(records, key=lambda record: (record.preference, random.random()))  # noqa: S311
-        hosts = [record.exchange.to_text(omit_final_dot=True) for record in shuffled]
-        if hosts == ["."] or hosts == [""]:
+        exchanges = [record.exchange for record in shuffled if record.exchange != dns.name.root]
+        if not exchanges:
             raise NotFound(f"{domain} takes no mail")
-        return hosts
+        return [exchange.to_text(omit_final_dot=True) for exchange in exchanges]
 
     async def _addresses(self, host: str) -> list[str]:
         addresses: list[str] = []

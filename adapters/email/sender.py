@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -10,7 +11,9 @@ import aiosmtplib
 import structlog
 from aiosmtplib import (
     SMTPAuthenticationError,
+    SMTPConnectResponseError,
     SMTPException,
+    SMTPHeloError,
     SMTPNotSupported,
     SMTPRecipientsRefused,
     SMTPResponseException,
@@ -26,6 +29,9 @@ from gateway.sdk import NotFound, Rejected, Retry, Unavailable
 log = structlog.get_logger(__name__)
 
 MAX_REASON: Final = 300
+"""Characters of a server's words that are passed on."""
+QUIT_TIME: Final = 5.0
+"""Seconds for a polite end; the mail is theirs already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,8 @@ def _opportunistic_context() -> ssl.SSLContext:
 async def _transact(client: aiosmtplib.SMTP, letter: Letter) -> Result:
     options = ["SMTPUTF8"] if letter.utf8 else []
     _, response = await client.sendmail(letter.sender, [letter.recipient], letter.content, mail_options=options)
+    with contextlib.suppress(SMTPException, OSError):
+        await client.quit(timeout=QUIT_TIME)
     return Accepted(one_line(response, MAX_REASON))
 
 
@@ -173,6 +181,9 @@ def _result_of(error: Exception, host: str) -> Result:
         return _result_of(error.recipients[0], host)
     if isinstance(error, SMTPNotSupported):
         return Rejected("the recipient's mail server takes no addresses outside ASCII")
+    if isinstance(error, SMTPConnectResponseError | SMTPHeloError):
+        # Said before it saw the mail: another server, or the same one later, may say something else.
+        return Retry(f"{host} said: {error.code} {one_line(str(error.message), MAX_REASON)}")
     if isinstance(error, SMTPTimeoutError | SMTPServerDisconnected):
         return Retry(f"{host} does not answer")
     if isinstance(error, SMTPResponseException):

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import ssl
-from dataclasses import dataclass
-from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
@@ -20,6 +17,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 from adapters.email import replies
 from adapters.email.addresses import parse_path
 from adapters.email.data import DataDecoder
+from adapters.email.handler import Client, Gate, Handler, Role, ServerOptions
 from adapters.email.replies import Reply
 from adapters.email.sasl import read_login, read_plain
 from adapters.email.spool import Spool
@@ -42,13 +40,6 @@ COMMAND_LIMITS: Final = {"EHLO": 20, "HELO": 20, "MAIL": 1000, "RCPT": 10_000, "
 _ROOM_FOR: Final = {"AUTH": 12_288, "MAIL": 1024, "RCPT": 1024}
 
 
-class Role(Enum):
-    """What a port is for."""
-
-    MX = "mx"
-    SUBMISSION = "submission"
-
-
 class MailSession(Session):
     """State of a connection; `login` is set by a successful AUTH and forgotten by STARTTLS."""
 
@@ -56,57 +47,6 @@ class MailSession(Session):
         super().__init__(loop)
         self.login: str | None = None
         self.failed_logins = 0
-
-
-class Handler(Protocol):
-    """Decides about senders, recipients and mails; each method ends the command with its reply."""
-
-    async def log_in(self, login: str, password: str) -> bool:
-        """True when the password is right."""
-
-    async def mail(self, client: Client, sender: str) -> Reply:
-        """A transaction begins."""
-
-    async def rcpt(self, client: Client, sender: str, recipients: int, address: str) -> Reply:
-        """One more recipient, behind `recipients` accepted ones."""
-
-    async def data(self, client: Client, sender: str, recipients: tuple[str, ...], spool: Spool) -> Reply:
-        """The whole mail is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who is at the other end."""
-
-    role: Role
-    address: str
-    """IP address, without port."""
-    login: str | None
-    smtp_utf8: bool
-    """True when this transaction agreed on SMTPUTF8 (RFC 6531)."""
-
-
-class Gate(Protocol):
-    """Counts connections."""
-
-    def enter(self, connection: MailServer, address: str) -> bool:
-        """False when there are too many."""
-
-    def leave(self, connection: MailServer, address: str) -> None:
-        """A connection that had entered is over."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
-    """What all connections to one port have in common."""
-
-    role: Role
-    host_name: str
-    domain: str
-    size_limit: int
-    command_timeout: float
-    data_timeout: float
-    tls: ssl.SSLContext | None
 
 
 class MailServer(SMTP):

@@ -79,6 +79,7 @@ async def check_conformance(adapter: Adapter, ctx: MemoryContext, peer: Peer) ->
         await check_outbound(adapter, peer)
         await check_types(adapter, peer)
         await check_hostile_content(adapter, peer)
+        await asyncio.sleep(0)  # an adapter without sockets may not have let run() begin
         if running.done():
             raise AssertionError(f"run() ended while the adapter was open: {running.exception()!r}")
     finally:
@@ -110,8 +111,10 @@ async def check_inbound(ctx: MemoryContext, peer: Peer) -> None:
     _require(first.sent_at > 0, "sent_at must be set")
     await peer.send(recipient, "hello from outside", NativeId("conformance-in-1"))
     await peer.send(recipient, "second", NativeId("conformance-in-2"))
-    await _until(lambda: len(ctx.taken) == 2, "a repeat must not hide the message after it")
-    _require("second" in ctx.taken[1].text, "the same native id must be submitted with the same native_id")
+    await _until(
+        lambda: any("second" in each.text for each in ctx.taken), "a repeat must not hide the message after it"
+    )
+    _require(len(ctx.taken) == 2, "the same event must be submitted with the same native_id")
 
 
 async def check_inbound_fault(ctx: MemoryContext, peer: Peer) -> None:

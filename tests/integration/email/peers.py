@@ -65,12 +65,12 @@ def _parsed(envelope: Envelope) -> EmailMessage:
 
 @asynccontextmanager
 async def mail_server(
-    mailbox: Mailbox, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None, **options: bool
+    mailbox: Mailbox, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None, utf8: bool = False
 ) -> AsyncIterator[int]:
     """A mail server of somebody else; yields its port."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: SMTP(mailbox, loop=loop, tls_context=tls, hostname="mx.example.net", **options), host, port
+        lambda: SMTP(mailbox, loop=loop, tls_context=tls, hostname="mx.example.net", enable_SMTPUTF8=utf8), host, port
     )
     try:
         yield server.sockets[0].getsockname()[1]
