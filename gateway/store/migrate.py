@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy import Connection
 
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, SchemaMismatch
 from gateway.store.engine import dialect_of, sqlite_path
 from gateway.store.faults import diagnose
 from gateway.store.postgres import postgres_engine
@@ -29,19 +29,21 @@ MIGRATION_LOCK: Final = 0x646D33
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database of ``url`` up to ``revision``; an SQLite file is made, readable by its owner only."""
+    """Bring the database of ``url`` up to ``revision``.
+
+    All steps are one transaction. Raises ``SchemaMismatch`` when the revision asked for, or the one the database
+    has, is unknown to this program.
+    """
     from alembic import command
 
-    if dialect_of(url) == "sqlite":
-        create_file(sqlite_path(url))
-    run(url, lambda conn: command.upgrade(_config(conn), revision))
+    run(url, lambda conn: _command(conn, command.upgrade, revision))
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Bring the database of ``url`` down to ``revision`` (``base`` removes every table)."""
+    """Bring the database of ``url`` down to ``revision`` (``base`` removes every table). Raises as ``upgrade``."""
     from alembic import command
 
-    run(url, lambda conn: command.downgrade(_config(conn), revision))
+    run(url, lambda conn: _command(conn, command.downgrade, revision))
 
 
 def current(url: str) -> str | None:
@@ -52,9 +54,13 @@ def current(url: str) -> str | None:
 
 
 def run(url: str, work: Callable[[Connection], T]) -> T:
-    """Run ``work`` in one transaction of the database of ``url``, alone among those who migrate."""
+    """Run ``work`` in one transaction of the database of ``url``, alone among those who migrate.
+
+    An SQLite file that is missing is made, readable by its owner only. Raises ``Unavailable`` or ``ConfigError``.
+    """
     try:
         if dialect_of(url) == "sqlite":
+            create_file(sqlite_path(url))
             return _run_sqlite(sqlite_path(url), work)
         return asyncio.run(_run_postgres(url, work))
     except Exception as error:
@@ -71,6 +77,15 @@ def script_folder() -> Path:
         if (folder / "env.py").is_file():
             return folder
     raise ConfigError("the folder of migrations is missing from this installation")
+
+
+def _command(conn: Connection, step: Callable[[Config, str], None], revision: str) -> None:
+    from alembic.util import CommandError
+
+    try:
+        step(_config(conn), revision)
+    except CommandError as error:
+        raise SchemaMismatch(str(error)) from error
 
 
 def _config(conn: Connection) -> Config:
