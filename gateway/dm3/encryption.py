@@ -23,23 +23,8 @@ from nacl.utils import random
 
 from gateway.dm3.canonical import JsonObject, parse_object, stringify
 from gateway.dm3.encoding import from_base64, from_hex, to_base64, to_hex
-from gateway.dm3.keys import KeyPair, KxKeyPair, encryption_pair
+from gateway.dm3.keys import KeyPair, encryption_pair
 from gateway.errors import DecryptionFailed, InvalidInput, ParseError, TooLarge
-
-__all__ = [
-    "MAX_SEALED_BYTES",
-    "SCHEME",
-    "EncryptedPayload",
-    "Ephemeral",
-    "KxKeyPair",
-    "decrypt",
-    "decrypt_payload",
-    "decrypt_symmetric",
-    "encrypt",
-    "encrypt_payload",
-    "encrypt_symmetric",
-    "parse_payload",
-]
 
 SCHEME: Final = "x25519-chacha20-poly1305"
 """The default scheme's name in profiles and envelopes."""
@@ -108,12 +93,12 @@ def encrypt_payload(public_key: bytes, plaintext: str, *, ephemeral: Ephemeral |
     return EncryptedPayload(sealed.ciphertext, sealed.nonce, pair.public)
 
 
-def decrypt(key: KxKeyPair, sealed: str, *, max_bytes: int = MAX_SEALED_BYTES) -> str:
+def decrypt(key: KeyPair, sealed: str, *, max_bytes: int = MAX_SEALED_BYTES) -> str:
     """Open what encrypt sealed to this pair; raises DecryptionFailed for a wrong key or any changed bit."""
     return decrypt_payload(key, parse_payload(sealed, max_bytes=max_bytes))
 
 
-def decrypt_payload(key: KxKeyPair, payload: EncryptedPayload) -> str:
+def decrypt_payload(key: KeyPair, payload: EncryptedPayload) -> str:
     """As decrypt, from a value."""
     if payload.ephemeral_public_key is None:
         raise DecryptionFailed("the ephemeral public key is missing")

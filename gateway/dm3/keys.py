@@ -31,10 +31,6 @@ class KeyPair:
         return to_base64(self.public)
 
 
-KxKeyPair = KeyPair
-"""A pair that is meant for encryption."""
-
-
 def encryption_pair(seed: bytes | None = None) -> KeyPair:
     """X25519 pair of libsodium's crypto_kx from a 32-byte seed, or a fresh random one."""
     if seed is None:
