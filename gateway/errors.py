@@ -169,6 +169,11 @@ class RemoteRefused(GatewayError):
     code, status = -32000, 502
     sentence = "The recipient's delivery service refused the message."
 
+    def __init__(self, detail: str = "", *, structured: bool = False) -> None:
+        super().__init__(detail)
+        self.structured = structured
+        """True when the service gave its reason as a JSON-RPC error, so that another spelling will not help."""
+
 
 # --- the house itself -------------------------------------------------------------------------------------------
 

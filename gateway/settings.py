@@ -27,7 +27,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    base = (info.context or {}).get("base", Path())
+    base: Path = (info.context or {}).get("base", Path())
     return base / path.expanduser()
 
 
@@ -125,11 +125,11 @@ class Settings(Section):
     """The whole file. ``[adapters.<name>]`` tables are checked by the adapters themselves."""
 
     server: ServerSettings
-    store: StoreSettings = StoreSettings()
+    store: StoreSettings = Field(default_factory=dict, validate_default=True)
     chain: ChainSettings
     ens: EnsSettings
-    relay: RelaySettings = Field(default_factory=lambda: RelaySettings())
-    custody: CustodySettings = Field(default_factory=lambda: CustodySettings())
+    relay: RelaySettings = Field(default_factory=dict, validate_default=True)
+    custody: CustodySettings = Field(default_factory=dict, validate_default=True)
     adapters: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="one table per foreign network")
 
 
@@ -139,7 +139,7 @@ def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.en
     path = named or Path(DEFAULT_FILE)
     if not path.is_file():
         raise ConfigError(
-            f"{path}: there is no such file; `dm3-gateway init` writes one; --config or ${CONFIG_VARIABLE} names another"
+            f"{path}: no such file; `dm3-gateway init` writes one, --config or ${CONFIG_VARIABLE} names another"
         )
     return path
 

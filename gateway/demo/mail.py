@@ -40,7 +40,7 @@ class MailServer:
             self._server.close()
             await self._server.wait_closed()
 
-    async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd calls
+    async def handle_RCPT(
         self, server: SmtpSession, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Refuse other domains."""
@@ -49,9 +49,7 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 recipient ok"
 
-    async def handle_DATA(  # noqa: N802 - the name that aiosmtpd calls
-        self, server: SmtpSession, session: Session, envelope: Envelope
-    ) -> str:
+    async def handle_DATA(self, server: SmtpSession, session: Session, envelope: Envelope) -> str:
         """File the mail, then say so."""
         content = envelope.content if isinstance(envelope.content, bytes) else b""
         for recipient in envelope.rcpt_tos:
@@ -64,7 +62,7 @@ class MailServer:
         def read() -> list[EmailMessage]:
             box = self._maildir(address)
             parser = BytesParser(policy=default)
-            return [parser.parsebytes(box.get_bytes(key)) for key in box.keys()]
+            return [parser.parsebytes(box.get_bytes(key)) for key in box.iterkeys()]
 
         return await asyncio.to_thread(read)
 

@@ -16,7 +16,7 @@ PATIENCE_SECONDS: Final = 30.0
 LOOK_EVERY_SECONDS: Final = 0.05
 
 
-class StepFailed(Exception):  # noqa: N818 - the end of a story, not an error of the program
+class StepFailed(Exception):
     """A check of the story did not hold."""
 
 

@@ -15,6 +15,7 @@ import httpx2
 
 from gateway.app import Gateway, make_adapters
 from gateway.demo.chain.ens import ccip_url
+from gateway.demo.chain.evm import created_address
 from gateway.demo.chain.running import RunningChain, running_chain
 from gateway.demo.mail import DOMAIN as MAIL_DOMAIN
 from gateway.demo.mail import MailServer
@@ -92,14 +93,14 @@ async def running_world(options: DemoOptions) -> AsyncIterator[World]:
                 chain_id=chain.chain_id,
                 ens_registry=chain.registry,
                 # The signer's key is made here, so the contract can only be deployed after this file is written.
-                resolver_address=_future_resolver(chain),
+                resolver_address=future_resolver(chain),
                 allow_private_gateways=True,
                 adapters=_adapters(options, mail),
             ),
         )
         settings = load_settings(config, environ={})
         signer = load_signer(settings.ens.signer_key_file).address
-        resolver = await asyncio.to_thread(_write_names, chain, public_url, signer)
+        resolver = await asyncio.to_thread(found_parent, chain, PARENT, public_url, signer)
         check(resolver in map(str.lower, settings.ens.resolver_addresses), "the resolver has another address")
         await asyncio.to_thread(upgrade, settings.store.url)
         gateway = await Gateway.open(settings, make_adapters(settings, config.parent))
@@ -136,7 +137,7 @@ async def _people(
 
     native = person(NATIVE, "native")
     echoes = tuple(person(name, "echo") for name in ECHO_NAMES)
-    await asyncio.to_thread(_publish, chain, (native, *echoes))
+    await asyncio.to_thread(publish, chain, native, *echoes)
     for echo in echoes:
         task = asyncio.create_task(Echo(echo).run(), name=f"echo {echo.name}")
         stack.callback(task.cancel)
@@ -174,28 +175,25 @@ def _adapters(options: DemoOptions, mail: MailServer) -> Mapping[str, Mapping[st
     }
 
 
-def _write_names(chain: RunningChain, public_url: str, signer: EthAddress) -> EthAddress:
-    """The parent with its offchain resolver, and the names of the native people."""
-    ens, accounts = chain.ens, chain.accounts
-    owner = accounts["parent-owner"].address
-    resolver = ens.deploy_offchain_resolver([ccip_url(public_url)], [signer], owner)
-    ens.register(PARENT, owner, resolver)
-    for name, account in ((NATIVE, "native"), *((name, "echo") for name in ECHO_NAMES)):
-        ens.register(name, accounts[account].address)
-        ens.set_addr(name, accounts[account].address)
+def found_parent(chain: RunningChain, parent: EnsName, public_url: str, signer: EthAddress) -> EthAddress:
+    """Register `parent` with an offchain resolver that asks the gateway at `public_url`; the contract's address."""
+    owner = chain.accounts["parent-owner"].address
+    resolver = chain.ens.deploy_offchain_resolver([ccip_url(public_url)], [signer], owner)
+    chain.ens.register(parent, owner, resolver)
     return resolver
 
 
-def _future_resolver(chain: RunningChain) -> EthAddress:
-    """Where the first contract of the parent's owner will be."""
-    from gateway.demo.chain.evm import created_address
+def future_resolver(chain: RunningChain) -> EthAddress:
+    """Where the next contract of the parent's owner will be."""
+    owner = chain.accounts["parent-owner"].address
+    return created_address(owner, chain.core.nonce(owner))
 
-    return created_address(chain.accounts["parent-owner"].address, 0)
 
-
-def _publish(chain: RunningChain, people: tuple[Dm3Client, ...]) -> None:
-    """Each person writes their signed profile into their own name."""
+def publish(chain: RunningChain, *people: Dm3Client) -> None:
+    """Each person registers their own name and writes address and signed profile into it."""
     for person in people:
+        chain.ens.register(person.name, person.address)
+        chain.ens.set_addr(person.name, person.address)
         chain.ens.set_text(person.name, PROFILE_KEY, data_uri(person.signed_profile().to_text()))
 
 

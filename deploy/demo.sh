@@ -1,0 +1,8 @@
+#!/bin/sh
+# A whole world on this machine: local chain, relay, resolver, mail, and a story of real messages between them.
+#   sh deploy/demo.sh [--once] [--only email] [--help]
+set -eu
+cd "$(dirname "$0")/.."
+. deploy/venv.sh
+make_venv requirements.lock
+exec .venv/bin/dm3-gateway demo "$@"

@@ -1,0 +1,188 @@
+"""The gateway as one adapter sees it: takes messages in, in one transaction with the sender's name and the job."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from gateway.bridge.jobs import OutboundJob, outbound_job
+from gateway.custody.directory import Directory
+from gateway.custody.identities import Identities
+from gateway.ens.escapes import bridged_name, canonical_id
+from gateway.ens.names import require_normal
+from gateway.errors import InvalidInput, TooLarge, UnknownName
+from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
+from gateway.lifecycle import Clock
+from gateway.sdk.context import BridgedPerson, Submitted
+from gateway.sdk.delivery import Outgoing, Person
+from gateway.store import Store
+from gateway.store.aliases import AliasTarget, PutAlias
+from gateway.store.identities import Identity, IdentityNamed, IdentityOf, IssueIdentity, SetDisplayName
+from gateway.store.lanes import Enqueue
+from gateway.store.messagemap import NativeOf
+from gateway.store.once import Once
+from gateway.store.op import Op
+
+SEALED_GROWTH: Final = 1.4
+"""How much a message grows when it is encrypted, put into base64 and quoted."""
+SEALED_EXTRA: Final = 16_384
+"""Bytes of an envelope besides its message."""
+MAX_NATIVE_ID: Final = 2048
+ALLOWED_LEAD_MS: Final = 5 * 60_000
+"""A network may say that a message was sent this much later than our clock; beyond it, our time is taken."""
+MAX_DISPLAY_NAME: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What all adapters of one gateway share."""
+
+    store: Store
+    identities: Identities
+    directory: Directory
+    parent: EnsName
+    public_url: str
+    size_limit: int
+    """Bytes of the largest envelope that we take."""
+    message_ttl_ms: int
+    clock: Clock
+
+
+class BridgeContext:
+    """Implements `gateway.sdk.AdapterContext` for one adapter."""
+
+    def __init__(self, network: Network, installation: Installation) -> None:
+        self._network = network
+        self._house = installation
+        self._log: FilteringBoundLogger = structlog.get_logger(f"adapters.{network}").bind(adapter=network)
+
+    @property
+    def network(self) -> Network:
+        """The adapter's own name."""
+        return self._network
+
+    @property
+    def parent(self) -> EnsName:
+        """The ENS name under which this gateway issues names."""
+        return self._house.parent
+
+    @property
+    def public_url(self) -> str:
+        """Where people reach this gateway, without a trailing slash."""
+        return self._house.public_url
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        """A logger with the adapter's name bound."""
+        return self._log
+
+    def now_ms(self) -> int:
+        """The gateway's clock: milliseconds since the epoch."""
+        return self._house.clock()
+
+    async def submit(self, outgoing: Outgoing) -> Submitted:
+        """Take one message; see `AdapterContext.submit`."""
+        (submitted,) = await self.submit_all((outgoing,))
+        return submitted
+
+    async def submit_all(self, outgoing: tuple[Outgoing, ...]) -> tuple[Submitted, ...]:
+        """Take several in one transaction; see `AdapterContext.submit_all`."""
+        names, ops = [], []
+        for each in outgoing:
+            self._check(each)
+            name, op = await self._acceptance(each)
+            names.append(name)
+            ops.append(op)
+        results = await self._house.store.commit_all(*ops)
+        self._log.info("outgoing.accepted", messages=len(ops), repeats=sum(result is None for result in results))
+        return tuple(Submitted(name, repeat=result is None) for name, result in zip(names, results, strict=True))
+
+    async def check_recipient(self, name: EnsName) -> None:
+        """Return when the name has a DM3 profile with a delivery service; else raise."""
+        profile = await self._house.directory.user(name)
+        if not profile.profile.delivery_services:
+            raise UnknownName(f"the profile of {name} names no delivery service")
+
+    async def person(self, canonical_id: CanonicalId) -> BridgedPerson | None:
+        """Somebody of this network who has a sub-name already."""
+        return _person(await self._house.store.read(IdentityOf(self._network, canonical_id)))
+
+    async def person_named(self, name: EnsName) -> BridgedPerson | None:
+        """Who owns this sub-name, in whichever network."""
+        return _person(await self._house.store.read(IdentityNamed(name)))
+
+    async def native_id_of(self, message_hash: MessageHash) -> NativeId | None:
+        """What this network calls a DM3 message."""
+        links = await self._house.store.read(NativeOf(self._network, message_hash))
+        return links[0].native_id if links else None
+
+    async def put_alias(self, alias: str, target: str) -> None:
+        """Remember what a digest form stands for."""
+        await self._house.store.commit(PutAlias(self._network, alias, target))
+
+    async def alias_target(self, alias: str) -> str | None:
+        """What a digest form stands for."""
+        return await self._house.store.read(AliasTarget(self._network, alias))
+
+    def _check(self, outgoing: Outgoing) -> None:
+        """What can never be sent is refused before it is acknowledged."""
+        require_normal(outgoing.recipient)
+        sender = outgoing.sender.canonical_id
+        if canonical_id(self._network, sender) != sender:
+            raise InvalidInput("the sender's id is not in its canonical form")
+        if not 0 < len(outgoing.native_id) <= MAX_NATIVE_ID:
+            raise InvalidInput(f"a native id has 1 to {MAX_NATIVE_ID} characters")
+        try:
+            size = len(outgoing.text.encode())
+        except UnicodeEncodeError:
+            raise InvalidInput("the text holds a lone surrogate") from None
+        size += sum(len(each.data) + len(each.name or "") for each in outgoing.attachments)
+        if size * SEALED_GROWTH + SEALED_EXTRA > self._house.size_limit:
+            raise TooLarge(f"the message has {size} bytes; sealed it would pass {self._house.size_limit}")
+
+    async def _acceptance(self, outgoing: Outgoing) -> tuple[EnsName, Once]:
+        """The sender's name, and the op that stores identity and job unless this message was taken before."""
+        house, now = self._house, self._house.clock()
+        person = outgoing.sender
+        known = await house.store.read(IdentityOf(self._network, person.canonical_id))
+        name = known.name if known is not None else bridged_name(self._network, person.canonical_id, house.parent)
+        work = OutboundJob(
+            network=self._network,
+            sender=name,
+            recipient=outgoing.recipient,
+            type=outgoing.type,
+            text=outgoing.text,
+            attachments=outgoing.attachments,
+            sent_at=outgoing.sent_at if 0 < outgoing.sent_at <= now + ALLOWED_LEAD_MS else now,
+            native_id=outgoing.native_id,
+            native_reference=outgoing.reference,
+            automatic=outgoing.automatic,
+        )
+        expires_at = now + house.message_ttl_ms
+        ops = (*self._identity_ops(known, person), Enqueue(outbound_job(work, now=now, expires_at=expires_at)))
+        return name, Once(f"in:{self._network}", _once_key(outgoing), expires_at, ops)
+
+    def _identity_ops(self, known: Identity | None, person: Person) -> tuple[Op[Any], ...]:
+        display_name = person.display_name[:MAX_DISPLAY_NAME]
+        if known is None:
+            house = self._house
+            now = house.clock()
+            draft = house.identities.draft(self._network, person.canonical_id, now_ms=now, display_name=display_name)
+            return (IssueIdentity(draft),)
+        if display_name and display_name != known.display_name:
+            return (SetDisplayName(known.id, display_name),)
+        return ()
+
+
+def _once_key(outgoing: Outgoing) -> str:
+    return hashlib.sha256(f"{outgoing.native_id}\n{outgoing.recipient}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _person(identity: Identity | None) -> BridgedPerson | None:
+    if identity is None or identity.sealed_salt is None:
+        return None
+    return BridgedPerson(identity.network, identity.canonical_id, identity.name, identity.display_name)

@@ -1,0 +1,278 @@
+"""An envelope for a bridged person on its way out: open, verify, degrade, hand to the adapter, tell the sender."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from gateway.bridge import wording
+from gateway.bridge.jobs import OutboundJob, ReportJob, conversation, outbound_job, report_job
+from gateway.bridge.reports import Reports
+from gateway.bridge.results import Checkpoint, Done, Later, Result
+from gateway.custody.directory import Directory
+from gateway.custody.keyring import Keyring
+from gateway.dm3.encryption import decrypt
+from gateway.dm3.envelope import parse_envelope
+from gateway.dm3.message import Message, MessageType, parse_message, verify_message
+from gateway.ens.names import normalise
+from gateway.errors import DecryptionFailed, GatewayError, InvalidName, UnknownName
+from gateway.ids import EnsName, MessageHash, NativeId, Network
+from gateway.lifecycle import Clock
+from gateway.sdk.adapter import Adapter
+from gateway.sdk.degrade import degrade
+from gateway.sdk.delivery import Delivered, Delivery, DeliveryState, Reference, Rejected, Retry, StatusReport
+from gateway.store import Store
+from gateway.store.identities import Identity, IdentityAt
+from gateway.store.jobs import Job
+from gateway.store.lanes import Enqueue
+from gateway.store.mailbox import DropEnvelope, GetEnvelope, StoredEnvelope
+from gateway.store.messagemap import ConversationKnown, MapMessage, MessageLink, NativeOf
+from gateway.store.op import Op
+
+log = structlog.get_logger(__name__)
+
+OFF_LOOP_BYTES: Final = 64_000
+"""Larger envelopes are opened in a thread."""
+RECEIPTS: Final = {
+    MessageType.READ_RECEIVED: DeliveryState.DELIVERED,
+    MessageType.READ_OPENED: DeliveryState.OPENED,
+}
+CONFIRMED: Final = frozenset({MessageType.NEW, MessageType.REPLY, MessageType.EDIT})
+"""Types whose delivery is answered by READ_RECEIVED."""
+
+
+class Inbound:
+    """Handles INBOUND jobs."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keyring: Keyring,
+        directory: Directory,
+        adapters: Mapping[Network, Adapter],
+        reports: Reports,
+        require_verified_sender: bool,
+        message_ttl_ms: int,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._directory = directory
+        self._adapters = adapters
+        self._reports = reports
+        self._require_verified = require_verified_sender
+        self._ttl_ms = message_ttl_ms
+        self._clock = clock
+
+    async def handle(self, job: Job, checkpoint: Checkpoint) -> Result:
+        """Deliver one envelope; what cannot be delivered is answered, not dropped."""
+        mail = await self._mail(job)
+        if mail is None:
+            return Done()
+        adapter = self._adapters.get(mail.identity.network)
+        if adapter is None:
+            return Later(f"the {mail.identity.network} adapter is switched off")
+        try:
+            message = await self._open(mail)
+            verified = await self._verify(mail, message)
+        except _Refusal as refusal:
+            return await self._refused(mail, None, refusal.reason)
+        if message.type in RECEIPTS:
+            return await self._receipt(mail, message)
+        delivery = degrade(await self._delivery(mail, message, verified), adapter.capabilities)
+        if delivery is None:
+            return Done((DropEnvelope(mail.envelope.id),))
+        outcome = await adapter.deliver(delivery)
+        log.info("inbound.outcome", job=job.id, network=mail.identity.network, outcome=type(outcome).__name__)
+        match outcome:
+            case Delivered():
+                return self._delivered(mail, message, outcome)
+            case Retry(reason, after):
+                return Later(reason, None if after is None else int(after * 1000))
+            case Rejected(reason):
+                return await self._refused(mail, message, reason)
+
+    async def expire(self, job: Job) -> Done:
+        """Tell the sender that the person's network did not take it in time."""
+        mail = await self._mail(job)
+        if mail is None:
+            return Done()
+        message: Message | None = None
+        try:
+            message = await self._open(mail)
+        except _Refusal as refusal:
+            log.info("inbound.expired_unreadable", job=job.id, reason=refusal.reason)
+        return await self._refused(mail, message, f"{wording.EXPIRED} {job.reason}".strip())
+
+    async def _mail(self, job: Job) -> _Mail | None:
+        envelope = await self._store.read(GetEnvelope(job.envelope)) if job.envelope is not None else None
+        if envelope is None:
+            log.warning("inbound.envelope_gone", job=job.id)
+            return None
+        identity = await self._store.read(IdentityAt(envelope.recipient))
+        if identity is None or identity.sealed_salt is None:
+            log.info("inbound.recipient_gone", job=job.id)
+            return None
+        return _Mail(envelope, identity)
+
+    async def _open(self, mail: _Mail) -> Message:
+        """Decrypt and read; the message must say the same names as the envelope, or it was taken from elsewhere."""
+
+        def work() -> Message:
+            sealed = parse_envelope(mail.envelope.body).message
+            for key in self._keyring.decryption_keys(mail.identity, self._clock()):
+                try:
+                    return parse_message(decrypt(key, sealed))
+                except DecryptionFailed:
+                    continue
+            raise _Refusal(wording.UNREADABLE)
+
+        try:
+            large = len(mail.envelope.body) > OFF_LOOP_BYTES
+            message = await asyncio.to_thread(work) if large else work()
+            names = normalise(message.from_), normalise(message.to)
+        except InvalidName:
+            raise _Refusal(wording.MISMATCH) from None
+        except GatewayError as error:
+            log.info("inbound.unreadable", error=type(error).__name__, detail=error.detail)
+            raise _Refusal(wording.UNREADABLE) from None
+        if names != (mail.envelope.sender, mail.identity.name):
+            raise _Refusal(wording.MISMATCH)
+        return message
+
+    async def _verify(self, mail: _Mail, message: Message) -> bool:
+        """Whether the message is signed by the sender's profile; a refusal when it must be and is not."""
+        try:
+            for fresh in (False, True):
+                profile = await self._directory.user(mail.envelope.sender, fresh=fresh)
+                if verify_message(message, profile.profile.public_signing_key):
+                    return True
+        except UnknownName:
+            log.info("inbound.sender_without_profile", sender=mail.envelope.sender)
+        if self._require_verified:
+            raise _Refusal(wording.UNVERIFIED)
+        return False
+
+    async def _delivery(self, mail: _Mail, message: Message, verified: bool) -> Delivery:
+        identity, sender = mail.identity, mail.envelope.sender
+        talk = conversation(identity.name, sender)
+        reference = None
+        if message.reference is not None:
+            native = await self._native_id(identity.network, message.reference, talk)
+            reference = Reference(message.reference, native)
+        return Delivery(
+            key=mail.envelope.id,
+            recipient=identity.canonical_id,
+            recipient_name=identity.name,
+            sender=sender,
+            verified=verified and mail.envelope.verified,
+            type=message.type,
+            text=message.text or "",
+            attachments=message.attachments or (),
+            message_hash=MessageHash(mail.envelope.message_hash),
+            sent_at=message.timestamp,
+            reference=reference,
+            first=not await self._store.read(ConversationKnown(identity.network, talk)),
+        )
+
+    def _delivered(self, mail: _Mail, message: Message, outcome: Delivered) -> Done:
+        """The envelope leaves the cache; link and receipt are written in the same transaction."""
+        envelope, identity, now = mail.envelope, mail.identity, self._clock()
+        link = MessageLink(
+            network=identity.network,
+            native_id=outcome.native_id,
+            part=0,
+            conversation=conversation(identity.name, envelope.sender),
+            message_hash=MessageHash(envelope.message_hash),
+            encrypted_hash=envelope.encrypted_hash,
+            outbound=False,
+            created_at=now,
+        )
+        ops: tuple[Op[Any], ...] = (DropEnvelope(envelope.id), MapMessage(link))
+        if message.type in CONFIRMED:
+            ops += (self._own_message(mail, MessageType.READ_RECEIVED, ""),)
+        return Done(ops)
+
+    async def _receipt(self, mail: _Mail, message: Message) -> Done:
+        """READ_RECEIVED and READ_OPENED tell the person how far their own message came."""
+        drop = DropEnvelope(mail.envelope.id)
+        report = await self._report_about(mail.identity, mail.envelope.sender, message.reference)
+        if report is None:
+            return Done((drop,))
+        network, news = mail.identity.network, self._news(report, RECEIPTS[message.type], "")
+
+        async def tell() -> None:
+            await self._reports.tell(network, news)
+
+        return Done((drop,), after=tell)
+
+    async def _refused(self, mail: _Mail, message: Message | None, reason: str) -> Done:
+        """Never in silence: a bridged sender gets a failure report, every other a message from the person's name."""
+        drop = DropEnvelope(mail.envelope.id)
+        log.info("inbound.refused", network=mail.identity.network, sender=mail.envelope.sender, reason=reason)
+        if not mail.envelope.verified or (message is not None and message.type in RECEIPTS):
+            return Done((drop,))
+        sender = await self._directory.identity(mail.envelope.sender)
+        if sender is None:
+            text = wording.failure_notice(mail.identity.canonical_id, reason)
+            return Done((drop, self._own_message(mail, MessageType.REPLY, text)))
+        about = await self._report_about(sender, mail.identity.name, MessageHash(mail.envelope.message_hash))
+        if about is None:
+            return Done((drop,))
+        now = self._clock()
+        failure = ReportJob(sender.network, self._news(about, DeliveryState.FAILED, reason))
+        return Done((drop, Enqueue(report_job(failure, now=now, expires_at=now + self._ttl_ms))))
+
+    async def _report_about(
+        self, person: Identity, other: EnsName, reference: MessageHash | None
+    ) -> StatusReport | None:
+        """A report to `person` about a message of theirs to `other`, still without news; None when it is unknown."""
+        if reference is None:
+            return None
+        native = await self._native_id(person.network, reference, conversation(person.name, other))
+        if native is None:
+            return None
+        return StatusReport(native_id=native, sender=person.canonical_id, recipient=other, state=DeliveryState.SENT)
+
+    async def _native_id(self, network: Network, reference: MessageHash, talk: str) -> NativeId | None:
+        """What `network` calls a message in this conversation: writer and reader have different ids for it."""
+        links = await self._store.read(NativeOf(network, reference))
+        return next((link.native_id for link in links if link.conversation == talk), None)
+
+    def _news(self, about: StatusReport, state: DeliveryState, reason: str) -> StatusReport:
+        return StatusReport(
+            native_id=about.native_id, sender=about.sender, recipient=about.recipient, state=state, reason=reason
+        )
+
+    def _own_message(self, mail: _Mail, kind: MessageType, text: str) -> Enqueue:
+        """A message in the person's name that they did not write: a receipt or a failure notice."""
+        now = self._clock()
+        work = OutboundJob(
+            network=mail.identity.network,
+            sender=mail.identity.name,
+            recipient=mail.envelope.sender,
+            type=kind,
+            text=text,
+            sent_at=now,
+            reference=MessageHash(mail.envelope.message_hash),
+        )
+        return Enqueue(outbound_job(work, now=now, expires_at=now + self._ttl_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """An envelope and the bridged person it is for."""
+
+    envelope: StoredEnvelope
+    identity: Identity
+
+
+class _Refusal(Exception):
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

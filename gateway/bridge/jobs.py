@@ -1,0 +1,119 @@
+"""The three kinds of work in the lanes, and how they are written into the queue."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.dm3.message import Attachment, MessageType
+from gateway.errors import InvalidInput
+from gateway.ids import EnsName, LaneKey, MessageHash, NativeId, Network
+from gateway.sdk.delivery import StatusReport
+from gateway.store.identities import Identity
+from gateway.store.jobs import NewJob, lane_key
+from gateway.store.mailbox import StoredEnvelope
+
+
+class JobKind(StrEnum):
+    """What a job is for."""
+
+    INBOUND = "inbound"
+    """An envelope of this relay for a bridged person; the envelope's id is on the job."""
+    OUTBOUND = "outbound"
+    """A message of a bridged person for an ENS name."""
+    REPORT = "report"
+    """News for a bridged person about a message of theirs."""
+
+
+DM3_LANES: Final = "dm3"
+"""Destination of outbound lanes; inbound and report lanes are named after their network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundJob:
+    """A message to be sealed and submitted. Everything that goes into it is fixed, so that a retry is the same."""
+
+    network: Network
+    sender: EnsName
+    recipient: EnsName
+    type: MessageType
+    text: str = field(repr=False)
+    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+    sent_at: int
+    native_id: NativeId | None = None
+    """None for what the gateway says by itself: receipts and failure notices."""
+    native_reference: NativeId | None = None
+    reference: MessageHash | None = None
+    automatic: bool = False
+    sealed: dict[str, str] = field(default_factory=dict, repr=False)
+    """Envelopes already made, by delivery service: sent again as they are after an ambiguous answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportJob:
+    """News that must not get lost."""
+
+    network: Network
+    report: StatusReport
+
+
+_OUTBOUND: Final = TypeAdapter(OutboundJob)
+_REPORT: Final = TypeAdapter(ReportJob)
+
+
+def encode_outbound(work: OutboundJob) -> bytes:
+    """Payload of an OUTBOUND job."""
+    return _OUTBOUND.dump_json(work, exclude_defaults=True)
+
+
+def decode_outbound(payload: bytes) -> OutboundJob:
+    """Read a payload; InvalidInput when it was not written by `encode_outbound`."""
+    try:
+        return _OUTBOUND.validate_json(payload)
+    except ValidationError as error:
+        raise InvalidInput(f"outbound job with {error.error_count()} faults") from None
+
+
+def encode_report(work: ReportJob) -> bytes:
+    """Payload of a REPORT job."""
+    return _REPORT.dump_json(work)
+
+
+def decode_report(payload: bytes) -> ReportJob:
+    """Read a payload; InvalidInput when it was not written by `encode_report`."""
+    try:
+        return _REPORT.validate_json(payload)
+    except ValidationError as error:
+        raise InvalidInput(f"report job with {error.error_count()} faults") from None
+
+
+def conversation(person: EnsName, other: EnsName) -> str:
+    """Name of a conversation of a bridged person with an ENS name; the two directions share it."""
+    return f"{person}|{other}"
+
+
+def outbound_job(work: OutboundJob, *, now: int, expires_at: int) -> NewJob:
+    """One lane per conversation, so that a dead delivery service holds up its own conversations only."""
+    lane = lane_key(DM3_LANES, _short(conversation(work.sender, work.recipient)))
+    return NewJob(lane, JobKind.OUTBOUND, encode_outbound(work), now, expires_at)
+
+
+def inbound_job(envelope: StoredEnvelope, identity: Identity) -> NewJob:
+    """One lane per network and conversation."""
+    lane = lane_key(identity.network, _short(conversation(identity.name, envelope.sender)))
+    return NewJob(lane, JobKind.INBOUND, b"", envelope.received_at, envelope.expires_at, envelope.id)
+
+
+def report_job(work: ReportJob, *, now: int, expires_at: int) -> NewJob:
+    """One lane per person who is told."""
+    lane: LaneKey = lane_key(work.network, _short(f"report|{work.report.sender}"))
+    return NewJob(lane, JobKind.REPORT, encode_report(work), now, expires_at)
+
+
+def _short(text: str) -> str:
+    """Lane names are keys in an index and stand in logs: names of any length become 32 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,223 @@
+"""The commands: thin, they parse, call and print."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway import __version__
+from gateway.errors import GatewayError
+from gateway.observability import LogFormat, set_up_logging
+from gateway.settings import Settings, find_config, load_settings
+
+app = typer.Typer(
+    name="dm3-gateway",
+    help="A DM3 delivery service that bridges ENS names to Matrix, XMPP and e-mail.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+identities_app = typer.Typer(help="Look at bridged people.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(identities_app, name="identities")
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Configuration file.", show_default="./gateway.toml")
+]
+LogLevel = Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")]
+
+
+def main() -> None:
+    """Run a command; a named error is one line for each fault and exit code 1, never a traceback."""
+    try:
+        app()
+    except GatewayError as error:
+        err.print(error.detail, style="red", markup=False)
+        raise SystemExit(1) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Global options."""
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    log_level: LogLevel = "INFO",
+    log_format: Annotated[LogFormat, typer.Option(help="console or json")] = "console",
+) -> None:
+    """Run this node until SIGINT or SIGTERM."""
+    set_up_logging(log_level, log_format)
+    path = find_config(config)
+    settings = load_settings(path)
+    from gateway.app import make_adapters, serve_until
+
+    adapters = make_adapters(settings, path.resolve().parent)
+    run(lambda stop: serve_until(settings, adapters, stop))
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Option("--dir", help="Folder for configuration, keys and database.")] = Path(),
+    parent: Annotated[str | None, typer.Option(help="ENS name under which names are issued.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="How the world reaches this server.")] = None,
+    rpc: Annotated[str | None, typer.Option(help="Ethereum JSON-RPC server.")] = None,
+    chain_id: Annotated[int, typer.Option(help="Chain id of that server.")] = 1,
+    email_domain: Annotated[str | None, typer.Option(help="Switch e-mail on for this domain.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+) -> None:
+    """Make a new installation: configuration, seed and keys."""
+    from gateway.operations.installation import Answers, create_installation
+
+    def answer(given: str | None, question: str, example: str) -> str:
+        if given is not None:
+            return given
+        return example if yes else str(typer.prompt(question, default=example))
+
+    answers = Answers(
+        parent=answer(parent, "ENS name under which names are issued", "gw.example.eth"),
+        public_url=answer(public_url, "Public address of this server", "https://gw.example"),
+        rpc_url=answer(rpc, "Ethereum JSON-RPC server", "http://127.0.0.1:8545"),
+        chain_id=chain_id,
+        adapters={"email": {"domain": email_domain}} if email_domain else {},
+    )
+    path = create_installation(folder, answers)
+    out.print(f"Wrote {path}, seed.key, relay.key and resolver.key.")
+    out.print("Back up seed.key now: without it the keys of every bridged person are lost.", style="yellow")
+    out.print(f"Next: dm3-gateway migrate --config {path}, then dm3-gateway serve --config {path}")
+
+
+@app.command()
+def migrate(
+    config: ConfigOption = None,
+    to: Annotated[str, typer.Option(help="Revision to go to; head is this version's.")] = "head",
+) -> None:
+    """Bring the database to a revision; a new database is created."""
+    from gateway.store.migrate import current, downgrade, upgrade
+
+    url = load_settings(find_config(config)).store.url
+    before = current(url)
+    if before is not None and to not in ("head", before):
+        downgrade(url, to)
+    else:
+        upgrade(url, to)
+    out.print(f"Database schema: {before or 'none'} -> {current(url)}")
+
+
+@config_app.command("check")
+def config_check(config: ConfigOption = None) -> None:
+    """Read the configuration and say whether it is right."""
+    from gateway.app import make_adapters
+
+    path = find_config(config)
+    settings = load_settings(path)
+    adapters = make_adapters(settings, path.resolve().parent)
+    out.print(f"{path}: right. Adapters: {', '.join(adapters) or 'none'}")
+
+
+@config_app.command("show")
+def config_show(config: ConfigOption = None) -> None:
+    """Print the configuration as it is in effect; adapters' secrets are hidden."""
+    settings = load_settings(find_config(config))
+    out.print_json(settings.model_dump_json(exclude={"adapters"}))
+    for name, table in settings.adapters.items():
+        shown = {key: "[hidden]" if _secret(key) else value for key, value in table.items()}
+        out.print_json(json.dumps({f"adapters.{name}": shown}, default=str))
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of gateway.toml."""
+    out.print_json(json.dumps(Settings.model_json_schema()))
+
+
+@identities_app.command("list")
+def identities_list(
+    config: ConfigOption = None,
+    network: Annotated[str | None, typer.Option(help="Of this network only.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+) -> None:
+    """List bridged people, oldest first."""
+    from gateway.ids import Network
+    from gateway.store.identities import Identity, ListIdentities
+
+    async def work(settings: Settings) -> list[Identity]:
+        from gateway.store import Store
+
+        async with await Store.open(settings.store.url) as store:
+            return await store.read(ListIdentities(Network(network) if network else None, limit))
+
+    table = Table("name", "network", "person", "trust", "address")
+    for each in asyncio.run(work(load_settings(find_config(config)))):
+        table.add_row(each.name, each.network, each.canonical_id, each.level, each.address)
+    out.print(table)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the story; exit 0 only if every step held.")] = False,
+    only: Annotated[str, typer.Option(help="Peers to take part, e.g. email,matrix.")] = "",
+    gateway_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8080,
+    rpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8545,
+    smtp_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 2525,
+    folder: Annotated[Path, typer.Option("--dir", help="Where the demo's files go; emptied first.")] = Path(".demo"),
+    log_level: LogLevel = "ERROR",
+) -> None:
+    """A whole world on this machine: chain, relay, mail, and a told story of real messages."""
+    from gateway.demo.options import DemoOptions
+    from gateway.demo.run import run_demo
+
+    set_up_logging(log_level)
+    options = DemoOptions(
+        folder=folder,
+        once=once,
+        only=tuple(filter(None, only.split(","))),
+        gateway_port=gateway_port,
+        rpc_port=rpc_port,
+        smtp_port=smtp_port,
+    )
+    held = run(lambda stop: run_demo(options, out, stop))
+    raise SystemExit(0 if held else 1)
+
+
+def run(work: Any) -> Any:
+    """Run `work(stop)` on uvloop where there is one; `stop` is set by SIGINT and SIGTERM."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        new_event_loop = None  # type: ignore[assignment]
+
+    async def with_signals() -> Any:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        coroutine: Coroutine[Any, Any, Any] = work(stop)
+        return await coroutine
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(with_signals())
+
+
+def _secret(key: str) -> bool:
+    return any(word in key.lower() for word in ("pass", "secret", "token", "users"))

@@ -1,0 +1,104 @@
+"""A new installation: one folder with gateway.toml, the seed and the keys, made once and never overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.custody.seed import create_seed
+from gateway.errors import ConfigError
+from gateway.resolver.signer import create_signer
+from gateway.settings import load_settings
+
+CONFIG, SEED, RELAY_KEY, SIGNER_KEY, DATABASE = "gateway.toml", "seed.key", "relay.key", "resolver.key", "gateway.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What an operator decides."""
+
+    parent: str
+    """ENS name under which names are issued."""
+    public_url: str
+    rpc_url: str
+    chain_id: int = 1
+    host: str = "127.0.0.1"
+    port: int = 8080
+    store_url: str = f"sqlite:///{DATABASE}"
+    ens_registry: str | None = None
+    resolver_address: str | None = None
+    allow_private_gateways: bool = False
+    adapters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def create_installation(folder: Path, answers: Answers) -> Path:
+    """Write configuration, seed and keys into `folder`; returns the path of the configuration.
+
+    Raises ConfigError when there is one already, or when the answers do not make a valid configuration; then
+    nothing is left behind that was not there before.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = folder / CONFIG
+    present = [name for name in (CONFIG, SEED, RELAY_KEY, SIGNER_KEY) if (folder / name).exists()]
+    if present:
+        raise ConfigError(f"{folder}: has {', '.join(present)} already; an installation is never overwritten")
+    config.write_text(configuration(answers), encoding="utf-8")
+    try:
+        load_settings(config, environ={})
+    except ConfigError:
+        config.unlink()
+        raise
+    create_seed(folder / SEED)
+    create_relay_key(folder / RELAY_KEY)
+    create_signer(folder / SIGNER_KEY)
+    return config
+
+
+def create_relay_key(path: Path) -> None:
+    """Fresh seeds of the delivery service's two pairs, in the form that the relay reads."""
+    write_secret(
+        path,
+        "# Keys of the DM3 delivery service. Whoever has them reads who writes to whom.\n"
+        f'encryption = "{secrets.token_hex(32)}"\nsigning = "{secrets.token_hex(32)}"\n',
+    )
+
+
+def write_secret(path: Path, content: str) -> None:
+    """A new file that only its owner may read; raises FileExistsError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(content)
+
+
+def configuration(answers: Answers) -> str:
+    """The text of gateway.toml."""
+    tables: dict[str, dict[str, Any]] = {
+        "server": {"host": answers.host, "port": answers.port, "public_url": answers.public_url},
+        "store": {"url": answers.store_url},
+        "chain": {
+            "rpc_urls": [answers.rpc_url],
+            "chain_id": answers.chain_id,
+            "ens_registry": answers.ens_registry,
+            "allow_private_gateways": answers.allow_private_gateways or None,
+        },
+        "ens": {
+            "parent": answers.parent,
+            "resolver_addresses": [answers.resolver_address] if answers.resolver_address else [],
+            "signer_key_file": SIGNER_KEY,
+        },
+        "relay": {"key_file": RELAY_KEY},
+        "custody": {"seed_file": SEED},
+    }
+    tables |= {f"adapters.{name}": dict(values) for name, values in answers.adapters.items()}
+    return "\n".join(_table(name, values) for name, values in tables.items())
+
+
+def _table(name: str, values: Mapping[str, Any]) -> str:
+    # A JSON string, number, boolean or array of those is also TOML.
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
+    return "\n".join([f"[{name}]", *lines, ""])

@@ -1,0 +1,137 @@
+"""The REST door of the relay: log-in, profiles, pick-up and acknowledgement, in the reference's shapes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from gateway.custody.directory import Directory
+from gateway.dm3.canonical import Json, parse_json
+from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.ens.names import normalise
+from gateway.errors import GatewayError, InvalidInput
+from gateway.ids import EnsName
+from gateway.lifecycle import Clock
+from gateway.relay.body import read_body
+from gateway.relay.sessions import Sessions
+from gateway.store import Store
+from gateway.store.mailbox import Acknowledge, PickUp
+
+PAGE: Final = 1000
+"""Envelopes of one pick-up; what is acknowledged makes room for the next."""
+MAX_ACKNOWLEDGEMENTS: Final = 5000
+MAX_BODY: Final = 1_000_000
+
+
+class RestApi:
+    """Routes of the reference's delivery service (reference surface, sections of the same names)."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        directory: Directory,
+        store: Store,
+        service_profile: DeliveryServiceProfile,
+        clock: Clock,
+    ) -> None:
+        self._sessions = sessions
+        self._directory = directory
+        self._store = store
+        self._service_profile = service_profile
+        self._clock = clock
+
+    def router(self) -> APIRouter:
+        """All routes, with and without ``/ds`` in front and a slash behind."""
+        router = APIRouter(tags=["delivery service"])
+        for prefix in ("/ds", ""):
+            for path, method, endpoint in (
+                ("/hello", "GET", self.hello),
+                ("/delivery-service-profile", "GET", self.delivery_service_profile),
+                ("/profile/{name}", "GET", self.profile),
+                ("/auth/{name}", "GET", self.challenge),
+                ("/auth/{name}", "POST", self.log_in),
+                ("/delivery/messages/incoming/{name}", "GET", self.incoming),
+                ("/delivery/messages/{name}/contact/{contact}", "GET", self.from_contact),
+                ("/delivery/messages/{name}/syncAcknowledgements", "POST", self.acknowledge),
+            ):
+                documented = prefix == "/ds"
+                router.add_api_route(prefix + path, endpoint, methods=[method], include_in_schema=documented)
+                router.add_api_route(prefix + path + "/", endpoint, methods=[method], include_in_schema=False)
+        return router
+
+    async def hello(self) -> Response:
+        """Says that a delivery service is here."""
+        return PlainTextResponse("Hello DM3")
+
+    async def delivery_service_profile(self) -> Response:
+        """The JSON that belongs into the text record network.dm3.deliveryService."""
+        return JSONResponse(self._service_profile.to_json())
+
+    async def profile(self, name: str) -> Response:
+        """The signed profile of a name, as ENS (or this gateway) publishes it."""
+        found = await self._directory.user(normalise(name))
+        return JSONResponse(found.signed.to_json())
+
+    async def challenge(self, name: str) -> Response:
+        """A challenge to sign, as a JSON string."""
+        return JSONResponse(await self._sessions.challenge(normalise(name)))
+
+    async def log_in(self, name: str, request: Request) -> Response:
+        """Body {signature, challenge}; answers a bearer token as a JSON string."""
+        try:
+            body = _object(await _read(request), ("signature", "challenge"))
+            token = await self._sessions.log_in(normalise(name), body["challenge"], body["signature"])
+        except GatewayError as error:
+            # The messenger compares status and text, and publishes its profile again when they say this.
+            return JSONResponse({"error": error.sentence}, 503 if error.retry else 400)
+        return JSONResponse(token)
+
+    async def incoming(self, name: str, authorization: str | None = Header(None)) -> Response:
+        """All waiting envelopes, newest first."""
+        return await self._pick_up(name, authorization, None)
+
+    async def from_contact(self, name: str, contact: str, authorization: str | None = Header(None)) -> Response:
+        """Waiting envelopes of one sender, newest first."""
+        return await self._pick_up(name, authorization, normalise(contact))
+
+    async def _pick_up(self, name: str, authorization: str | None, sender: EnsName | None) -> Response:
+        session = await self._sessions.authenticate(authorization, name)
+        waiting = await self._store.read(PickUp(session.address, self._clock(), PAGE, sender=sender))
+        # Bodies are JSON already, written once when the envelope came in.
+        return Response(b"[" + b",".join(each.body for each in reversed(waiting)) + b"]", media_type="application/json")
+
+    async def acknowledge(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
+        """Body {acknowledgements: [{contactAddress, messageHash}]}: those envelopes are deleted.
+
+        Pairs that are not there are ignored: the messenger acknowledges every hash with every contact.
+        """
+        session = await self._sessions.authenticate(authorization, name)
+        pairs = _acknowledgements(await _read(request))
+        await self._store.commit(Acknowledge(session.address, pairs))
+        return Response(status_code=200)
+
+
+async def _read(request: Request) -> Json:
+    body = await read_body(request.scope, request.receive, max_bytes=MAX_BODY)
+    return parse_json(body, max_bytes=MAX_BODY, max_depth=4)
+
+
+def _object(value: Json, keys: tuple[str, ...]) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise InvalidInput("the body must be an object")
+    found = {key: value.get(key) for key in keys}
+    texts = {key: text for key, text in found.items() if isinstance(text, str)}
+    if len(texts) != len(keys):
+        raise InvalidInput(f"the body must hold the strings {', '.join(keys)}")
+    return texts
+
+
+def _acknowledgements(value: Json) -> tuple[tuple[EnsName, str], ...]:
+    entries = value.get("acknowledgements") if isinstance(value, dict) else None
+    if not isinstance(entries, list) or len(entries) > MAX_ACKNOWLEDGEMENTS:
+        raise InvalidInput(f"acknowledgements must be an array of at most {MAX_ACKNOWLEDGEMENTS}")
+    texts = [_object(entry, ("contactAddress", "messageHash")) for entry in entries]
+    return tuple((normalise(text["contactAddress"]), text["messageHash"].lower()) for text in texts)

@@ -1,0 +1,148 @@
+"""The way of one envelope into the store: open, find the recipient, verify the sender, stamp, commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.custody.directory import Directory
+from gateway.dm3.canonical import JsonObject, stringify
+from gateway.dm3.envelope import (
+    DeliveryInformation,
+    Envelope,
+    canonical_envelope,
+    envelope_hashes,
+    envelope_id,
+    open_delivery_information,
+    parse_envelope,
+    picked_up,
+    verify_envelope,
+)
+from gateway.dm3.keys import ServiceKeys
+from gateway.dm3.postmark import make_postmark
+from gateway.ens.names import normalise
+from gateway.errors import BadSignature, GatewayError, InvalidName, TooLarge, UnknownName
+from gateway.ids import EnsName, EnvelopeId
+from gateway.lifecycle import Clock
+from gateway.relay.recipients import Recipient, Recipients
+from gateway.store import Store
+from gateway.store.identities import Identity
+from gateway.store.lanes import NewJob
+from gateway.store.mailbox import AcceptEnvelope, StoredEnvelope
+
+log = structlog.get_logger(__name__)
+
+JobFor = Callable[[StoredEnvelope, Identity], NewJob]
+"""Makes the job that brings an envelope to a bridged person; the bridge gives it, the relay stores it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayPolicy:
+    """What this relay takes."""
+
+    size_limit: int
+    """Bytes of the canonical envelope."""
+    ttl_ms: int
+    """Milliseconds that an envelope waits for its recipient."""
+    require_verified_sender: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The envelope is on disk."""
+
+    id: EnvelopeId
+    repeat: bool
+    """True when the same envelope was accepted before; it was not stored again."""
+
+
+class Submission:
+    """Takes envelopes for this relay's recipients (DM3-MTP, dm3_submitMessage)."""
+
+    def __init__(
+        self,
+        *,
+        policy: RelayPolicy,
+        keys: ServiceKeys,
+        recipients: Recipients,
+        directory: Directory,
+        store: Store,
+        job_for: JobFor,
+        clock: Clock,
+    ) -> None:
+        self._policy = policy
+        self._keys = keys
+        self._recipients = recipients
+        self._directory = directory
+        self._store = store
+        self._job_for = job_for
+        self._clock = clock
+
+    async def submit(self, envelope: Envelope) -> Accepted:
+        """Check and store; returns after the commit.
+
+        Raises TooLarge, InvalidInput, InvalidName, UnknownRecipient, BadSignature, BadProfile, and Unavailable when
+        the chain or the store does not answer.
+        """
+        op = await self.prepare(envelope)
+        stored = await self._store.commit(op)
+        log.info("envelope.accepted" if stored else "envelope.repeated", id=op.envelope.id, size=len(op.envelope.body))
+        return Accepted(op.envelope.id, repeat=not stored)
+
+    async def prepare(self, envelope: Envelope) -> AcceptEnvelope:
+        """All of `submit` but the commit, for callers who have more to write in the same transaction."""
+        if len(canonical_envelope(envelope).encode()) > self._policy.size_limit:
+            raise TooLarge(f"the envelope has more than {self._policy.size_limit} bytes")
+        information = open_delivery_information(envelope, self._keys)
+        recipient = await self._recipients.find(normalise(information.to))
+        sender, verified = await self._verify_sender(envelope, information)
+        stored = self._stamp(envelope, information, recipient, sender, verified)
+        job = self._job_for(stored, recipient.identity) if recipient.identity is not None else None
+        return AcceptEnvelope(stored, job)
+
+    def parse(self, content: str | JsonObject) -> Envelope:
+        """An envelope as JSON text (the reference's form) or as an object; raises ParseError and InvalidInput."""
+        return parse_envelope(content, max_bytes=self._policy.size_limit)
+
+    async def _verify_sender(self, envelope: Envelope, information: DeliveryInformation) -> tuple[EnsName, bool]:
+        """The sender's name and whether its profile's key signed this envelope.
+
+        A signature that fails is checked once more against a fresh profile, because keys rotate.
+        """
+        try:
+            sender = normalise(information.from_)
+            for fresh in (False, True):
+                profile = await self._directory.user(sender, fresh=fresh)
+                if verify_envelope(envelope, profile.profile.public_signing_key):
+                    return sender, True
+            reason: GatewayError = BadSignature(f"the envelope is not signed by {sender}")
+        except (UnknownName, InvalidName) as error:
+            reason = BadSignature(f"the sender cannot be checked: {error.detail}")
+        if self._policy.require_verified_sender:
+            raise reason
+        return EnsName(information.from_[:255]), False
+
+    def _stamp(
+        self,
+        envelope: Envelope,
+        information: DeliveryInformation,
+        recipient: Recipient,
+        sender: EnsName,
+        verified: bool,
+    ) -> StoredEnvelope:
+        now = self._clock()
+        postmark = make_postmark(envelope, information, recipient.encryption_key, self._keys.signing, now)
+        message_hash, encrypted_hash = envelope_hashes(envelope)
+        return StoredEnvelope(
+            id=envelope_id(recipient.address, envelope),
+            recipient=recipient.address,
+            sender=sender,
+            verified=verified,
+            message_hash=message_hash,
+            encrypted_hash=encrypted_hash,
+            body=stringify(picked_up(envelope, information, postmark)).encode(),
+            received_at=now,
+            expires_at=now + self._policy.ttl_ms,
+        )

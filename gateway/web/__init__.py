@@ -1,0 +1,3 @@
+"""Pages for people."""
+
+from __future__ import annotations

@@ -1,0 +1,76 @@
+"""The HTTP listener: uvicorn inside our own event loop, so that start and end are in our hands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.errors import ConfigError
+
+BACKLOG: Final = 2048
+GRACE_SECONDS: Final = 10
+KEEP_ALIVE_SECONDS: Final = 30
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one. Raises ConfigError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise ConfigError(f"server: cannot listen on {host} port {port}: {error.strerror}") from None
+    return bound
+
+
+class HttpServer:
+    """Serves one application on one bound socket."""
+
+    def __init__(self, app: ASGIApp, bound: socket.socket) -> None:
+        self.host, self.port = bound.getsockname()[:2]
+        self._bound = bound
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            # Paths hold the names that people look up: no line per request.
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Return when requests are answered."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._bound]), name="http")
+        while not self._server.started:
+            if self._task.done():
+                await self._task
+                raise ConfigError("server: the HTTP listener did not start")
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Finish open requests, at most for the grace period, and close the socket."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+        self._bound.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever owns the event loop: uvicorn would end the process before the rest is closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

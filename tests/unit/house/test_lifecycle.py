@@ -1,0 +1,96 @@
+"""The supervisor: keeps tasks alive, ends them together."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway import lifecycle
+from gateway.lifecycle import Supervisor
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "FIRST_PAUSE", 0.001)
+
+
+async def test_a_task_that_raises_is_started_again() -> None:
+    supervisor, tries, alive = Supervisor(), 0, asyncio.Event()
+
+    async def work() -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise RuntimeError("not yet")
+        alive.set()
+        await asyncio.Event().wait()
+
+    supervisor.start("work", work)
+    await asyncio.wait_for(alive.wait(), 5)
+    await supervisor.stop()
+    assert tries == 3
+
+
+async def test_one_failing_task_does_not_disturb_another() -> None:
+    supervisor, done = Supervisor(), asyncio.Event()
+
+    async def failing() -> None:
+        raise RuntimeError
+
+    async def working() -> None:
+        await asyncio.sleep(0.01)
+        done.set()
+
+    supervisor.start("failing", failing)
+    supervisor.start("working", working)
+    await asyncio.wait_for(done.wait(), 5)
+    await supervisor.stop()
+    assert done.is_set()
+
+
+async def test_stop_cancels_and_waits() -> None:
+    supervisor, ended = Supervisor(), asyncio.Event()
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    supervisor.start("work", work)
+    await begun.wait()
+    await supervisor.stop()
+    assert ended.is_set()
+
+
+async def test_stop_does_not_wait_for_ever() -> None:
+    supervisor, begun, release = Supervisor(), asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> None:
+        begun.set()
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    supervisor.start("stubborn", stubborn)
+    await begun.wait()
+    await supervisor.stop(grace=0.01)
+    assert not release.is_set()
+    release.set()
+
+
+async def test_a_name_runs_once() -> None:
+    supervisor = Supervisor()
+    supervisor.start("work", asyncio.Event().wait)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="runs already"):
+        supervisor.start("work", asyncio.Event().wait)  # type: ignore[arg-type]
+    await supervisor.stop()
+
+
+def test_the_clock_gives_milliseconds() -> None:
+    assert 1_600_000_000_000 < lifecycle.now_ms() < 10_000_000_000_000

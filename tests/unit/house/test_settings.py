@@ -1,0 +1,138 @@
+"""gateway.toml and the environment: right ones are read, wrong ones are explained in one line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import ConfigError
+from gateway.settings import Settings, find_config, load_settings
+
+MINIMAL = """
+[server]
+public_url = "https://gw.example/"
+[chain]
+rpc_urls = ["https://eth.example"]
+[ens]
+parent = "gw.eth"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "gateway.toml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def faults(path: Path, environ: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path, environ or {})
+    return caught.value.detail.splitlines()
+
+
+def test_a_minimal_file_has_sane_defaults(config: Path) -> None:
+    settings = load_settings(config, {})
+    assert settings.server.public_url == "https://gw.example"
+    assert settings.server.host == "127.0.0.1"
+    assert settings.chain.chain_id == 1
+    assert settings.relay.message_ttl_days == 30
+    assert settings.relay.size_limit == 20_000_000
+    assert settings.relay.require_verified_sender is True
+    assert settings.chain.allow_private_gateways is False
+    assert settings.adapters == {}
+
+
+def test_paths_are_relative_to_the_file(config: Path) -> None:
+    settings = load_settings(config, {})
+    assert settings.custody.seed_file == config.parent / "seed.key"
+    assert settings.store.url == f"sqlite:///{config.parent}/gateway.db"
+
+
+def test_every_key_can_come_from_the_environment(config: Path) -> None:
+    settings = load_settings(
+        config,
+        {
+            "DM3_GATEWAY__SERVER__PORT": "9000",
+            "DM3_GATEWAY__CHAIN__RPC_URLS": '["http://127.0.0.1:1", "http://127.0.0.1:2"]',
+            "DM3_GATEWAY__RELAY__REQUIRE_VERIFIED_SENDER": "false",
+            "DM3_GATEWAY__ADAPTERS__EMAIL__DOMAIN": "gw.example",
+            "DM3_GATEWAY__STORE__URL": "postgresql://gateway@/mail?host=/run",
+            "HOME": "/root",
+        },
+    )
+    assert settings.server.port == 9000
+    assert len(settings.chain.rpc_urls) == 2
+    assert settings.relay.require_verified_sender is False
+    assert settings.adapters["email"]["domain"] == "gw.example"
+    assert settings.store.url == "postgresql://gateway@/mail?host=/run"
+
+
+@pytest.mark.parametrize(
+    ("addition", "line"),
+    [
+        ("[relay]\nsize_limits = 1", "relay.size_limits: is not a known key"),
+        ("[relays]\n", "relays: is not a known key"),
+        ("[relay]\nsize_limit = 1", "relay.size_limit: Input should be greater than or equal to 10000"),
+        ("[relay]\nsize_limit = 'x'", "relay.size_limit: Input should be a valid integer"),
+        ("[store]\nurl = 'mysql://x'", "store.url: must be sqlite:///file.db or postgresql://user@host/database"),
+    ],
+)
+def test_a_wrong_key_is_one_line_with_file_key_and_reason(config: Path, addition: str, line: str) -> None:
+    config.write_text(MINIMAL + addition)
+    (found,) = faults(config)
+    assert found.startswith(f"{config}: {line}")
+
+
+def test_all_faults_are_told_at_once_with_examples(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text("[server]\nport = 70000\n[ens]\n")
+    found = faults(path)
+    assert any("server.port" in line and "example: port = 8080" in line for line in found)
+    assert any("server.public_url: is missing" in line and "https://gw.example" in line for line in found)
+    assert any("ens.parent: is missing" in line for line in found)
+    assert any("chain: is missing" in line for line in found)
+
+
+def test_a_value_is_never_repeated_because_it_may_be_a_secret(config: Path) -> None:
+    found = faults(config, {"DM3_GATEWAY__STORE__URL": "mysql://root:hunter2@db"})
+    assert "hunter2" not in "\n".join(found)
+
+
+def test_an_environment_variable_without_a_section_is_refused(config: Path) -> None:
+    assert "DM3_GATEWAY__PORT" in faults(config, {"DM3_GATEWAY__PORT": "1"})[0]
+
+
+def test_a_file_that_is_no_toml_says_so(config: Path) -> None:
+    config.write_text("[server\n")
+    assert "is not TOML" in faults(config)[0]
+
+
+def test_an_explicit_file_wins_over_the_variable_and_the_folder(config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(MINIMAL)
+    assert find_config(other, {"DM3_GATEWAY_CONFIG": str(config)}) == other
+    assert find_config(None, {"DM3_GATEWAY_CONFIG": str(config)}) == config
+
+
+def test_a_missing_file_is_told_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="dm3-gateway init"):
+        find_config(tmp_path / "none.toml", {})
+
+
+def test_the_settings_cannot_be_changed_after_the_start(config: Path) -> None:
+    settings = load_settings(config, {})
+    with pytest.raises(ValueError, match="frozen"):
+        settings.server.port = 1  # type: ignore[misc]
+
+
+def test_every_setting_has_a_description() -> None:
+    schema = Settings.model_json_schema()
+    missing = [
+        f"{section}.{key}"
+        for section, table in schema["$defs"].items()
+        for key, field in table["properties"].items()
+        if "description" not in field
+    ]
+    assert missing == []
