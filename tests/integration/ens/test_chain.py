@@ -1,0 +1,213 @@
+"""The chain client against a real chain, and against endpoints that fail in every way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from subprocess import run
+
+import pytest
+import pytest_asyncio
+
+from gateway.demo.chain import RunningChain, running_chain
+from gateway.dm3.eth import keccak256
+from gateway.ens.chain import CallReverted, Chain
+from gateway.errors import ChainUnavailable, ConfigError
+from gateway.ids import EthAddress
+from tests.integration.ens.servers import Asked, Script, response, scripted, silence
+
+NOBODY = EthAddress("0x" + "99" * 20)
+
+
+def rpc(**replies: object) -> Script:
+    """An endpoint of chain 31337 with fixed replies by method; a dict with "error" stands for the whole reply."""
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        request = json.loads(asked.body)
+        reply = {"eth_chainId": "0x7a69", **replies}.get(request["method"])
+        body = reply if isinstance(reply, dict) else {"result": reply}
+        writer.write(response(200, json.dumps({"jsonrpc": "2.0", "id": request["id"], **body}).encode()))
+
+    return script
+
+
+def raw(data: bytes) -> Script:
+    """An endpoint that knows its chain and answers everything else with the same bytes."""
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        request = json.loads(asked.body)
+        known = response(200, json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": "0x7a69"}).encode())
+        writer.write(known if request["method"] == "eth_chainId" else data)
+
+    return script
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world() -> AsyncIterator[RunningChain]:
+    """A real chain."""
+    async with running_chain() as running:
+        yield running
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_reading_a_real_chain(world: RunningChain) -> None:
+    chain = Chain([world.url], world.chain_id)
+    try:
+        await chain.check_chain_id()
+        root = world.accounts["root"].address
+        assert await chain.balance(root) > 0
+        assert await chain.balance(NOBODY) == 0
+        assert await chain.transaction_count(root) > 0
+        assert await chain.block_number() > 0
+        assert len(await chain.code(world.registry)) > 100
+        assert await chain.code(NOBODY) == b""
+        assert await chain.eth_call(NOBODY, b"\x01\x02\x03\x04") == b""
+        owner = keccak256(b"owner(bytes32)")[:4] + bytes(32)
+        assert await chain.eth_call(world.registry, owner) == bytes(12) + bytes.fromhex(root[2:])
+        with pytest.raises(CallReverted):
+            await chain.eth_call(world.registry, b"\xde\xad\xbe\xef")
+    finally:
+        await chain.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_chain_opens_again_after_it_was_closed(world: RunningChain) -> None:
+    chain = Chain([world.url], world.chain_id)
+    first = await chain.block_number()
+    await chain.close()
+    assert await chain.block_number() == first
+    await chain.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "data"),
+    [
+        ({"code": 3, "message": "execution reverted", "data": "0x08c379a0"}, "08c379a0"),
+        ({"code": 3, "message": "execution reverted: no"}, ""),
+        ({"code": -32000, "message": "execution reverted"}, ""),
+        ({"code": -32015, "message": "VM execution error.", "data": "Reverted 0x556f1830"}, "556f1830"),
+        ({"code": -32603, "message": "Internal", "data": {"message": "reverted", "data": "0x556f1830"}}, "556f1830"),
+        ({"code": -32000, "message": "vm error", "data": {"result": "0x01"}}, "01"),
+        ({"code": -32000, "message": "invalid opcode: INVALID"}, ""),
+        ({"code": -32000, "message": "out of gas"}, ""),
+    ],
+)
+async def test_refusals_as_nodes_word_them(error: dict[str, object], data: str) -> None:
+    async with scripted(rpc(eth_call={"error": error})) as server:
+        chain = Chain([server.url()], 31337)
+        with pytest.raises(CallReverted) as caught:
+            await chain.eth_call(NOBODY, b"")
+        assert caught.value.data.hex() == data
+        await chain.close()
+
+
+FAULTS: list[Script] = [
+    silence,
+    rpc(eth_call={"error": {"code": -32005, "message": "limit exceeded"}}),
+    rpc(eth_call={"error": {"code": -32601, "message": "no such method"}}),
+    rpc(eth_call={"error": "broken"}),
+    rpc(eth_call={}),
+    rpc(eth_call=None),
+    rpc(eth_call=7),
+    rpc(eth_call="0x0"),
+    rpc(eth_call="0xzz"),
+    rpc(eth_call="hello"),
+    rpc(eth_call=["0x"]),
+    rpc(eth_call="0x" + "00" * (2**20 + 1)),
+    rpc(eth_chainId="0x1"),
+    rpc(eth_chainId="0x"),
+    rpc(eth_chainId=None),
+    raw(response(200, b"<html>", "text/html")),
+    raw(response(200, b"[]")),
+    raw(response(200, b"null")),
+    raw(response(200, b"\xff\xfe")),
+    raw(response(429, b"{}")),
+    raw(response(500, b"{}")),
+    raw(b"garbage\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_an_endpoint_that_fails_is_replaced_by_the_next(fault: Script) -> None:
+    async with scripted(fault) as bad, scripted(rpc(eth_call="0x1234")) as good:
+        chain = Chain([bad.url("/secret-key"), good.url()], 31337, timeout=0.3)
+        assert await chain.eth_call(NOBODY, b"") == b"\x12\x34"
+        before = len(bad.asked)
+        assert before >= 1
+        assert await chain.eth_call(NOBODY, b"") == b"\x12\x34"
+        assert len(bad.asked) == before, "an endpoint that failed rests"
+        await chain.close()
+        alone = Chain([bad.url("/secret-key")], 31337, timeout=0.3)
+        with pytest.raises(ChainUnavailable) as caught:
+            await alone.eth_call(NOBODY, b"")
+        assert "secret-key" not in caught.value.detail
+        await alone.close()
+
+
+async def test_an_endpoint_is_asked_first_again_after_its_rest() -> None:
+    now = 0.0
+    failing = True
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await (raw(response(500)) if failing else rpc(eth_blockNumber="0x1"))(asked, writer)
+
+    async with scripted(script) as first, scripted(rpc(eth_blockNumber="0x2")) as second:
+        chain = Chain([first.url(), second.url()], 31337, rest=10, clock=lambda: now)
+        assert await chain.block_number() == 2
+        failing = False
+        assert await chain.block_number() == 2
+        now = 10.1
+        assert await chain.block_number() == 1
+        await chain.close()
+
+
+async def test_resting_endpoints_are_asked_when_there_is_no_other() -> None:
+    failing = True
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await (raw(response(500)) if failing else rpc(eth_blockNumber="0x1"))(asked, writer)
+
+    async with scripted(script) as only:
+        chain = Chain([only.url()], 31337)
+        with pytest.raises(ChainUnavailable):
+            await chain.block_number()
+        failing = False
+        assert await chain.block_number() == 1
+        await chain.close()
+
+
+async def test_the_check_at_the_start() -> None:
+    async with scripted(rpc()) as good, scripted(rpc(eth_chainId="0x1")) as wrong, scripted(silence) as mute:
+        for urls, error in (
+            ([good.url(), wrong.url()], ConfigError),
+            ([wrong.url()], ConfigError),
+            ([mute.url()], ChainUnavailable),
+            ([], ChainUnavailable),
+        ):
+            chain = Chain(urls, 31337, timeout=0.3)
+            with pytest.raises(error):
+                await chain.check_chain_id()
+            await chain.close()
+        chain = Chain([mute.url(), good.url()], 31337, timeout=0.3)
+        await chain.check_chain_id()
+        await chain.close()
+
+
+async def test_connections_are_kept() -> None:
+    async with scripted(rpc(eth_blockNumber="0x1")) as server:
+        chain = Chain([server.url()], 31337)
+        for _ in range(10):
+            await chain.block_number()
+        assert (server.connections, len(server.asked)) == (1, 11)
+        await chain.close()
+
+
+def test_web3_is_loaded_by_the_first_question_only() -> None:
+    code = (
+        "import sys; from gateway.ens.chain import Chain; from gateway.ens.lookup import Ens;"
+        "Chain(['http://127.0.0.1:1'], 1); assert not {'web3', 'aiohttp', 'eth_abi'} & set(sys.modules)"
+    )
+    done = run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
