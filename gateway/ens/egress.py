@@ -72,15 +72,18 @@ class GuardedClient:
         max_bytes: int = MAX_BODY,
         accept: Sequence[str] = (),
         max_redirects: int = MAX_REDIRECTS,
+        timeout: float | None = None,
     ) -> Fetched:
         """GET ``url``; ``accept`` lists the content types of a 200 that are wanted, all when empty.
+
+        ``timeout`` (seconds in all) replaces the client's own for this fetch.
 
         Raises FetchRefused when the URL, an address behind it, a redirect, the size or the type is not permitted;
         FetchFailed when there is no answer in time. Other statuses are returned.
         """
         target = parse_target(url, allow_private=self._allow_private)
         headers = [("Accept", ", ".join(accept) or "*/*")]
-        async with self._in_time(target):
+        async with self._in_time(target, timeout):
             for _ in range(max_redirects + 1):
                 fetched, location = await self._exchange("GET", target, headers, b"", max_bytes)
                 if fetched.status not in _REDIRECTS:
@@ -88,12 +91,16 @@ class GuardedClient:
                 target = follow(target, location, allow_private=self._allow_private)
         raise FetchRefused(f"more than {max_redirects} redirects")
 
-    async def post_json(self, url: str, value: Json, *, max_bytes: int = MAX_BODY) -> Fetched:
+    async def post_json(
+        self, url: str, value: Json, *, max_bytes: int = MAX_BODY, timeout: float | None = None
+    ) -> Fetched:
         """POST JSON to ``url``; redirects are refused. Raises as ``get``."""
         target = parse_target(url, allow_private=self._allow_private)
         headers = [("Accept", "application/json"), ("Content-Type", "application/json")]
-        async with self._in_time(target):
-            fetched, _ = await self._exchange("POST", target, headers, stringify(value).encode(), max_bytes)
+        # An envelope may have megabytes.
+        content = await asyncio.to_thread(lambda: stringify(value).encode())
+        async with self._in_time(target, timeout):
+            fetched, _ = await self._exchange("POST", target, headers, content, max_bytes)
         if fetched.status in _REDIRECTS:
             raise FetchRefused("redirect of a POST")
         return fetched
@@ -113,13 +120,14 @@ class GuardedClient:
         await self.close()
 
     @asynccontextmanager
-    async def _in_time(self, target: Target) -> AsyncIterator[None]:
+    async def _in_time(self, target: Target, timeout: float | None) -> AsyncIterator[None]:
         """Bounds everything inside by the total time, and names every failure of the network."""
+        seconds = self._timeout if timeout is None else timeout
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 yield
         except TimeoutError:
-            raise FetchFailed(f"{target.host} did not answer within {self._timeout:g} s") from None
+            raise FetchFailed(f"{target.host} did not answer within {seconds:g} s") from None
         except (
             httpcore2.NetworkError,
             httpcore2.TimeoutException,

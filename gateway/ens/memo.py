@@ -1,0 +1,94 @@
+"""Answers remembered for a bounded time: the newest of each name, asked for once however many want it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from cachetools import LRUCache
+
+from gateway.errors import GatewayError
+from gateway.ids import EnsName
+from gateway.lifecycle import Clock
+
+T = TypeVar("T")
+
+MAX_TTL_MS: Final = 300_000
+"""A sold name or a changed key is honoured after this time at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoLimits:
+    """How long and how much is remembered; times in milliseconds."""
+
+    ttl: int = MAX_TTL_MS
+    negative_ttl: int = 30_000
+    fresh_interval: int = 10_000
+    """A name is asked for anew at most this often, so that forged signatures cannot make us hammer the chain."""
+    names: int = 10_000
+
+
+DEFAULT_LIMITS: Final = MemoLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[T]):
+    value: T | None
+    error: GatewayError | None
+    asked_at: int
+
+    def outcome(self) -> T:
+        if self.error is not None:
+            # A new object each time: raising one error from several tasks would grow its traceback without end.
+            raise type(self.error)(self.error.detail)
+        assert self.value is not None
+        return self.value
+
+
+class Memo(Generic[T]):
+    """Remembers what ``load`` found for a name, and its errors when asking again would not help.
+
+    Errors with ``retry`` (chain or gateway down) are not kept. ``clock`` gives milliseconds; a step back of it ends
+    an entry, so that none outlives its time.
+    """
+
+    def __init__(
+        self, load: Callable[[EnsName], Awaitable[T]], *, clock: Clock, limits: MemoLimits = DEFAULT_LIMITS
+    ) -> None:
+        self._load = load
+        self._clock = clock
+        self._limits = limits
+        self._entries: LRUCache[EnsName, _Entry[T]] = LRUCache(limits.names)
+        self._running: dict[EnsName, asyncio.Task[_Entry[T]]] = {}
+
+    async def get(self, name: EnsName, *, fresh: bool = False) -> T:
+        """What is known of ``name``, or else what ``load`` finds; raises what ``load`` raised.
+
+        ``fresh`` asks again unless that was done a moment ago (``fresh_interval``).
+        """
+        entry = self._entries.get(name)
+        if entry is not None:
+            life = min(self._limits.ttl, MAX_TTL_MS) if entry.error is None else self._limits.negative_ttl
+            if fresh:
+                life = min(life, self._limits.fresh_interval)
+            if 0 <= self._clock() - entry.asked_at < life:
+                return entry.outcome()
+        task = self._running.get(name)
+        if task is None:
+            task = asyncio.create_task(self._ask(name))
+            self._running[name] = task
+            task.add_done_callback(lambda _: self._running.pop(name, None))
+        # One who gives up waiting does not take the answer from the others.
+        return (await asyncio.shield(task)).outcome()
+
+    async def _ask(self, name: EnsName) -> _Entry[T]:
+        asked_at = self._clock()
+        try:
+            entry: _Entry[T] = _Entry(await self._load(name), None, asked_at)
+        except GatewayError as error:
+            entry = _Entry(None, error, asked_at)
+        if entry.error is None or not entry.error.retry:
+            self._entries[name] = entry
+        return entry
