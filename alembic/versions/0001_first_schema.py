@@ -179,8 +179,8 @@ def _maps() -> None:
         "message_links",
         sa.Column("network", key, primary_key=True),
         sa.Column("native_id", key, primary_key=True),
+        sa.Column("conversation", key, primary_key=True),
         sa.Column("part", sa.Integer(), primary_key=True, autoincrement=False),
-        sa.Column("conversation", key, nullable=False),
         sa.Column("message_hash", key, nullable=False),
         sa.Column("encrypted_hash", key, nullable=False),
         sa.Column("outbound", sa.Boolean(), nullable=False),
@@ -188,6 +188,7 @@ def _maps() -> None:
     )
     op.create_index("message_links_by_message", "message_links", ["network", "message_hash"])
     op.create_index("message_links_by_encrypted", "message_links", ["network", "encrypted_hash"])
+    op.create_index("message_links_by_conversation", "message_links", ["network", "conversation"])
     op.create_index("message_links_age", "message_links", ["created_at"])
     op.create_table(
         "aliases",

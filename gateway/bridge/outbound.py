@@ -112,7 +112,9 @@ class Outbound:
         """The signed message, the same for every retry; None when it is about a message that nobody knows."""
         reference = work.reference
         if reference is None and work.native_reference is not None:
-            hashes = await self._store.read(HashesOf(work.network, work.native_reference))
+            hashes = await self._store.read(
+                HashesOf(work.network, work.native_reference, conversation(sender.name, work.recipient))
+            )
             reference = MessageHash(hashes[0].message_hash) if hashes else None
         kind, text = work.type, work.text
         if reference is None and kind is not MessageType.NEW:

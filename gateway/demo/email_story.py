@@ -107,7 +107,7 @@ async def _echo(teller: Teller, world: World) -> None:
     async def work() -> tuple[None, str]:
         text = "Is anybody there?"
         await _mail(world, EnsName("early.echo.eth"), "Echo", text, "<echo.1@mail.example>")
-        mail = await until("the echo", lambda: _find(world, PREFIX + text))
+        mail = await until("the echo", lambda: _find(world, PREFIX, text))
         return None, f"From: {mail['From']}"
 
     await teller.step("Bob mails early.echo.eth and the echo comes back by mail", work)
@@ -138,9 +138,9 @@ async def _mail(world: World, to: EnsName, subject: str, text: str, message_id: 
     )
 
 
-async def _find(world: World, text: str) -> EmailMessage | None:
+async def _find(world: World, *texts: str) -> EmailMessage | None:
     for mail in await world.mail.messages(BOB):
         body = mail.get_body(("plain",))
-        if body is not None and text in body.get_content():
+        if body is not None and all(text in body.get_content() for text in texts):
             return mail
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from gateway.demo.email_story import BOB
+from gateway.demo.mail import BOB
 from gateway.demo.world import ECHO_NAMES, EMAIL_DOMAIN, HOST, NATIVE, PARENT, PROFILE_KEY, World
 from gateway.dm3.eth import checksum
 from gateway.resolver.sources import DELIVERY_SERVICE_KEY

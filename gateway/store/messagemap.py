@@ -16,6 +16,7 @@ from gateway.store.upsert import insert
 class MessageLink:
     """One native message and its DM3 message; ``part`` counts the native messages of one DM3 message from 0.
 
+    A native message to several ENS names is a DM3 message in each conversation.
     ``outbound`` is True for a message that left the network towards DM3.
     """
 
@@ -31,7 +32,7 @@ class MessageLink:
 
 @dataclass(frozen=True, slots=True)
 class MapMessage:
-    """Remember a link; the first one for (network, native id, part) stays. True when this one is new."""
+    """Remember a link; the first one for (network, native id, conversation, part) stays. True when this one is new."""
 
     link: MessageLink
 
@@ -79,14 +80,36 @@ class NativeOf:
 
 @dataclass(frozen=True, slots=True)
 class HashesOf:
-    """Links of a native message in the order of its parts; their hashes name the DM3 message."""
+    """Links of a native message, by conversation and in the order of its parts; their hashes name DM3 messages."""
 
     network: Network
     native_id: NativeId
+    conversation: str | None = None
+    """Of this conversation only."""
 
     def run(self, conn: Connection) -> list[MessageLink]:
         """Read by the key."""
-        return _links(conn, message_links.c.network == self.network, message_links.c.native_id == self.native_id)
+        where = [message_links.c.network == self.network, message_links.c.native_id == self.native_id]
+        if self.conversation is not None:
+            where.append(message_links.c.conversation == self.conversation)
+        return _links(conn, *where)
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationKnown:
+    """Whether any message of a conversation passed through a network before."""
+
+    network: Network
+    conversation: str
+
+    def run(self, conn: Connection) -> bool:
+        """Look for one link."""
+        found = (
+            select(message_links.c.part)
+            .where(message_links.c.network == self.network, message_links.c.conversation == self.conversation)
+            .limit(1)
+        )
+        return conn.execute(found).first() is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +121,7 @@ class ForgetMessages:
 
     def apply(self, conn: Connection) -> int:
         """Delete oldest first."""
-        key = message_links.c.network, message_links.c.native_id, message_links.c.part
+        key = tuple(message_links.primary_key)
         old = (
             select(*key)
             .where(message_links.c.created_at < self.before)

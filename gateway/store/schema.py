@@ -153,14 +153,15 @@ message_links = Table(
     metadata,
     Column("network", Key, primary_key=True),
     Column("native_id", Key, primary_key=True),
+    Column("conversation", Key, primary_key=True),
     Column("part", Integer, primary_key=True, autoincrement=False),
-    Column("conversation", Key, nullable=False),
     Column("message_hash", Key, nullable=False),
     Column("encrypted_hash", Key, nullable=False),
     Column("outbound", Boolean, nullable=False),
     Column("created_at", Millis, nullable=False),
     Index("message_links_by_message", "network", "message_hash"),
     Index("message_links_by_encrypted", "network", "encrypted_hash"),
+    Index("message_links_by_conversation", "network", "conversation"),
     Index("message_links_age", "created_at"),
 )
 

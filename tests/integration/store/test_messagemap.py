@@ -9,7 +9,7 @@ import pytest
 
 from gateway.ids import NativeId
 from gateway.store import Store
-from gateway.store.messagemap import ForgetMessages, HashesOf, MapMessage, NativeOf
+from gateway.store.messagemap import ConversationKnown, ForgetMessages, HashesOf, MapMessage, NativeOf
 from gateway.store.status import ForgetStatuses, SetStatus, Status, StatusOf
 from tests.integration.store.values import EMAIL, MATRIX, NOW, encrypted_hash, link, message_hash
 
@@ -87,3 +87,20 @@ async def test_old_statuses_are_forgotten(store: Store) -> None:
     assert await store.commit(ForgetStatuses(NOW + 1)) == 1
     assert await store.read(StatusOf(EMAIL, NativeId("<1@x>"), "ann.eth")) is None
     assert await store.read(StatusOf(EMAIL, NativeId("<1@x>"), "bob.eth")) is not None
+
+
+async def test_one_mail_to_two_names_is_two_messages(store: Store) -> None:
+    first = link(1, conversation="bob|alice.eth")
+    second = link(1, conversation="bob|carol.eth", message_hash=message_hash("other"))
+    assert await store.commit_all(MapMessage(first), MapMessage(second)) == (True, True)
+    assert await store.read(HashesOf(EMAIL, first.native_id, "bob|alice.eth")) == [first]
+    assert await store.read(HashesOf(EMAIL, first.native_id, "bob|carol.eth")) == [second]
+    assert len(await store.read(HashesOf(EMAIL, first.native_id))) == 2
+
+
+async def test_a_conversation_is_known_by_its_first_message(store: Store) -> None:
+    assert await store.read(ConversationKnown(EMAIL, "bob|alice.eth")) is False
+    await store.commit(MapMessage(link(1, conversation="bob|alice.eth")))
+    assert await store.read(ConversationKnown(EMAIL, "bob|alice.eth")) is True
+    assert await store.read(ConversationKnown(MATRIX, "bob|alice.eth")) is False
+    assert await store.read(ConversationKnown(EMAIL, "bob|alice")) is False
