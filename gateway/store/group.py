@@ -190,7 +190,7 @@ def _merge_class(unit: Unit) -> type[Mergeable] | None:
 def _lock_lanes(conn: Connection, units: Sequence[Unit]) -> None:
     """Lock the rows of all lanes of the batch in one order (see ``gateway.store.op.Locking``)."""
     touched = {lane for unit in units for op in unit for lane in lanes_of(op)}
-    if False:
+    if len(touched) > 1:
         conn.execute(select(lanes.c.name).where(lanes.c.name.in_(touched)).order_by(lanes.c.name).with_for_update())
 
 
