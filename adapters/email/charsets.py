@@ -64,26 +64,21 @@ def header_text(headers: email.message.Message, name: str, limit: int) -> str:
 
 
 def raw_header(headers: email.message.Message, name: str) -> str:
-    """A header as it stands, 8-bit bytes as surrogates; "" when it is absent."""
-    for key, value in headers.raw_items():
-        if key.lower() == name.lower():
-            return str(value)
-    return ""
+    """A header as it stands; "" when it is absent."""
+    return str(headers.get(name, ""))
 
 
 def decode_words(raw: str, limit: int) -> str:
     """Decode encoded words once; malformed ones stay as they are."""
     bounded = raw[: 8 * limit + 1024]
     try:
-        pieces = email.header.decode_header(_from_surrogates(bounded))
+        pieces = email.header.decode_header(bounded)
     except (email.errors.HeaderParseError, ValueError):
-        return one_line(_from_surrogates(bounded), limit)
-    text = "".join(piece if isinstance(piece, str) else decode(piece, charset) for piece, charset in pieces)
+        return one_line(bounded, limit)
+    text = "".join(piece if isinstance(piece, str) else _piece(piece, charset) for piece, charset in pieces)
     return one_line(text, limit)
 
 
-def _from_surrogates(text: str) -> str:
-    """Raw 8-bit header bytes are mostly UTF-8 (RFC 6532) and else something that we can only guess."""
-    if text.isascii():
-        return text
-    return decode(text.encode("utf-8", "surrogateescape"), None)
+def _piece(piece: bytes, charset: str | None) -> str:
+    # Text between encoded words comes out of the standard library in this codec of its own.
+    return decode(piece, charset) if charset else piece.decode("raw-unicode-escape", "replace")

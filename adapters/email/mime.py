@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.errors import UndecodableBytesDefect
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from email.policy import compat32
 from typing import Final
 
 from adapters.email import replies
+from adapters.email.charsets import decode
 from adapters.email.replies import MailRefused
 
 MAX_HEADER_BYTES: Final = 64 * 1024
@@ -31,7 +33,7 @@ _MAX_CANDIDATES: Final = 20_000
 """Places where a boundary is looked at closely."""
 
 _HEADER_END: Final = re.compile(rb"\r?\n\r?\n")
-_PARSER: Final = BytesHeaderParser(policy=compat32)
+_PARSER: Final = HeaderParser(policy=compat32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +114,27 @@ def _headers(data: bytes, start: int, end: int) -> Message:
     block = data[start:end]
     if block.count(b"\n") > 4 * MAX_HEADERS:
         raise MailRefused(replies.BAD_STRUCTURE)
-    headers = _PARSER.parsebytes(block)
+    headers = _PARSER.parsestr(decode(block, None))
+    if not _is_utf8(block):
+        # Readers of addresses must not take our guess at a charset for what was written (RFC 6532).
+        headers.defects.append(UndecodableBytesDefect())
     if len(headers) > MAX_HEADERS:
         raise MailRefused(replies.BAD_STRUCTURE)
     return headers
 
 
+def _is_utf8(block: bytes) -> bool:
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _boundary(headers: Message) -> bytes | None:
     try:
         boundary = headers.get_boundary()
-        encoded = (boundary or "").encode("ascii", "surrogateescape")
+        encoded = (boundary or "").encode()
     except (ValueError, LookupError, TypeError, AttributeError):
         # What the standard library raises on malformed RFC 2231 parameters; such a part is a leaf.
         return None

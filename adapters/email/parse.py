@@ -6,12 +6,14 @@ import email.utils
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC
+from email.errors import UndecodableBytesDefect
 from email.message import Message
 from typing import Final
 
 from adapters.email import replies
 from adapters.email.body import read_body
 from adapters.email.charsets import decode_words, header_text, raw_header
+from adapters.email.mailbox import parse_mailbox
 from adapters.email.messageid import as_message_id, message_ids_in
 from adapters.email.mime import leaves, read_headers
 from adapters.email.replies import MailRefused
@@ -84,19 +86,16 @@ def read_from(headers: Message) -> tuple[CanonicalId, str]:
     """Address and display name of the From header; MailRefused unless there is one header with one mailbox."""
     values = headers.get_all("From", [])
     raw = str(values[0]) if len(values) == 1 else ""
-    # The address parser recurses on nested comments, so its input is short.
     if not raw or len(raw) > MAX_FROM:
         raise MailRefused(replies.FROM_MALFORMED)
     try:
-        mailboxes = email.utils.getaddresses([raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")])
-        if len(mailboxes) != 1 or not mailboxes[0][1]:
-            raise MailRefused(replies.FROM_MALFORMED)
-        name, address = mailboxes[0]
-        return canonical_email(address), decode_words(name, MAX_NAME)
-    except MailRefused:
-        raise
-    except (InvalidInput, RecursionError, ValueError, IndexError) as error:
+        mailbox = parse_mailbox(raw)
+        address = canonical_email(mailbox.address)
+    except InvalidInput as error:
         raise MailRefused(replies.FROM_MALFORMED) from error
+    if not address.isascii() and any(isinstance(defect, UndecodableBytesDefect) for defect in headers.defects):
+        raise MailRefused(replies.FROM_MALFORMED)
+    return address, decode_words(mailbox.name, MAX_NAME)
 
 
 def message_id(headers: Message) -> NativeId | None:
@@ -109,7 +108,7 @@ def _digest_id(headers: Message, data: bytes) -> NativeId:
     """An id that a second try of the same mail has too: trace headers, which differ each time, are left out."""
     digest = hashlib.sha256()
     for name in ("From", "To", "Date", "Subject"):
-        digest.update(raw_header(headers, name).encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(raw_header(headers, name).encode("utf-8", "replace") + b"\0")
     _, _, body = data.replace(b"\r\n", b"\n").partition(b"\n\n")
     digest.update(body)
     return NativeId(f"sha256:{digest.hexdigest()}")

@@ -1,0 +1,70 @@
+"""HTML mail as text: what is kept, what must go, and input made to hurt."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.email.html import MAX_MARKDOWN, MAX_TAGS, html_to_text
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<p>one</p><p>two</p>", "one\n\ntwo"),
+        ("a <b>bold</b> <i>word</i>", "a **bold** *word*"),
+        ("<a href='https://example.net/'>site</a>", "[site](https://example.net/)"),
+        ("<a href='javascript:alert(1)'>click</a>", "click"),
+        ("<a href='data:text/html,x'>click</a>", "click"),
+        ("<img src='https://tracker.example/1.gif'>seen?", "seen?"),
+        ("<script>alert(1)</script>text", "text"),
+        ("<style>p { color: red }</style>text", "text"),
+        ("<ul><li>one</li><li>two</li></ul>", "- one\n- two"),
+        ("<h2>Title</h2>text", "## Title\n\ntext"),
+        ("one<br>two", "one  \ntwo"),
+        ("&lt;b&gt; &amp; caf&eacute;", "<b> & café"),
+        ("<blockquote>said</blockquote>answer", "> said\n\nanswer"),
+        ("no tags at all", "no tags at all"),
+        ("", ""),
+        ("<!-- comment -->text", "text"),
+        ("<p>" + "<br>" * 10 + "far</p>", "far"),
+        ("https://example.net/looks-like-a-url", "https://example.net/looks-like-a-url"),
+        ("file.txt", "file.txt"),
+    ],
+)
+def test_what_people_read(source: str, text: str) -> None:
+    assert html_to_text(source) == text
+
+
+@pytest.mark.parametrize("event", ["onerror", "onload", "onmouseover", "style", "srcset", "background"])
+def test_attributes_go(event: str) -> None:
+    assert "evil" not in html_to_text(f"<p {event}='evil()'>text</p><a {event}='evil' href='https://x.example'>l</a>")
+
+
+def test_huge_html_becomes_bare_text() -> None:
+    paragraph = "<p>some <b>words</b></p>"
+    text = html_to_text("x" * MAX_MARKDOWN + paragraph)
+    assert text.endswith("some words")
+    assert "**" not in text
+
+
+def test_html_of_too_many_tags_is_not_parsed() -> None:
+    text = html_to_text("<div>" * (MAX_TAGS + 1) + "core &amp; more" + "</div>")
+    assert text == "core & more"
+
+
+def test_deep_html_is_read() -> None:
+    assert "core" in html_to_text("<blockquote>" * 3_000 + "core")
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_read(source: str) -> None:
+    assert "<script" not in html_to_text(f"<div>{source}").lower() or "&lt;" in source or "&#" in source
+
+
+@given(
+    st.lists(st.sampled_from(["<b>", "</b>", "<a href='x'>", "<table>", "<td>", "</table>", "<pre>", "&", "x", "<"]))
+)
+def test_any_soup_is_read(pieces: list[str]) -> None:
+    assert isinstance(html_to_text("".join(pieces)), str)

@@ -1,0 +1,230 @@
+"""A whole mail as values: sender, ids, threads, dates, loops, automatic mail."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.email import replies
+from adapters.email.parse import MAX_RECEIVED, TRACE_HEADER, ParsedMail, parse_mail
+from adapters.email.replies import MailRefused, Reply
+
+NOW = 1_800_000_000_000
+FROM = "From: Bob <bob@example.net>"
+
+
+def parse(*headers: str, body: str = "hello") -> ParsedMail:
+    data = "\r\n".join([*headers, "", body]).encode("utf-8", "surrogateescape")
+    return parse_mail(data, domain="gw.example", now_ms=NOW)
+
+
+def refusal(*headers: str, body: str = "hello") -> Reply:
+    with pytest.raises(MailRefused) as refused:
+        parse(*headers, body=body)
+    return refused.value.reply
+
+
+def test_an_ordinary_mail() -> None:
+    mail = parse(
+        "From: =?utf-8?q?J=C3=B6rg?= <Joerg@Example.NET>",
+        "To: alice.eth@gw.example",
+        "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=",
+        "Date: Fri, 15 Jan 2027 08:00:00 +0100",
+        "Message-ID: <1@example.net>",
+        body="hi\r\nthere\r\n",
+    )
+    assert mail == ParsedMail(
+        sender="joerg@example.net",  # type: ignore[arg-type]
+        display_name="Jörg",
+        native_id="<1@example.net>",  # type: ignore[arg-type]
+        sent_at=1_799_996_400_000,
+        subject="Grüße",
+        text="hi\nthere",
+        attachments=(),
+        reference=None,
+        automatic=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "address", "name"),
+    [
+        ("From: bob@example.net", "bob@example.net", ""),
+        ("From: <BOB@EXAMPLE.NET>", "bob@example.net", ""),
+        ('From: "Bob, the builder" <bob@example.net>', "bob@example.net", "Bob, the builder"),
+        ("From: Bob (at work) <bob@example.net>", "bob@example.net", "Bob"),
+        ('From: "b o b"@example.net', '"b o b"@example.net', ""),
+        ("From: Bob\r\n <bob@example.net>", "bob@example.net", "Bob"),
+        ("From: jörg@bücher.example", "jörg@xn--bcher-kva.example", ""),
+        ("From: \u202eboB <bob@example.net>", "bob@example.net", "boB"),
+        ("From: =?utf-8?q?a=0D=0ABcc=3A_x?= <bob@example.net>", "bob@example.net", "a Bcc: x"),
+        ("from: bob@example.net", "bob@example.net", ""),
+    ],
+)
+def test_senders_that_are_read(header: str, address: str, name: str) -> None:
+    mail = parse(header)
+    assert (mail.sender, mail.display_name) == (address, name)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        ("From:",),
+        ("From: Bob",),
+        ("From: <>",),
+        ("From: bob@example.net, eve@example.net",),
+        ("From: bob@example.net", "From: eve@example.net"),
+        ("From: bob@example.net", "from: bob@example.net"),
+        ("From: friends: bob@example.net, eve@example.net;",),
+        ("From: friends:;",),
+        ("From: bob@[192.0.2.1]",),
+        ("From: bob@exa mple.net",),
+        ("From: bob@example.net <eve@example.net>",),
+        ("From: bob@",),
+        ("From: @example.net",),
+        ("From: bob\x00@example.net",),
+        ("From: " + "(" * 900 + "bob@example.net",),
+        ("From: " + "a" * 2_000 + "@example.net",),
+        ("From: " + '"' * 501 + "@example.net",),
+        ("From: bob\udce4@example.net",),
+    ],
+)
+def test_senders_that_are_refused(headers: tuple[str, ...]) -> None:
+    assert refusal(*headers) == replies.FROM_MALFORMED
+
+
+def test_a_repeat_without_message_id_has_the_same_id() -> None:
+    first = parse(FROM, "Received: by a; now", "Subject: x")
+    again = parse(FROM, "Received: by b; later", "Subject: x")
+    other = parse(FROM, "Subject: x", body="other")
+    assert first.native_id == again.native_id
+    assert first.native_id.startswith("sha256:")
+    assert first.native_id != other.native_id
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Message-ID: none",
+        "Message-ID: <a b@example.net>",
+        "Message-ID: <" + "a" * 401 + ">",
+        "Message-ID: <1@x>\r\nMessage-ID: <2@x>",
+        "Message-ID: <é@x>",
+        "Message-ID: <>",
+    ],
+)
+def test_ids_that_nobody_could_repeat_are_replaced(header: str) -> None:
+    native_id = parse(FROM, header).native_id
+    assert native_id.startswith("sha256:")
+    assert native_id.isascii()
+
+
+@pytest.mark.parametrize(
+    ("headers", "reference"),
+    [
+        ((), None),
+        (("In-Reply-To: <1@x>",), "<1@x>"),
+        (("References: <1@x> <2@x>",), "<2@x>"),
+        (("In-Reply-To: <1@x>", "References: <1@x> <2@x>"), "<1@x>"),
+        (("In-Reply-To: your mail of Monday <1@x>",), "<1@x>"),
+        (("In-Reply-To: nothing", "References: <2@x>"), "<2@x>"),
+        (("References: <1@x>\r\n\t<2@x>\r\n <3@x>",), "<3@x>"),
+        (("In-Reply-To: <broken",), None),
+    ],
+)
+def test_what_is_answered(headers: tuple[str, ...], reference: str | None) -> None:
+    assert parse(FROM, *headers).reference == reference
+
+
+@pytest.mark.parametrize(
+    ("date", "milliseconds"),
+    [
+        ("Fri, 15 Jan 2027 08:00:00 +0000", 1_800_000_000_000),
+        ("15 Jan 2027 08:00 GMT", 1_800_000_000_000),
+        ("Fri, 15 Jan 2027 07:59:59 -0000", 1_799_999_999_000),
+        ("Fri, 15 Jan 2027 19:00:00 +0000", 1_800_039_600_000),
+        ("Sun, 17 Jan 2027 08:00:00 +0000", NOW),
+        ("Fri, 15 Jan 1970 08:00:00 +0000", NOW),
+        ("Fri, 99 Jan 2027 08:00:00 +0000", NOW),
+        ("Fri, 15 Jan 99999 08:00:00 +0000", NOW),
+        ("Fri, 15 Jan 2027 08:00:00 +9999999999", NOW),
+        ("yesterday", NOW),
+        ("", NOW),
+    ],
+)
+def test_dates(date: str, milliseconds: int) -> None:
+    assert parse(FROM, f"Date: {date}").sent_at == milliseconds
+
+
+def test_a_mail_without_a_date_was_sent_now() -> None:
+    assert parse(FROM).sent_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("header", "automatic"),
+    [
+        ("Auto-Submitted: no", False),
+        ("Auto-Submitted: auto-replied", True),
+        ("Auto-Submitted: auto-generated; x=y", True),
+        ("AUTO-SUBMITTED: Auto-Notified", True),
+        ("Precedence: bulk", True),
+        ("Precedence: LIST", True),
+        ("Precedence: first-class", False),
+        ("List-Id: <list.example.net>", True),
+        ("List-Unsubscribe: <mailto:x@example.net>", True),
+        ("Listen: x", False),
+    ],
+)
+def test_automatic_mail(header: str, automatic: bool) -> None:
+    assert parse(FROM, header).automatic is automatic
+
+
+@pytest.mark.parametrize(
+    ("trace", "loops"),
+    [
+        ("gw.example", True),
+        (" GW.Example ; hop=1", True),
+        ("other.example", False),
+        ("not-gw.example", False),
+    ],
+)
+def test_our_own_trace_is_a_loop(trace: str, loops: bool) -> None:
+    headers = (FROM, f"{TRACE_HEADER}: other.example", f"{TRACE_HEADER}: {trace}")
+    if loops:
+        assert refusal(*headers) == replies.LOOP
+    else:
+        assert parse(*headers).text == "hello"
+
+
+def test_too_many_hops_are_a_loop() -> None:
+    assert parse(FROM, *["Received: by x"] * MAX_RECEIVED).text == "hello"
+    assert refusal(FROM, *["Received: by x"] * (MAX_RECEIVED + 1)) == replies.LOOP
+
+
+@given(st.binary(max_size=500))
+def test_any_bytes_are_a_mail_or_refused(data: bytes) -> None:
+    for mail in (data, b"From: bob@example.net\r\n" + data, b"From: " + data):
+        try:
+            parsed = parse_mail(mail, domain="gw.example", now_ms=NOW)
+        except MailRefused:
+            continue
+        assert parsed.native_id.isascii()
+        parsed.text.encode()
+
+
+HEADER_NAMES = st.sampled_from(
+    ["From", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Content-Type", "Auto-Submitted"]
+)
+
+
+@given(st.lists(st.tuples(HEADER_NAMES, st.text(max_size=60)), max_size=6), st.text(max_size=100))
+def test_any_header_values_are_a_mail_or_refused(headers: list[tuple[str, str]], body: str) -> None:
+    data = "".join(f"{name}: {value}\r\n" for name, value in headers) + f"{FROM}\r\n\r\n{body}"
+    try:
+        parsed = parse_mail(data.encode("utf-8", "replace"), domain="gw.example", now_ms=NOW)
+    except MailRefused:
+        return
+    assert len(parsed.subject.splitlines()) <= 1
+    assert len(parsed.display_name.splitlines()) <= 1
