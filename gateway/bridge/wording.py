@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.ids import CanonicalId, EnsName, Network
+from gateway.sdk.delivery import NOTICE_MARK
 
 NETWORK_NAMES = {"email": "e-mail", "matrix": "Matrix", "xmpp": "XMPP"}
 
@@ -17,7 +18,7 @@ def first_message_notice(network: Network, person: CanonicalId, parent: EnsName)
 
 def failure_notice(person: CanonicalId, reason: str) -> str:
     """Sent in the person's name to whoever wrote to them in vain."""
-    return f"[gateway] Your message did not reach {person}: {reason}"
+    return f"{NOTICE_MARK}Your message did not reach {person}: {reason}"
 
 
 EXPIRED = "It could not be delivered in time."

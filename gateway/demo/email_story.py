@@ -108,6 +108,7 @@ async def _echo(teller: Teller, world: World) -> None:
         text = "Is anybody there?"
         await _mail(world, EnsName("early.echo.eth"), "Echo", text, "<echo.1@mail.example>")
         mail = await until("the echo", lambda: _find(world, PREFIX, text))
+        check(f"early.echo.eth@{EMAIL_DOMAIN}" in str(mail["From"]), f"From is {mail['From']}")
         return None, f"From: {mail['From']}"
 
     await teller.step("Bob mails early.echo.eth and the echo comes back by mail", work)

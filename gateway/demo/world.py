@@ -59,7 +59,8 @@ class World:
     """A client's own way to ENS, not the gateway's."""
     profiles: Profiles
     native: Dm3Client
-    echoes: tuple[Dm3Client, ...]
+    echo: Dm3Client
+    """One wallet with all the echo names."""
     mail: MailServer
     smtp_port: int
     http: httpx2.AsyncClient
@@ -136,11 +137,11 @@ async def _people(
         return Dm3Client(name=name, wallet=wallet, profiles=profiles, http=http, service=gateway.service_name)
 
     native = person(NATIVE, "native")
-    echoes = tuple(person(name, "echo") for name in ECHO_NAMES)
-    await asyncio.to_thread(publish, chain, native, *echoes)
-    for echo in echoes:
-        task = asyncio.create_task(Echo(echo).run(), name=f"echo {echo.name}")
-        stack.callback(task.cancel)
+    echo = person(ECHO_NAMES[0], "echo")
+    await asyncio.to_thread(publish, chain, native, (NATIVE,))
+    await asyncio.to_thread(publish, chain, echo, ECHO_NAMES)
+    answering = asyncio.create_task(Echo(echo).run(), name="echo")
+    stack.callback(answering.cancel)
     return World(
         folder=options.folder,
         settings=settings,
@@ -151,7 +152,7 @@ async def _people(
         ens=ens,
         profiles=profiles,
         native=native,
-        echoes=echoes,
+        echo=echo,
         mail=mail,
         smtp_port=int(settings.adapters["email"]["smtp_port"]),
         http=http,
@@ -189,12 +190,13 @@ def future_resolver(chain: RunningChain) -> EthAddress:
     return created_address(owner, chain.core.nonce(owner))
 
 
-def publish(chain: RunningChain, *people: Dm3Client) -> None:
-    """Each person registers their own name and writes address and signed profile into it."""
-    for person in people:
-        chain.ens.register(person.name, person.address)
-        chain.ens.set_addr(person.name, person.address)
-        chain.ens.set_text(person.name, PROFILE_KEY, data_uri(person.signed_profile().to_text()))
+def publish(chain: RunningChain, person: Dm3Client, names: tuple[EnsName, ...]) -> None:
+    """Register the names for the person's wallet and write address and signed profile into each."""
+    profile = data_uri(person.signed_profile().to_text())
+    for name in names:
+        chain.ens.register(name, person.address)
+        chain.ens.set_addr(name, person.address)
+        chain.ens.set_text(name, PROFILE_KEY, profile)
 
 
 def _empty(folder: Path) -> None:

@@ -59,7 +59,7 @@ def describe(world: World) -> dict[str, Any]:
 
 def _samples(world: World) -> list[dict[str, Any]]:
     """Names with the records that a resolver must return."""
-    people = [(NATIVE, world.native), *zip(ECHO_NAMES, world.echoes, strict=True)]
+    people = [(NATIVE, world.native), *((name, world.echo) for name in ECHO_NAMES)]
     samples: list[dict[str, Any]] = [
         {
             "name": name,

@@ -97,12 +97,16 @@ class Dm3Client:
         kind: MessageType = MessageType.NEW,
         reference: MessageHash | None = None,
         attachments: tuple[Attachment, ...] | None = None,
+        sender: EnsName | None = None,
     ) -> Sent:
-        """Sign, seal and submit to the first service of the recipient that takes it; raises what the last one said."""
+        """Sign, seal and submit to the first service of the recipient that takes it; raises what the last one said.
+
+        `sender` is another name of the same wallet, when the message is to come from that one.
+        """
         recipient = await self._profiles.user(to)
         draft = Message(
             to=to,
-            from_=self.name,
+            from_=sender or self.name,
             type=kind,
             timestamp=self._clock(),
             text=text,

@@ -9,9 +9,11 @@ import structlog
 from cachetools import LRUCache
 
 from gateway.dm3.message import MessageType
+from gateway.ens.names import normalise
 from gateway.errors import GatewayError
 from gateway.ids import MessageHash
 from gateway.operations.dm3_client import Dm3Client, Received
+from gateway.sdk.delivery import NOTICE_MARK
 
 log = structlog.get_logger(__name__)
 
@@ -53,10 +55,14 @@ class Echo:
 
     async def _answer(self, received: Received) -> None:
         message = received.message
-        if message.type in SILENT:
+        if message.type in SILENT or (message.text or "").startswith(NOTICE_MARK):
             return
+        # All names of one wallet share a mailbox: answer as the one who was written to.
+        name = normalise(message.to)
         for kind in (MessageType.READ_RECEIVED, MessageType.READ_OPENED):
-            await self._client.send(received.sender, "", kind=kind, reference=received.message_hash, attachments=())
+            await self._client.send(
+                received.sender, "", kind=kind, reference=received.message_hash, attachments=(), sender=name
+            )
         mirrored = self._answers.get(message.reference) if message.reference is not None else None
         reference: MessageHash | None
         match message.type:
@@ -72,6 +78,6 @@ class Echo:
         if kind in (MessageType.NEW, MessageType.REPLY, MessageType.EDIT):
             text = PREFIX + text
         sent = await self._client.send(
-            received.sender, text, kind=kind, reference=reference, attachments=message.attachments
+            received.sender, text, kind=kind, reference=reference, attachments=message.attachments, sender=name
         )
         self._answers[received.message_hash] = sent.message_hash

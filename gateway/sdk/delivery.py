@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from gateway.dm3.message import Attachment, MessageType
 from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId
+
+NOTICE_MARK: Final = "[gateway] "
+"""Begins what the gateway says in somebody's name without their doing; nobody answers it automatically."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class House:
             http=self.http,
             service=service or self.gateway.service_name,
         )
-        await asyncio.to_thread(publish, self.chain, client)
+        await asyncio.to_thread(publish, self.chain, client, (client.name,))
         self.clients[client.name] = client
         return client
 
