@@ -25,7 +25,7 @@ class NamedMailbox:
 
 @dataclass(slots=True)
 class _Scan:
-    """Text outside of comments, quoted strings replaced by nothing but remembered; comments apart."""
+    """A header with its comments taken apart."""
 
     bare: str
     """With every quoted character as U+0000, which no header may hold."""
@@ -93,7 +93,9 @@ def _scan(header: str) -> _Scan:
             if depth < 0:
                 raise InvalidInput("comment that ends without beginning")
             if depth == 0:
-                comment.append(" ")
+                # A blank stays, so that a comment inside an address makes it none.
+                for each in (comment, text, bare):
+                    each.append(" ")
                 continue
         (comment if depth else text).append(char)
         if not depth:

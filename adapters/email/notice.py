@@ -11,7 +11,7 @@ from typing import Final
 from adapters.email.charsets import one_line
 from adapters.email.messageid import as_message_id
 from adapters.email.parse import TRACE_HEADER
-from adapters.email.render import ASCII_HEADERS, UTF8_HEADERS, RenderedMail, address_of, to_address
+from adapters.email.render import ASCII_HEADERS, UTF8_HEADERS, RenderedMail, address_of, serialise, to_address
 from gateway.sdk import NativeId, StatusReport
 
 _MAX_REASON: Final = 500
@@ -43,7 +43,7 @@ def failure_notice(status: StatusReport, *, domain: str, host_name: str, now_ms:
     notice.attach(_status_part(host_name, recipient, reason))
     if original is not None:
         notice.attach(_original_headers(original))
-    return RenderedMail(message_id, notice.as_bytes(), policy is UTF8_HEADERS)
+    return RenderedMail(message_id, serialise(notice), policy is UTF8_HEADERS)
 
 
 def _digest(status: StatusReport) -> str:

@@ -38,6 +38,8 @@ _MAX_DATE_MS: Final = 253_402_300_799_000
 # Content in seven bits passes servers that do not announce 8BITMIME.
 ASCII_HEADERS: Final = SMTP.clone(cte_type="7bit")
 UTF8_HEADERS: Final = SMTPUTF8.clone(cte_type="7bit")
+MAX_HEADER_LINE: Final = 500
+"""Header lines are not folded below this: our Message-IDs pass 78 characters, and some servers lose folded ones."""
 _COMPOSITE: Final = frozenset({"multipart", "message"})
 
 FOOTER: Final = (
@@ -93,7 +95,12 @@ def render(delivery: Delivery, domain: str) -> RenderedMail:
     message.set_content(f"{text}\n\n{_footer(delivery, domain)}".rstrip() + "\n", charset="utf-8")
     for file in files:
         _attach(message, file)
-    return RenderedMail(message_id, message.as_bytes(), policy is UTF8_HEADERS)
+    return RenderedMail(message_id, serialise(message), policy is UTF8_HEADERS)
+
+
+def serialise(message: EmailMessage) -> bytes:
+    """The mail as it goes over the wire, in CR LF lines."""
+    return message.as_bytes(policy=message.policy.clone(max_line_length=MAX_HEADER_LINE))
 
 
 def to_address(canonical: CanonicalId) -> Address:

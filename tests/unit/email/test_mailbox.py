@@ -58,6 +58,8 @@ def test_mailboxes(header: str, name: str, address: str) -> None:
         "bob@example.net>",
         "bob@exa mple.net",
         "b ob@example.net",
+        "bob(comment)@example.net",
+        "bob@exa(comment)mple.net",
         "bob@example.net (",
         "bob@example.net )",
         '"bob@example.net',
