@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator
 from subprocess import run
@@ -16,32 +15,10 @@ from gateway.dm3.eth import keccak256
 from gateway.ens.chain import CallReverted, Chain
 from gateway.errors import ChainUnavailable, ConfigError
 from gateway.ids import EthAddress
+from tests.integration.ens.rpc import raw, rpc
 from tests.integration.ens.servers import Asked, Script, response, scripted, silence
 
 NOBODY = EthAddress("0x" + "99" * 20)
-
-
-def rpc(**replies: object) -> Script:
-    """An endpoint of chain 31337 with fixed replies by method; a dict with "error" stands for the whole reply."""
-
-    async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        request = json.loads(asked.body)
-        reply = {"eth_chainId": "0x7a69", **replies}.get(request["method"])
-        body = reply if isinstance(reply, dict) else {"result": reply}
-        writer.write(response(200, json.dumps({"jsonrpc": "2.0", "id": request["id"], **body}).encode()))
-
-    return script
-
-
-def raw(data: bytes) -> Script:
-    """An endpoint that knows its chain and answers everything else with the same bytes."""
-
-    async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        request = json.loads(asked.body)
-        known = response(200, json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": "0x7a69"}).encode())
-        writer.write(known if request["method"] == "eth_chainId" else data)
-
-    return script
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
