@@ -135,6 +135,11 @@ def _links(conn: Connection, *where: Any) -> list[MessageLink]:
     rows = conn.execute(
         select(message_links)
         .where(*where)
-        .order_by(message_links.c.created_at, message_links.c.native_id, message_links.c.part)
+        .order_by(
+            message_links.c.created_at,
+            message_links.c.native_id,
+            message_links.c.conversation,
+            message_links.c.part,
+        )
     )
     return [MessageLink(**row._mapping) for row in rows]

@@ -116,11 +116,11 @@ class PostgresServer:
         """URL of a database of this server."""
         return f"postgresql://postgres@/{database}?host={self.folder}"
 
-    def fresh_database(self, template: str = "template1") -> str:
-        """Make a database as a copy of ``template`` (nobody may be connected to that) and return its name."""
+    def fresh_database(self) -> str:
+        """Make an empty database and return its name."""
         self._databases += 1
         name = f"test_{self._databases}"
-        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.sql(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
         return name
 
     def drop_database(self, name: str) -> None:
@@ -165,6 +165,11 @@ def start_postgres() -> PostgresServer:
         server.remove()
         raise
     return server
+
+
+def database_of(url: str) -> str:
+    """Name of the database in a URL made by ``PostgresServer.url``."""
+    return url.rpartition("?")[0].rpartition("/")[2]
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support.store import (
     migrated_postgres,
     migrated_sqlite,
+    own_store_url,
     postgres_server,
     postgres_store_url,
     postgres_url,
@@ -16,6 +17,7 @@ from tests.support.store import (
 __all__ = [
     "migrated_postgres",
     "migrated_sqlite",
+    "own_store_url",
     "postgres_server",
     "postgres_store_url",
     "postgres_url",

@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.errors import LeaseLost
 from gateway.ids import LaneKey
@@ -190,14 +191,21 @@ async def test_no_two_workers_get_the_same_lane(store_url: str) -> None:
         assert sorted(leased) == sorted(lane(n) for n in range(100))
 
 
-async def test_batches_of_two_nodes_do_not_block_each_other_for_good(store_url: str) -> None:
-    """Both write the same lanes in opposite orders; a deadlock would show as an error or a wait of a second each."""
+async def test_batches_of_two_nodes_do_not_wait_for_each_other_in_a_circle(store_url: str) -> None:
+    """Both write the same lanes in opposite orders, in units that cannot be merged; a deadlock would split a batch."""
     now = now_ms()
+    names = [lane(n) for n in range(30)]
+
+    def add(name: LaneKey) -> tuple[SweepLanes, Enqueue]:
+        return SweepLanes(now, 1), Enqueue(job(lane=name, created_at=now))
+
     async with await Store.open(store_url) as one, await Store.open(store_url) as two:
-        for round_ in range(10):
-            names = [lane(f"{round_}-{n}") for n in range(30)]
-            await asyncio.gather(
-                *(one.commit(Enqueue(job(lane=name, created_at=now))) for name in names),
-                *(two.commit(Enqueue(job(lane=name, created_at=now))) for name in reversed(names)),
-            )
-        assert len(await one.read(QueueList(JobState.READY, 1000))) == 600
+        await one.commit_all(*(Enqueue(job(lane=name, created_at=now)) for name in names))
+        with capture_logs() as logs:
+            for _ in range(10):
+                await asyncio.gather(
+                    *(one.commit_all(*add(name)) for name in names),
+                    *(two.commit_all(*add(name)) for name in reversed(names)),
+                )
+        assert [entry for entry in logs if entry["event"] == "store.batch_split"] == []
+        assert len(await one.read(QueueList(JobState.READY, 1000))) == 630

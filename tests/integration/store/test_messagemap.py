@@ -104,3 +104,20 @@ async def test_a_conversation_is_known_by_its_first_message(store: Store) -> Non
     assert await store.read(ConversationKnown(EMAIL, "bob|alice.eth")) is True
     assert await store.read(ConversationKnown(MATRIX, "bob|alice.eth")) is False
     assert await store.read(ConversationKnown(EMAIL, "bob|alice")) is False
+
+
+async def test_one_native_message_to_several_conversations(store: Store) -> None:
+    """A mail to two ENS names: one Message-ID, a DM3 message in each conversation."""
+    links = [link("mail", conversation=name, message_hash=message_hash(name)) for name in ("ann", "bob")]
+    for each in reversed(links):
+        assert await store.commit(MapMessage(each)) is True
+    assert await store.read(HashesOf(EMAIL, links[0].native_id)) == links
+    assert await store.read(HashesOf(EMAIL, links[0].native_id, "bob")) == [links[1]]
+    assert await store.read(HashesOf(EMAIL, links[0].native_id, "carol")) == []
+
+
+async def test_whether_a_conversation_is_known(store: Store) -> None:
+    await store.commit(MapMessage(link(1, conversation="ann")))
+    assert await store.read(ConversationKnown(EMAIL, "ann")) is True
+    assert await store.read(ConversationKnown(EMAIL, "bob")) is False
+    assert await store.read(ConversationKnown(MATRIX, "ann")) is False

@@ -13,7 +13,7 @@ from gateway.errors import ConfigError, SchemaMismatch, Unavailable
 from gateway.store import Store, migrate, now_ms
 from gateway.store.aliases import AliasTarget, PutAlias
 from tests.integration.store.values import EMAIL, Sql
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, database_of
 
 
 def modes(folder: Path) -> dict[str, int]:
@@ -64,12 +64,12 @@ async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("found", "advice"), [("9999", "newer"), ("0000", "newer")])
-async def test_an_unknown_schema_is_refused_and_left_alone(store_url: str, found: str, advice: str) -> None:
-    async with await Store.open(store_url) as store:
+async def test_an_unknown_schema_is_refused_and_left_alone(own_store_url: str, found: str, advice: str) -> None:
+    async with await Store.open(own_store_url) as store:
         await store.commit(Sql(f"UPDATE alembic_version SET version_num = '{found}'"))
     with pytest.raises(SchemaMismatch, match=advice):
-        await Store.open(store_url)
-    assert await asyncio.to_thread(migrate.current, store_url) == found
+        await Store.open(own_store_url)
+    assert await asyncio.to_thread(migrate.current, own_store_url) == found
 
 
 async def test_an_older_schema_is_refused(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,11 +78,11 @@ async def test_an_older_schema_is_refused(store_url: str, monkeypatch: pytest.Mo
         await Store.open(store_url)
 
 
-async def test_a_version_table_without_a_version(store_url: str) -> None:
-    async with await Store.open(store_url) as store:
+async def test_a_version_table_without_a_version(own_store_url: str) -> None:
+    async with await Store.open(own_store_url) as store:
         await store.commit(Sql("DELETE FROM alembic_version"))
     with pytest.raises(SchemaMismatch):
-        await Store.open(store_url)
+        await Store.open(own_store_url)
 
 
 @pytest.mark.parametrize("url", ["mysql://h/db", "sqlite:///:memory:"])
@@ -111,11 +111,10 @@ async def test_a_database_of_another_encoding(postgres_server: PostgresServer) -
     postgres_server.drop_database("ascii")
 
 
-async def test_commits_that_do_not_wait_are_refused(postgres_server: PostgresServer, postgres_store_url: str) -> None:
-    database = postgres_store_url.removeprefix("postgresql://postgres@/").partition("?")[0]
-    postgres_server.sql(f"ALTER DATABASE {database} SET synchronous_commit = off")
+async def test_commits_that_do_not_wait_are_refused(postgres_server: PostgresServer, postgres_url: str) -> None:
+    postgres_server.sql(f"ALTER DATABASE {database_of(postgres_url)} SET synchronous_commit = off")
     with pytest.raises(ConfigError, match="synchronous_commit"):
-        await Store.open(postgres_store_url)
+        await Store.open(postgres_url)
 
 
 SETTINGS = {
@@ -155,9 +154,12 @@ async def test_readers_cannot_write(sqlite_store_url: str) -> None:
 
 async def test_writers_take_the_lock_at_once(sqlite_store_url: str) -> None:
     """BEGIN IMMEDIATE: a transaction that reads first must not find at its write that another was faster."""
+    look = Sql("SELECT count(*) FROM aliases")
     async with await Store.open(sqlite_store_url) as one, await Store.open(sqlite_store_url) as two:
-        await asyncio.gather(*((one, two)[n % 2].commit(PutAlias(EMAIL, str(n), "x")) for n in range(100)))
-        assert await one.read(Sql("SELECT count(*) FROM aliases")) == [(100,)]
+        stores = one, two
+        for n in range(100):
+            await asyncio.gather(*(store.commit_all(look, PutAlias(EMAIL, f"{n}-{store}", "x")) for store in stores))
+        assert await one.read(look) == [(200,)]
 
 
 def test_a_new_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:

@@ -1,0 +1,301 @@
+"""Mailbox and lanes against a model in plain dictionaries, by random sequences of operations (SQLite)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from gateway.errors import LeaseLost
+from gateway.ids import EnvelopeId, LaneKey
+from gateway.store import Store
+from gateway.store.lanes import (
+    CompleteJob,
+    DropJob,
+    Enqueue,
+    ExtendLease,
+    HoldJob,
+    JobState,
+    LaneJobs,
+    LaneLease,
+    LeaseLanes,
+    ReleaseLane,
+    RetryJob,
+    ReviveJob,
+    SweepLanes,
+)
+from gateway.store.mailbox import AcceptEnvelope, Acknowledge, CountMailbox, DropEnvelope, ExpireEnvelopes, PickUp
+from gateway.store.op import Op
+from tests.integration.store.values import (
+    ALICE,
+    BOB,
+    BOB_ADDRESS,
+    NOW,
+    Sql,
+    encrypted_hash,
+    envelope,
+    job,
+    lane,
+    message_hash,
+)
+
+LEASE_MS = 100
+ENVELOPES = st.integers(0, 7)
+LANES = st.integers(0, 2).map(lane)
+HASHES = st.sampled_from([message_hash, encrypted_hash])
+DELAYS = st.integers(1, 150)
+
+
+@dataclass
+class ModelJob:
+    number: int
+    state: JobState = JobState.READY
+    attempts: int = 0
+
+
+@dataclass
+class ModelLane:
+    jobs: list[ModelJob] = field(default_factory=list)
+    due: int | None = None
+    lease: LaneLease | None = None
+    token: int = 0
+
+    def ready(self) -> list[int]:
+        return [queued.number for queued in self.jobs if queued.state is JobState.READY]
+
+    def set_due(self, due: int) -> None:
+        self.due = due if self.ready() else None
+
+    def held_by(self, lease: LaneLease, now: int) -> bool:
+        return self.lease is not None and self.lease.token == lease.token and self.lease.lease_until > now
+
+
+class Model(RuleBasedStateMachine):
+    """Every rule does the same to the store and to the model and compares what they answer."""
+
+    template: ClassVar[Path]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="model-"))
+        shutil.copy(self.template, self.folder / "gateway.db")
+        self.runner = asyncio.Runner()
+        self.store = self.runner.run(Store.open(f"sqlite:///{self.folder / 'gateway.db'}"))
+        self.now = NOW
+        self.mailbox: dict[int, int] = {}
+        self.seen: dict[EnvelopeId, int] = {}
+        self.lanes: dict[LaneKey, ModelLane] = {}
+        self.leases: list[LaneLease] = []
+
+    def teardown(self) -> None:
+        self.runner.run(self.store.close())
+        self.runner.close()
+        shutil.rmtree(self.folder)
+
+    def commit(self, op: Op[Any]) -> Any:
+        return self.runner.run(self.store.commit(op))
+
+    def commit_fenced(self, lease: LaneLease, op: Op[Any]) -> tuple[bool, Any]:
+        """Commit a fenced step; whether the lease was good, which must be what the model says."""
+        good = self.lanes[lease.lane].held_by(lease, self.now)
+        try:
+            return good, self.commit(op)
+        except LeaseLost:
+            assert not good
+            return False, None
+
+    def lease_and_job(self, data: st.DataObject) -> tuple[LaneLease, ModelJob]:
+        lease = data.draw(st.sampled_from(self.leases))
+        jobs = self.lanes[lease.lane].jobs
+        return lease, data.draw(st.sampled_from(jobs)) if jobs else ModelJob(0)
+
+    @initialize()
+    def nothing_yet(self) -> None:
+        assert self.runner.run(self.store.read(CountMailbox(BOB_ADDRESS))) == 0
+
+    @rule(step=st.integers(1, 200))
+    def time_passes(self, step: int) -> None:
+        self.now += step
+
+    @rule(number=ENVELOPES, which=st.none() | LANES, life=st.integers(1, 600))
+    def accept(self, number: int, which: LaneKey | None, life: int) -> None:
+        sent = envelope(number, expires_at=self.now + life, sender=(ALICE, BOB)[number % 2])
+        queued = None if which is None else job(lane=which, created_at=self.now)
+        new = sent.id not in self.seen
+        assert self.commit(AcceptEnvelope(sent, queued)) is new
+        if new:
+            self.seen[sent.id] = sent.expires_at
+            self.mailbox[number] = sent.expires_at
+            if which is not None:
+                [(number,)] = self.runner.run(self.store.read(Sql("SELECT max(id) FROM jobs")))
+                self.add_job(which, number)
+
+    @rule(which=LANES)
+    def enqueue(self, which: LaneKey) -> None:
+        self.add_job(which, self.commit(Enqueue(job(lane=which, created_at=self.now))))
+
+    def add_job(self, which: LaneKey, number: int) -> None:
+        queue = self.lanes.setdefault(which, ModelLane())
+        queue.jobs.append(ModelJob(number))
+        queue.due = self.now if queue.due is None else queue.due
+
+    @rule(numbers=st.lists(ENVELOPES, max_size=4), by=HASHES, right=st.booleans())
+    def acknowledge(self, numbers: list[int], by: Any, right: bool) -> None:
+        senders = (ALICE, BOB) if right else (BOB, ALICE)
+        pairs = tuple((senders[number % 2], by(number)) for number in numbers)
+        expected = {number for number in numbers if number in self.mailbox} if right else set()
+        assert self.commit(Acknowledge(BOB_ADDRESS, pairs)) == len(expected)
+        for number in expected:
+            del self.mailbox[number]
+
+    @rule(number=ENVELOPES)
+    def drop_envelope(self, number: int) -> None:
+        assert self.commit(DropEnvelope(envelope(number).id)) is (self.mailbox.pop(number, None) is not None)
+
+    @rule()
+    def expire(self) -> None:
+        expired = {number for number, until in self.mailbox.items() if until <= self.now}
+        assert self.commit(ExpireEnvelopes(self.now, 100)) == len(expired)
+        self.mailbox = {number: until for number, until in self.mailbox.items() if number not in expired}
+        self.seen = {id_: until for id_, until in self.seen.items() if until > self.now}
+
+    @rule(limit=st.integers(1, 3), owner=st.sampled_from(["w1", "w2"]))
+    def lease(self, limit: int, owner: str) -> None:
+        free = {
+            which: queue.due
+            for which, queue in self.lanes.items()
+            if queue.due is not None
+            and queue.due <= self.now
+            and (queue.lease is None or queue.lease.lease_until <= self.now)
+        }
+        got = self.commit(LeaseLanes(owner, self.now, LEASE_MS, limit))
+        assert len(got) == min(limit, len(free))
+        assert [free[lease.lane] for lease in got] == sorted(free.values())[: len(got)]
+        for lease in got:
+            queue = self.lanes[lease.lane]
+            queue.token += 1
+            queue.lease = lease
+            assert lease == LaneLease(lease.lane, owner, self.now + LEASE_MS, queue.token)
+            self.leases.append(lease)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def complete(self, data: st.DataObject) -> None:
+        lease, queued = self.lease_and_job(data)
+        good, removed = self.commit_fenced(lease, CompleteJob(lease, queued.number, self.now))
+        if good:
+            queue = self.lanes[lease.lane]
+            assert removed is (queued in queue.jobs)
+            queue.jobs = [other for other in queue.jobs if other != queued]
+            queue.set_due(self.now)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), delay=DELAYS)
+    def retry(self, data: st.DataObject, delay: int) -> None:
+        lease, queued = self.lease_and_job(data)
+        good, _ = self.commit_fenced(lease, RetryJob(lease, queued.number, self.now, delay, "r"))
+        if good:
+            queued.attempts += 1
+            self.lanes[lease.lane].set_due(self.now + delay)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def hold(self, data: st.DataObject) -> None:
+        lease, queued = self.lease_and_job(data)
+        good, _ = self.commit_fenced(lease, HoldJob(lease, queued.number, self.now, "r"))
+        if good:
+            queued.state = JobState.HOLD
+            queued.attempts += 1
+            self.lanes[lease.lane].set_due(self.now)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        good, work = self.commit_fenced(lease, ReleaseLane(lease, self.now))
+        if good:
+            queue = self.lanes[lease.lane]
+            queue.lease = None
+            assert work is (queue.due is not None and queue.due <= self.now)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def extend(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        good, extended = self.commit_fenced(lease, ExtendLease(lease, self.now, LEASE_MS))
+        if good:
+            assert extended == replace(lease, lease_until=self.now + LEASE_MS)
+            self.lanes[lease.lane].lease = extended
+
+    @rule(data=st.data())
+    def revive_or_drop(self, data: st.DataObject) -> None:
+        known = [(queue, queued) for queue in self.lanes.values() for queued in queue.jobs]
+        if not known:
+            assert self.commit(ReviveJob(1)) is self.commit(DropJob(1)) is False
+            return
+        queue, queued = data.draw(st.sampled_from(known))
+        if data.draw(st.booleans()):
+            assert self.commit(ReviveJob(queued.number)) is True
+            queued.state, queued.attempts, queue.due = JobState.READY, 0, 0
+        else:
+            assert self.commit(DropJob(queued.number)) is True
+            queue.jobs.remove(queued)
+            queue.due = queue.due if queue.ready() else None
+
+    @rule()
+    def sweep(self) -> None:
+        idle = [
+            which
+            for which, queue in self.lanes.items()
+            if not queue.jobs and (queue.lease is None or queue.lease.lease_until <= self.now)
+        ]
+        assert self.commit(SweepLanes(self.now, 100)) == len(idle)
+        for which in idle:
+            del self.lanes[which]
+        self.leases = [lease for lease in self.leases if lease.lane in self.lanes]
+
+    @invariant()
+    def mailboxes_are_equal(self) -> None:
+        stored = self.runner.run(self.store.read(PickUp(BOB_ADDRESS, self.now, 100)))
+        # Taken in the order of arrival, which a dictionary keeps.
+        assert [found.body for found in stored] == [
+            f"body of {number}".encode() for number, until in self.mailbox.items() if until > self.now
+        ]
+
+    @invariant()
+    def lanes_are_equal(self) -> None:
+        rows = self.runner.run(self.store.read(Sql("SELECT name, due, token FROM lanes")))
+        assert {name: (due, token) for name, due, token in rows} == {
+            which: (queue.due, queue.token) for which, queue in self.lanes.items()
+        }
+        for which, queue in self.lanes.items():
+            jobs = self.runner.run(self.store.read(LaneJobs(which, 100)))
+            assert [(queued.id, queued.attempts) for queued in jobs] == [
+                (queued.number, queued.attempts) for queued in queue.jobs if queued.state is JobState.READY
+            ]
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_the_store_does_what_the_model_does(migrated_sqlite: Path) -> None:
+    Model.template = migrated_sqlite
+    run_state_machine_as_test(
+        Model,
+        settings=settings(
+            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        ),
+    )
