@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +13,7 @@ from gateway.ens.ccip import CcipReader
 from gateway.ens.chain import CallReverted, Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.names import dns_encode, namehash, parents
+from gateway.ens.together import all_of
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName, EthAddress
 
@@ -90,7 +90,7 @@ class Ens:
         family = parents(name)
         for start in range(0, len(family), _AT_ONCE):
             asked = family[start : start + _AT_ONCE]
-            for holder, address in zip(asked, await asyncio.gather(*map(self._registered, asked)), strict=True):
+            for holder, address in zip(asked, await all_of(*map(self._registered, asked)), strict=True):
                 if address == _ZERO:
                     continue
                 extended = await self._is_extended(address)

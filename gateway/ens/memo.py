@@ -26,7 +26,7 @@ class MemoLimits:
     ttl: int = MAX_TTL_MS
     negative_ttl: int = 30_000
     fresh_interval: int = 10_000
-    """A name is asked for anew at most this often, so that forged signatures cannot make us hammer the chain."""
+    """After one ``fresh`` question the next waits so long: forged signatures cannot make us hammer the chain."""
     names: int = 10_000
 
 
@@ -38,6 +38,8 @@ class _Entry(Generic[T]):
     value: T | None
     error: GatewayError | None
     asked_at: int
+    forced: bool
+    """Asked for although something was known: the next such question has to wait."""
 
     def outcome(self) -> T:
         if self.error is not None:
@@ -66,29 +68,29 @@ class Memo(Generic[T]):
     async def get(self, name: EnsName, *, fresh: bool = False) -> T:
         """What is known of ``name``, or else what ``load`` finds; raises what ``load`` raised.
 
-        ``fresh`` asks again unless that was done a moment ago (``fresh_interval``).
+        ``fresh`` asks again unless another ``fresh`` question did so a moment ago (``fresh_interval``).
         """
         entry = self._entries.get(name)
         if entry is not None:
             life = min(self._limits.ttl, MAX_TTL_MS) if entry.error is None else self._limits.negative_ttl
             if fresh:
-                life = min(life, self._limits.fresh_interval)
+                life = min(life, self._limits.fresh_interval if entry.forced else 0)
             if 0 <= self._clock() - entry.asked_at < life:
                 return entry.outcome()
         task = self._running.get(name)
         if task is None:
-            task = asyncio.create_task(self._ask(name))
+            task = asyncio.create_task(self._ask(name, forced=fresh and entry is not None))
             self._running[name] = task
             task.add_done_callback(lambda _: self._running.pop(name, None))
         # One who gives up waiting does not take the answer from the others.
         return (await asyncio.shield(task)).outcome()
 
-    async def _ask(self, name: EnsName) -> _Entry[T]:
+    async def _ask(self, name: EnsName, *, forced: bool) -> _Entry[T]:
         asked_at = self._clock()
         try:
-            entry: _Entry[T] = _Entry(await self._load(name), None, asked_at)
+            entry: _Entry[T] = _Entry(await self._load(name), None, asked_at, forced)
         except GatewayError as error:
-            entry = _Entry(None, error, asked_at)
+            entry = _Entry(None, error, asked_at, forced)
         if entry.error is None or not entry.error.retry:
             self._entries[name] = entry
         return entry

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +18,7 @@ from gateway.ens.documents import Documents
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.memo import DEFAULT_LIMITS, Memo, MemoLimits
+from gateway.ens.together import both
 from gateway.errors import BadProfile, InvalidInput, UnknownName
 from gateway.ids import EnsName, EthAddress
 from gateway.lifecycle import Clock, now_ms
@@ -76,9 +76,7 @@ class Profiles:
             found = await self._ens.resolver_of(name)
             if found is None:
                 raise UnknownName(f"{name} has no resolver")
-            uri, address = await asyncio.gather(
-                self._ens.text(name, PROFILE_KEY, at=found), self._ens.address(name, at=found)
-            )
+            uri, address = await both(self._ens.text(name, PROFILE_KEY, at=found), self._ens.address(name, at=found))
         except InvalidInput as error:
             raise BadProfile(f"{name}: {error.detail}") from None
         if not uri:

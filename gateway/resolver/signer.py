@@ -77,6 +77,8 @@ def create_signer(path: Path) -> KeySigner:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(signer.key.hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise ConfigError(f"resolver key {path}: {type(error).__name__}") from None
     return signer
