@@ -189,6 +189,6 @@ def _result_of(error: Exception, host: str) -> Result:
     if isinstance(error, SMTPResponseException):
         reason = f"{host} said: {error.code} {one_line(str(error.message), MAX_REASON)}"
         return Rejected(reason) if 500 <= error.code < 600 else Retry(reason)
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) and not isinstance(error, OSError):  # a bad certificate is both
         return Rejected("the address cannot be written in SMTP")
     return Retry(f"{host} cannot be reached")

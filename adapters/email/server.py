@@ -71,7 +71,10 @@ class MailServer(SMTP):
             command_call_limit=dict(COMMAND_LIMITS),
             loop=asyncio.get_running_loop(),
         )
-        # aiosmtpd keeps this table on the class, where every EHLO of every connection would raise the limits.
+        self._set_command_limits()
+
+    def _set_command_limits(self) -> None:
+        # aiosmtpd keeps this table on the class, where every EHLO of every connection raises the limits.
         self.command_size_limits = collections.defaultdict(lambda: 512, _ROOM_FOR)
 
     # --- life of the connection ---------------------------------------------------------------------------------
@@ -141,6 +144,7 @@ class MailServer(SMTP):
     ) -> list[str]:
         """What we can do (RFC 5321, section 4.1.1.1); aiosmtpd announces AUTH on every port."""
         session.host_name = hostname
+        self._set_command_limits()
         kept = [each for each in responses[:-1] if not each.startswith("250-AUTH")]
         if self._may_log_in() and session.login is None and self._tls_protocol is not None:
             kept.append("250-AUTH PLAIN LOGIN")
