@@ -16,7 +16,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
 from gateway.bridge.context import BridgeContext, Installation
@@ -52,7 +52,7 @@ from gateway.relay.rpc import RpcEndpoint
 from gateway.relay.sessions import Sessions
 from gateway.relay.submit import RelayPolicy, Submission
 from gateway.resolver import sources
-from gateway.resolver.endpoint import CcipEndpoint
+from gateway.resolver.endpoint import ccip_routes
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.signer import Signer, load_signer
 from gateway.sdk.adapter import Adapter, ServesHttp
@@ -145,12 +145,16 @@ class Gateway:
         self._resources.push_async_callback(self.store.close)
         client = GuardedClient(allow_private=settings.chain.allow_private_gateways)
         self._resources.push_async_callback(client.close)
+        ipfs = GuardedClient(allow_private=True)
+        self._resources.push_async_callback(ipfs.close)
         chain = Chain(settings.chain.rpc_urls, settings.chain.chain_id)
         self._resources.push_async_callback(chain.close)
         profiles = Profiles(
             Ens(chain, parse_address(settings.chain.ens_registry), client),
             client,
             ipfs_gateways=settings.chain.ipfs_gateways,
+            # The operator named these gateways; one on this machine is as good as any.
+            ipfs_client=ipfs,
         )
         keyring = Keyring(seed, delivery_services=(self.service_name,), max_ttl_ms=self._message_ttl_ms)
         directory = Directory(
@@ -272,7 +276,7 @@ class Gateway:
             clock=self._clock,
         )
         routes: list[BaseRoute] = [Route(path, rpc, methods=["POST", "OPTIONS"]) for path in RPC_PATHS]
-        routes.append(Mount("/ccip", CcipEndpoint(resolver)))
+        routes.extend(ccip_routes(resolver))
         adapter: object
         for adapter in self.adapters.values():
             if isinstance(adapter, ServesHttp):

@@ -14,6 +14,9 @@ from gateway.errors import GatewayError, LimitExceeded, RemoteRefused
 MAX_ANSWER: Final = 64 * 1024
 PROPERTIES_LIFE: Final = 300
 """Seconds for which the size limit of a service is remembered."""
+PATIENCE_SECONDS: Final = 10.0
+SLOWEST_BYTES_PER_SECOND: Final = 200_000
+"""Large envelopes get this much more time."""
 LATER_STATUSES: Final = frozenset({408, 425, 429})
 LATER_CODES: Final = frozenset({-32002, -32005})
 """JSON-RPC codes of DM3-MTP that ask to come again: service unavailable, limit exceeded."""
@@ -60,7 +63,8 @@ class RemoteRelays:
     async def _call(self, service: DeliveryServiceProfile, method: str, params: list[str]) -> Fetched:
         call: JsonObject = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         url = service.url.rstrip("/") + "/rpc"
-        return await self._client.post_json(url, call, max_bytes=MAX_ANSWER)
+        timeout = PATIENCE_SECONDS + sum(map(len, params)) / SLOWEST_BYTES_PER_SECOND
+        return await self._client.post_json(url, call, max_bytes=MAX_ANSWER, timeout=timeout)
 
 
 def _error_of(answer: Fetched) -> tuple[int | None, str] | None:

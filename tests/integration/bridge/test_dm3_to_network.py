@@ -1,0 +1,270 @@
+"""Envelopes for bridged people on their way into their network."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.bridge import worker
+from gateway.dm3.canonical import stringify
+from gateway.dm3.envelope import canonical_envelope, seal
+from gateway.dm3.message import Message, MessageType, sign_message
+from gateway.ids import EnsName
+from gateway.lifecycle import now_ms
+from gateway.operations.dm3_client import Dm3Client
+from gateway.sdk import DeliveryState, Rejected, Retry
+from gateway.store.identities import IdentityNamed, ShredIdentity
+from gateway.store.jobs import JobState
+from gateway.store.mailbox import CountMailbox
+from gateway.store.queue import QueueList
+from tests.integration.relay.envelopes import keys_of
+from tests.support.adapters import PaperAdapter
+from tests.support.house import House, rpc, running_house
+from tests.support.waiting import mail_of, until
+
+BOB = "bob@example.org"
+BOB_NAME = EnsName("bob.example.org.paper.gw.eth")
+
+
+@pytest.fixture
+async def acquainted(house: House, paper: PaperAdapter, native: Dm3Client) -> Dm3Client:
+    """Bob has written first, so he has a name."""
+    await paper.write(BOB, native.name, "hello", "n1")
+    (received,) = await mail_of(native)
+    await native.acknowledge(received)
+    return native
+
+
+async def test_a_message_is_delivered_and_leaves_the_cache(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client
+) -> None:
+    sent = await acquainted.send(BOB_NAME, "good day")
+    (delivery,) = await paper.wait_delivered(1)
+    assert (delivery.recipient, delivery.recipient_name, delivery.sender) == (BOB, BOB_NAME, acquainted.name)
+    assert (delivery.text, delivery.type, delivery.verified) == ("good day", MessageType.NEW, True)
+    assert delivery.message_hash == sent.message_hash
+    (receipt,) = await mail_of(acquainted, kind=MessageType.READ_RECEIVED)
+    assert receipt.message.reference == sent.message_hash
+    assert receipt.verified
+    identity = await house.gateway.store.read(IdentityNamed(BOB_NAME))
+    assert identity is not None
+    assert await house.gateway.store.read(CountMailbox(identity.address)) == 0
+
+
+async def test_a_bridged_mailbox_cannot_be_picked_up(house: House, acquainted: Dm3Client, paper: PaperAdapter) -> None:
+    """Nobody logs in as a bridged person: only the gateway has the key."""
+    paper.script.extend([Retry("later")] * 3)
+    await acquainted.send(BOB_NAME, "good day")
+    answer = await house.http.get(f"{house.url}/ds/delivery/messages/incoming/{BOB_NAME}")
+    assert answer.status_code == 401
+
+
+async def test_first_marks_the_first_message_of_a_conversation(house: House, paper: PaperAdapter) -> None:
+    alice, carol = await house.native("alice.eth", "alice"), await house.native("carol.eth", "carol")
+    await paper.write(BOB, alice.name, "hello", "n1")
+    await mail_of(alice)
+    for sender in (alice, carol, carol):
+        await sender.send(BOB_NAME, "good day")
+    deliveries = await paper.wait_delivered(3)
+    assert [each.first for each in deliveries if each.sender == alice.name] == [False]
+    assert [each.first for each in deliveries if each.sender == carol.name] == [True, False]
+
+
+async def test_what_the_network_cannot_show_is_degraded_not_dropped(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client
+) -> None:
+    first = await acquainted.send(BOB_NAME, "good day")
+    for kind, text in ((MessageType.EDIT, "good evening"), (MessageType.REACTION, "\U0001f44d")):
+        await acquainted.send(BOB_NAME, text, kind=kind, reference=first.message_hash)
+    await acquainted.send(BOB_NAME, "", kind=MessageType.DELETE_REQUEST, reference=first.message_hash)
+    deliveries = await paper.wait_delivered(4)
+    assert [each.text for each in deliveries] == [
+        "good day",
+        "Correction: good evening",
+        "Reacted with \U0001f44d",
+        "Asked you to delete an earlier message.",
+    ]
+    assert {each.type for each in deliveries} == {MessageType.NEW}
+
+
+async def test_retry_keeps_the_order(house: House, paper: PaperAdapter, acquainted: Dm3Client) -> None:
+    paper.script.extend([Retry("busy"), Retry("busy", after=0.01), RuntimeError("a bug"), ConnectionError()])
+    for number in range(5):
+        await acquainted.send(BOB_NAME, f"{number}")
+    deliveries = await paper.wait_delivered(5)
+    assert [each.text for each in deliveries] == ["0", "1", "2", "3", "4"]
+    assert [each.text for each in paper.tries[:5]] == ["0"] * 5
+    assert len({each.key for each in paper.tries[:5]}) == 1, "a retry has the same key"
+
+
+async def test_a_waiting_conversation_does_not_hold_up_another(house: House, paper: PaperAdapter) -> None:
+    alice, carol = await house.native("alice.eth", "alice"), await house.native("carol.eth", "carol")
+    await paper.write(BOB, alice.name, "hello", "n1")
+    await mail_of(alice)
+    paper.script.append(Retry("later", after=60))
+    await alice.send(BOB_NAME, "waits")
+    await paper.wait_tries(1)
+    await carol.send(BOB_NAME, "passes")
+    (delivery,) = await paper.wait_delivered(1)
+    assert delivery.text == "passes"
+
+
+async def test_a_rejection_is_told_to_a_native_sender(house: House, paper: PaperAdapter, acquainted: Dm3Client) -> None:
+    paper.script.append(Rejected("the mailbox is full"))
+    sent = await acquainted.send(BOB_NAME, "good day")
+    (notice,) = await mail_of(acquainted, kind=MessageType.REPLY)
+    assert notice.sender == BOB_NAME
+    assert notice.message.reference == sent.message_hash
+    assert notice.message.text == "[gateway] Your message did not reach bob@example.org: the mailbox is full"
+    assert paper.delivered == []
+
+
+async def test_a_job_that_always_raises_is_set_aside_and_the_lane_goes_on(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "MAX_SURPRISES", 2)
+    paper.script.extend([RuntimeError("a bug")] * 3)
+    await acquainted.send(BOB_NAME, "poison")
+    await acquainted.send(BOB_NAME, "fine")
+    (delivery,) = await paper.wait_delivered(1)
+    assert delivery.text == "fine"
+    (held,) = await house.gateway.store.read(QueueList(JobState.HOLD, 10))
+    assert held.reason == "raised RuntimeError"
+
+
+# --- forged and damaged ---------------------------------------------------------------------------------------------
+
+
+async def test_a_message_of_somebody_else_in_an_envelope_of_one_s_own_is_refused(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client
+) -> None:
+    """Mallory signs the envelope truthfully; the message inside was signed by native.eth for another recipient."""
+    mallory = await house.native("mallory.eth", "mallory")
+    victim, own = keys_of(house, "native"), keys_of(house, "mallory")
+    stolen = sign_message(
+        Message(to="alice.eth", from_="native.eth", type=MessageType.NEW, timestamp=1, text="stolen"), victim.signing
+    )
+    await _submit(house, mallory, stolen, own.signing)
+    assert paper.delivered == []
+    (notice,) = await mail_of(mallory, kind=MessageType.REPLY)
+    assert "does not fit its envelope" in (notice.message.text or "")
+
+
+async def test_a_message_with_a_wrong_signature_is_refused(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client
+) -> None:
+    mallory = await house.native("mallory.eth", "mallory")
+    own = keys_of(house, "mallory")
+    draft = Message(to=BOB_NAME, from_=mallory.name, type=MessageType.NEW, timestamp=1, text="x")
+    wrong = sign_message(draft, keys_of(house, "alice").signing)
+    await _submit(house, mallory, wrong, own.signing)
+    (notice,) = await mail_of(mallory, kind=MessageType.REPLY)
+    assert "signature" in (notice.message.text or "")
+    assert paper.tries == []
+
+
+async def test_content_that_cannot_be_opened_is_told_to_its_sender(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client
+) -> None:
+    mallory = await house.native("mallory.eth", "mallory")
+    own = keys_of(house, "mallory")
+    draft = Message(to=BOB_NAME, from_=mallory.name, type=MessageType.NEW, timestamp=1, text="x")
+    await _submit(house, mallory, sign_message(draft, own.signing), own.signing, key=own.encryption.public)
+    (notice,) = await mail_of(mallory, kind=MessageType.REPLY)
+    assert "could not be opened" in (notice.message.text or "")
+
+
+async def _submit(house: House, sender: Dm3Client, message: Message, signing: object, key: bytes | None = None) -> None:
+    """An envelope by `sender` for Bob around any message."""
+    bob = await house.profiles.user(BOB_NAME)
+    shell = Message(to=BOB_NAME, from_=sender.name, type=message.type, timestamp=message.timestamp)
+    service = house.gateway.service_profile.public_encryption_key
+    inner = seal(message, key or bob.profile.public_encryption_key, service, signing)  # type: ignore[arg-type]
+    outer = seal(shell, bob.profile.public_encryption_key, service, signing)  # type: ignore[arg-type]
+    # The delivery information of the outer with the sealed message of the inner; both are the sender's to combine.
+    answer = await rpc(
+        house, "dm3_submitMessage", stringify({"message": inner.message, "metadata": outer.metadata.raw})
+    )
+    assert answer.status_code == 200, answer.text
+    assert canonical_envelope(inner) != canonical_envelope(outer)
+
+
+async def test_mail_for_somebody_who_was_deleted_is_dropped(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client
+) -> None:
+    paper.script.append(Retry("later"))
+    await acquainted.send(BOB_NAME, "good day")
+    await paper.wait_tries(1)
+    identity = await house.gateway.store.read(IdentityNamed(BOB_NAME))
+    assert identity is not None
+    await house.gateway.store.commit(ShredIdentity(identity.id, now_ms()))
+
+    async def empty() -> bool | None:
+        return not await house.gateway.store.read(QueueList(JobState.READY, 10)) or None
+
+    assert await until(empty)
+    assert paper.delivered == []
+
+
+async def test_mail_that_was_not_taken_in_time_is_told(tmp_path: Path) -> None:
+    shift, paper = 0, PaperAdapter()
+    async with running_house(tmp_path / "house", adapters={paper.name: paper}, clock=lambda: now_ms() + shift) as house:
+        native = await house.native("native.eth")
+        await paper.write(BOB, native.name, "hello", "n1")
+        await native.acknowledge(*await mail_of(native))
+        paper.script.append(Retry("the network is down"))
+        sent = await native.send(BOB_NAME, "good day")
+        await paper.wait_tries(1)
+        shift = 31 * 24 * 3600 * 1000
+        (notice,) = await mail_of(native, kind=MessageType.REPLY)
+        assert notice.message.reference == sent.message_hash
+        assert "in time" in (notice.message.text or "")
+        assert "the network is down" in (notice.message.text or "")
+
+
+# --- network to network ---------------------------------------------------------------------------------------------
+
+
+async def test_bridged_people_reach_each_other(house: House, paper: PaperAdapter) -> None:
+    """An envelope to ourselves; each side sees the other's name."""
+    native = await house.native("native.eth")
+    await paper.write("ann@example.net", native.name, "hello", "a1")
+    await mail_of(native)
+    ann = EnsName("ann.example.net.paper.gw.eth")
+    await paper.write(BOB, ann, "hello Ann", "n1")
+    (delivery,) = await paper.wait_delivered(1)
+    assert (delivery.recipient, delivery.sender) == ("ann@example.net", BOB_NAME)
+    assert delivery.text.startswith("hello Ann")
+    report = await paper.wait_report(DeliveryState.DELIVERED)
+    assert (report.native_id, report.sender, report.recipient) == ("n1", BOB, ann)
+    await paper.write(
+        "ann@example.net", BOB_NAME, "hello Bob", "a2", type=MessageType.REPLY, reference=f"paper-{delivery.key[:16]}"
+    )
+    second = (await paper.wait_delivered(2))[1]
+    assert second.reference is not None
+    assert second.reference.native_id == "n1"
+
+
+async def test_a_rejection_is_reported_to_a_bridged_sender(house: House, paper: PaperAdapter) -> None:
+    native = await house.native("native.eth")
+    await paper.write("ann@example.net", native.name, "hello", "a1")
+    await mail_of(native)
+    paper.script.append(Rejected("she has moved"))
+    await paper.write(BOB, EnsName("ann.example.net.paper.gw.eth"), "hello Ann", "n1")
+    report = await paper.wait_report(DeliveryState.FAILED)
+    assert (report.native_id, report.reason) == ("n1", "she has moved")
+    assert len(paper.tries) == 1, "no notice is sent into the network"
+
+
+async def test_automatic_messages_do_not_cross_from_network_to_network(house: House, paper: PaperAdapter) -> None:
+    """Row 46: two auto-responders cannot talk to each other through us."""
+    native = await house.native("native.eth")
+    await paper.write("ann@example.net", native.name, "hello", "a1")
+    await mail_of(native)
+    await paper.write(BOB, EnsName("ann.example.net.paper.gw.eth"), "out of office", "n1", automatic=True)
+    report = await paper.wait_report(DeliveryState.FAILED)
+    assert report.automatic
+    await asyncio.sleep(0)
+    assert paper.tries == []

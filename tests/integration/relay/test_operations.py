@@ -1,0 +1,46 @@
+"""Health, the front page, and errors of routes that do not exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.house import House, running_house
+
+
+async def test_alive_and_ready(house: House) -> None:
+    assert (await house.http.get(f"{house.url}/healthz")).json() == {"status": "ok"}
+    ready = await house.http.get(f"{house.url}/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"status": "ok", "components": {"store": "ok", "chain": "ok"}})
+
+
+async def test_alive_but_not_ready_without_a_chain(tmp_path: Path) -> None:
+    nowhere = {"DM3_GATEWAY__CHAIN__RPC_URLS": '["http://127.0.0.1:9"]'}
+    async with running_house(tmp_path / "blind", overrides=nowhere, working=False) as house:
+        assert (await house.http.get(f"{house.url}/healthz")).status_code == 200
+        ready = await house.http.get(f"{house.url}/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["components"] == {"store": "ok", "chain": "ChainUnavailable"}
+
+
+async def test_the_front_page_says_what_this_is_and_loads_nothing_from_elsewhere(house: House) -> None:
+    page = await house.http.get(house.url)
+    assert page.status_code == 200
+    assert "ds.gw.eth" in page.text
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    style = await house.http.get(f"{house.url}/static/site.css")
+    assert style.headers["content-type"].startswith("text/css")
+
+
+async def test_interfaces_are_described(house: House) -> None:
+    paths = (await house.http.get(f"{house.url}/openapi.json")).json()["paths"]
+    assert "/ds/auth/{name}" in paths
+    assert "/healthz" in paths
+    assert (await house.http.get(f"{house.url}/api/docs")).status_code == 200
+
+
+async def test_a_route_that_does_not_exist_is_404_as_json(house: House) -> None:
+    answer = await house.http.get(f"{house.url}/no/such/thing")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/json"
