@@ -32,6 +32,18 @@ class Engine(Protocol):
         """Run ``work`` on committed data."""
         ...
 
+    async def check(self) -> None:
+        """Raise ``ConfigError`` for a database that would break our promises."""
+        ...
+
+    def listen(self, on_work: Callable[[], None]) -> None:
+        """From now on call ``on_work`` when another node announces work."""
+        ...
+
+    def announce(self) -> None:
+        """Tell other nodes soon that there is work."""
+        ...
+
     async def close(self) -> None:
         """Give back all connections."""
         ...

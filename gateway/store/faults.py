@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from enum import Enum
-from typing import Final
+from typing import Final, NoReturn
 
 from sqlalchemy import exc
 
@@ -36,8 +36,11 @@ SQLITE_OUTAGES: Final = {
 }
 """Primary result codes that tell about the file and not about the statement (sqlite.org/rescode.html)."""
 
-POSTGRES_OUTAGES: Final = ("08", "25006", "28", "3D000", "53", "55P03", "57", "58", "XX001", "XX002")
-"""SQLSTATE prefixes: connection, read-only standby, log-in, resources, lock time-out, shutdown and cancel, I/O."""
+POSTGRES_OUTAGES: Final = ("08", "25006", "28", "3D000", "53", "57P", "58", "XX001", "XX002")
+"""SQLSTATE prefixes: connection, read-only standby, log-in, no database, resources, shutdown, system and file."""
+
+POSTGRES_TIMEOUTS: Final = ("55P03", "57014")
+"""One statement waited too long for a lock or ran too long; others of its batch may do well without it."""
 
 POSTGRES_CONFLICTS: Final = ("40001", "40P01")
 """Serialisation failure and deadlock."""
@@ -77,6 +80,8 @@ def _diagnose_driver(error: exc.DBAPIError) -> tuple[Fault, Exception]:
         what = f"{what} {state}"
         if state.startswith(POSTGRES_CONFLICTS):
             return Fault.CONFLICT, Unavailable(f"database: {what}")
+        if state.startswith(POSTGRES_TIMEOUTS):
+            return Fault.OWN, Unavailable(f"database: {what}")
         if state.startswith(POSTGRES_OUTAGES):
             return Fault.OUTAGE, Unavailable(f"database: {what}")
     if (
@@ -88,4 +93,14 @@ def _diagnose_driver(error: exc.DBAPIError) -> tuple[Fault, Exception]:
         return Fault.OWN, InvalidInput(f"the database refused a value: {what}")
     if isinstance(error, exc.InterfaceError) and not isinstance(cause, sqlite3.Error):
         return Fault.OUTAGE, Unavailable(f"database: {what}")
-    return Fault.OWN, GatewayError(f"database: {what}")
+    internal = GatewayError(f"database: {what}")
+    internal.__cause__ = error  # a mistake of ours; its statement helps, and its parameters are hidden
+    return Fault.OWN, internal
+
+
+def reraise(error: Exception) -> NoReturn:
+    """Raise what callers of the store get instead of ``error``, or ``error`` itself when that is it."""
+    told = diagnose(error)[1]
+    if told is error:
+        raise error
+    raise told from (told.__cause__ or error)

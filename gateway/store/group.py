@@ -105,7 +105,7 @@ class GroupCommit:
             await self._filled.wait()
             batch = self._take()
             if batch:
-                await self._flush(batch)
+                await self._flush_safely(batch)
             elif self._closing:
                 return
             else:
@@ -119,6 +119,15 @@ class GroupCommit:
                 batch.append(waiting)
         return batch
 
+    async def _flush_safely(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            await self._flush(batch)
+        except Exception as error:
+            # A mistake in an operation must not stop the writer for everybody else.
+            log.exception("store.flush_failed", units=len(batch))
+            for waiting in batch:
+                _fail(waiting, error)
+
     async def _flush(self, batch: Sequence[_Waiting]) -> None:
         units = [waiting.unit for waiting in batch]
         try:
@@ -128,7 +137,7 @@ class GroupCommit:
             if fault is Fault.OUTAGE:
                 log.warning("store.unavailable", units=len(batch), reason=str(told))
                 for waiting in batch:
-                    _fail(waiting, told)
+                    _fail(waiting, Unavailable(str(told)))
             elif len(batch) == 1 and fault is Fault.OWN:
                 _fail(batch[0], told)
             else:
@@ -155,12 +164,14 @@ class GroupCommit:
             return
 
     def _succeed(self, batch: Sequence[_Waiting], results: Sequence[tuple[Any, ...]]) -> None:
-        work = False
         for waiting, result in zip(batch, results, strict=True):
-            work = work or any(map(wakes, waiting.unit, result))
             if not waiting.done.done():
                 waiting.done.set_result(result)
-        if work:
+        if any(
+            wakes(op, result)
+            for waiting, unit in zip(batch, results, strict=True)
+            for op, result in zip(waiting.unit, unit, strict=True)
+        ):
             self._on_work()
 
 
@@ -175,7 +186,8 @@ def apply_units(conn: Connection, units: Sequence[Unit]) -> list[tuple[Any, ...]
     for merged, run in groupby(units, key=_merge_class):
         alike = list(run)
         if merged is not None and len(alike) > 1:
-            results.extend((result,) for result in merged.apply_many(conn, [unit[0] for unit in alike]))
+            merged_results = merged.apply_many(conn, [unit[0] for unit in alike])
+            results.extend((result,) for _, result in zip(alike, merged_results, strict=True))
         else:
             results.extend(tuple(op.apply(conn) for op in unit) for unit in alike)
     return results

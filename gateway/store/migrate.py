@@ -14,8 +14,7 @@ from sqlalchemy import Connection
 
 from gateway.errors import ConfigError, SchemaMismatch
 from gateway.store.engine import dialect_of, sqlite_path
-from gateway.store.faults import diagnose
-from gateway.store.postgres import postgres_engine
+from gateway.store.faults import reraise
 from gateway.store.sqlite import create_file, file_exists, sqlite_engine
 from gateway.store.store import stored_revision
 
@@ -64,10 +63,7 @@ def run(url: str, work: Callable[[Connection], T]) -> T:
             return _run_sqlite(sqlite_path(url), work)
         return asyncio.run(_run_postgres(url, work))
     except Exception as error:
-        told = diagnose(error)[1]
-        if told is error:
-            raise
-        raise told from error
+        reraise(error)
 
 
 def script_folder() -> Path:
@@ -107,6 +103,8 @@ def _run_sqlite(path: str, work: Callable[[Connection], T]) -> T:
 
 
 async def _run_postgres(url: str, work: Callable[[Connection], T]) -> T:
+    from gateway.store.postgres import postgres_engine
+
     engine = postgres_engine(url)
     try:
         async with engine.begin() as conn:

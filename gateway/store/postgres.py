@@ -40,6 +40,8 @@ class PostgresEngine:
     flushers = 2
 
     def __init__(self, url: str) -> None:
+        self._url = url
+        self._announcer: Announcer | None = None
         self._engine = postgres_engine(url)
         # Same pool; a single statement needs no BEGIN and ROLLBACK around it, which are two more round trips.
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -62,8 +64,35 @@ class PostgresEngine:
         async with self._reader.connect() as conn:
             return await conn.run_sync(work)
 
+    async def check(self) -> None:
+        """Raise ``ConfigError`` for a database that is not UTF-8, or whose commits do not wait for the disk."""
+
+        def settings(conn: Connection) -> dict[str, str]:
+            names = "server_encoding", "synchronous_commit", "fsync"
+            return {name: conn.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names}
+
+        found = await self.read(settings)
+        if found["server_encoding"] != "UTF8":
+            raise ConfigError(f"the PostgreSQL database must have encoding UTF8, not {found['server_encoding']}")
+        if found["synchronous_commit"] == "off":
+            raise ConfigError("PostgreSQL has synchronous_commit = off: what was acknowledged could be lost")
+        if found["fsync"] == "off":
+            log.warning("store.fsync_off", consequence="a power cut can lose or damage the database")
+
+    def listen(self, on_work: Callable[[], None]) -> None:
+        """Listen in the background on a connection of its own."""
+        self._announcer = Announcer(self._url, on_work)
+        self._announcer.start()
+
+    def announce(self) -> None:
+        """Notify in the background."""
+        if self._announcer is not None:
+            self._announcer.announce()
+
     async def close(self) -> None:
-        """Close the pool."""
+        """Stop listening, close the pool."""
+        if self._announcer is not None:
+            await self._announcer.close()
         await self._engine.dispose()
 
 
@@ -149,19 +178,3 @@ async def connect(url: str) -> Any:
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
         # The text of these errors can quote the URL, and with it a password.
         raise Unavailable(f"cannot connect to PostgreSQL: {type(error).__name__}") from None
-
-
-async def check_server(engine: PostgresEngine) -> None:
-    """Raise ``ConfigError`` for a database that would break our promises: not UTF-8, or commits that do not wait."""
-
-    def settings(conn: Connection) -> dict[str, str]:
-        names = "server_encoding", "synchronous_commit", "fsync"
-        return {name: conn.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names}
-
-    found = await engine.read(settings)
-    if found["server_encoding"] != "UTF8":
-        raise ConfigError(f"the PostgreSQL database must have encoding UTF8, not {found['server_encoding']}")
-    if found["synchronous_commit"] == "off":
-        raise ConfigError("PostgreSQL has synchronous_commit = off: a message would be acknowledged before it is safe")
-    if found["fsync"] == "off":
-        log.warning("store.fsync_off", consequence="a power cut can lose or damage the database")

@@ -63,6 +63,15 @@ class SqliteEngine:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, partial(_transact, self._read_engine, work))
 
+    async def check(self) -> None:
+        """Nothing to ask: every connection is set up by us."""
+
+    def listen(self, on_work: Callable[[], None]) -> None:
+        """There are no other nodes."""
+
+    def announce(self) -> None:
+        """There are no other nodes."""
+
     async def close(self) -> None:
         """Wait for what is under way, then close the file."""
         await asyncio.to_thread(self._close)

@@ -11,10 +11,9 @@ from sqlalchemy import Connection, inspect, text
 
 from gateway.errors import LimitExceeded, SchemaMismatch, Unavailable
 from gateway.store.engine import Dialect, Engine, dialect_of, sqlite_path
-from gateway.store.faults import diagnose
+from gateway.store.faults import reraise
 from gateway.store.group import BATCH_LIMIT, QUEUE_LIMIT, GroupCommit
 from gateway.store.op import Op, Query
-from gateway.store.postgres import Announcer, PostgresEngine, check_server
 from gateway.store.schema import HISTORY
 from gateway.store.sqlite import SqliteEngine, file_exists
 from gateway.store.wakeup import WorkSignal
@@ -45,14 +44,12 @@ class Store:
         engine: Engine,
         group: GroupCommit,
         signal: WorkSignal,
-        announcer: Announcer | None,
         clock: Callable[[], int],
     ) -> None:
         self.clock = clock
         self._engine = engine
         self._group = group
         self._signal = signal
-        self._announcer = announcer
         self._reads = 0
         self._closed = False
 
@@ -70,32 +67,27 @@ class Store:
         Raises ``ConfigError`` for a URL or server we cannot work with, ``Unavailable`` when the database does not
         answer, ``SchemaMismatch`` when its revision is not exactly ours.
         """
-        dialect = dialect_of(url)
-        if dialect == "sqlite" and not file_exists(sqlite_path(url)):
+        if dialect_of(url) == "sqlite" and not file_exists(sqlite_path(url)):
             raise SchemaMismatch(f"there is no database {sqlite_path(url)} yet: run `dm3-gateway migrate`")
-        engine: Engine = SqliteEngine(sqlite_path(url)) if dialect == "sqlite" else PostgresEngine(url)
+        engine = _engine_of(url)
         try:
-            if isinstance(engine, PostgresEngine):
-                await check_server(engine)
+            await engine.check()
             check_revision(await engine.read(stored_revision), HISTORY)
         except Exception as error:
             await engine.close()
-            raise diagnose(error)[1] from error
+            reraise(error)
         signal = WorkSignal()
-        announcer = Announcer(url, signal.set) if dialect == "postgresql" else None
 
         def on_work() -> None:
             signal.set()
-            if announcer is not None:
-                announcer.announce()
+            engine.announce()
 
         group = GroupCommit(
             engine.transact, on_work, flushers=engine.flushers, batch_limit=batch_limit, queue_limit=queue_limit
         )
         group.start()
-        if announcer is not None:
-            announcer.start()
-        return cls(engine, group, signal, announcer, clock)
+        engine.listen(signal.set)
+        return cls(engine, group, signal, clock)
 
     @property
     def dialect(self) -> Dialect:
@@ -124,10 +116,7 @@ class Store:
         try:
             return await self._engine.read(query.run)
         except Exception as error:
-            told = diagnose(error)[1]
-            if told is error:
-                raise
-            raise told from error
+            reraise(error)
         finally:
             self._reads -= 1
 
@@ -141,8 +130,6 @@ class Store:
             return
         self._closed = True
         await self._group.close()
-        if self._announcer is not None:
-            await self._announcer.close()
         await self._engine.close()
 
     async def __aenter__(self) -> Self:
@@ -152,6 +139,15 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _engine_of(url: str) -> Engine:
+    if dialect_of(url) == "sqlite":
+        return SqliteEngine(sqlite_path(url))
+    # SQLAlchemy's asynchronous side takes a quarter of a second to import, which SQLite does not need.
+    from gateway.store.postgres import PostgresEngine
+
+    return PostgresEngine(url)
 
 
 def stored_revision(conn: Connection) -> str | None:

@@ -25,7 +25,7 @@ from tests.support.postgres import PostgresServer, start_postgres
 from tests.support.require import require
 
 ROOT = Path(__file__).parents[3]
-KILLS = 4
+KILLS = 3
 ACKNOWLEDGED_BEFORE_KILL = 300
 DEADLINE_S = 60.0
 

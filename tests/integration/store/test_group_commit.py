@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from gateway.errors import GatewayError, InvalidInput, LeaseLost, LimitExceeded, Unavailable
@@ -17,7 +18,7 @@ from gateway.ids import Network
 from gateway.store import Store
 from gateway.store.aliases import AliasTarget, PutAlias
 from gateway.store.engine import sqlite_path
-from gateway.store.group import GroupCommit
+from gateway.store.group import CONFLICT_TRIES, GroupCommit
 from gateway.store.lanes import Enqueue, JobState, QueueList
 from gateway.store.mailbox import AcceptEnvelope, CountMailbox
 from gateway.store.sqlite import SqliteEngine
@@ -138,12 +139,15 @@ class Gate:
         self.engine = engine
         self.open = asyncio.Event()
         self.batches = 0
+        self.faults: list[Exception] = []
         self.fault_before: Exception | None = None
         self.fault_after: Exception | None = None
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         await self.open.wait()
         self.batches += 1
+        if self.faults:
+            raise self.faults.pop()
         if self.fault_before is not None:
             raise self.fault_before
         result = await self.engine.transact(work)
@@ -168,6 +172,33 @@ async def gated(url: str, **options: Any) -> AsyncIterator[tuple[Gate, GroupComm
 
 def submit(group: GroupCommit, *units: Any) -> list[asyncio.Task[tuple[Any, ...]]]:
     return [asyncio.create_task(group.submit((unit,))) for unit in units]
+
+
+@dataclass(frozen=True)
+class Mistaken:
+    """An operation with a bug: in what it says about waking, or in how many results its merge returns."""
+
+    where: str
+
+    def wakes(self, result: int) -> bool:
+        if self.where == "wakes":
+            raise ZeroDivisionError
+        return False
+
+    def apply(self, conn: Connection) -> int:
+        return 1
+
+    @staticmethod
+    def apply_many(conn: Connection, ops: list[Mistaken]) -> list[int]:
+        return [1] * (len(ops) - (ops[0].where == "merge"))
+
+
+@pytest.mark.parametrize("where", ["wakes", "merge"])
+async def test_a_mistake_in_an_operation_does_not_stop_the_writer(store: Store, where: str) -> None:
+    mistakes = await asyncio.gather(*(store.commit(Mistaken(where)) for _ in range(3)), return_exceptions=True)
+    assert mistakes == [1, 1, 1]
+    await store.commit(alias(1))
+    assert await store.read(AliasTarget(EMAIL, "1")) == "target of 1"
 
 
 async def test_what_waits_goes_in_full_batches(sqlite_store_url: str) -> None:
@@ -242,6 +273,29 @@ async def test_when_nobody_knows_whether_it_was_committed_everybody_is_told(sqli
         assert gate.batches == 1
         gate.fault_before = gate.fault_after = None
         assert await group.submit((alias("next"),)) == (None,)
+
+
+def conflict() -> DBAPIError:
+    cause = Exception("deadlock detected")
+    cause.sqlstate = "40P01"  # type: ignore[attr-defined]
+    return DBAPIError("INSERT", {}, cause)
+
+
+async def test_a_unit_that_meets_other_writers_is_tried_again(sqlite_store_url: str) -> None:
+    async with gated(sqlite_store_url) as (gate, group):
+        gate.faults = [conflict() for _ in range(CONFLICT_TRIES)]
+        gate.open.set()
+        assert await group.submit((alias(1),)) == (None,)
+        assert gate.batches == CONFLICT_TRIES + 1
+
+
+async def test_a_unit_that_meets_other_writers_for_ever_is_told_to_come_back(sqlite_store_url: str) -> None:
+    async with gated(sqlite_store_url) as (gate, group):
+        gate.faults = [conflict() for _ in range(100)]
+        gate.open.set()
+        with pytest.raises(Unavailable):
+            await group.submit((alias(1),))
+        assert gate.batches == CONFLICT_TRIES + 1
 
 
 async def test_closing_commits_what_waits_and_refuses_the_rest(sqlite_store_url: str) -> None:

@@ -48,8 +48,7 @@ def postgres_error(
         postgres_error("25006"),
         postgres_error("53100"),
         postgres_error("53300"),
-        postgres_error("55P03"),
-        postgres_error("57014"),
+        postgres_error("3D000"),
         postgres_error("57P01"),
         postgres_error("58030"),
         postgres_error(None, exc.InterfaceError),
@@ -64,6 +63,13 @@ def postgres_error(
 def test_the_database_is_away(error: Exception) -> None:
     fault, told = diagnose(error)
     assert fault is Fault.OUTAGE
+    assert isinstance(told, Unavailable)
+
+
+@pytest.mark.parametrize("sqlstate", ["55P03", "57014"])
+def test_one_statement_took_too_long(sqlstate: str) -> None:
+    fault, told = diagnose(postgres_error(sqlstate))
+    assert fault is Fault.OWN
     assert isinstance(told, Unavailable)
 
 
