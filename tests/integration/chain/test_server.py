@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from eth_account import Account as EthAccount
 from web3 import AsyncHTTPProvider, AsyncWeb3
-from web3.types import TxParams
+from web3.types import TxParams, Wei
 
 from gateway.demo.chain import RunningChain, running_chain
 from gateway.demo.chain.rpc import MAX_BODY_BYTES
@@ -137,9 +137,9 @@ async def test_web3_sends_a_transaction(chain: RunningChain) -> None:
             "chainId": await web3.eth.chain_id,
             "from": alice.address,
             "to": bob,
-            "value": 5,
+            "value": Wei(5),
             "nonce": await web3.eth.get_transaction_count(alice.address),
-            "maxFeePerGas": 3 * await web3.eth.gas_price,
+            "maxFeePerGas": Wei(3 * await web3.eth.gas_price),
             "maxPriorityFeePerGas": await web3.eth.max_priority_fee,
         }
         transaction["gas"] = await web3.eth.estimate_gas(transaction)
