@@ -30,7 +30,10 @@ class RemoteRelays:
         self._limits: TTLCache[str, int | None] = TTLCache(maxsize=4096, ttl=PROPERTIES_LIFE)
 
     async def size_limit(self, service: DeliveryServiceProfile) -> int | None:
-        """Bytes of the largest envelope that the service says it takes; None when it does not say."""
+        """Bytes of the largest envelope that the service says it takes; None when it does not say.
+
+        Raises FetchFailed when it does not answer.
+        """
         if service.url not in self._limits:
             self._limits[service.url] = await self._ask_size_limit(service)
         return self._limits[service.url]
@@ -50,8 +53,8 @@ class RemoteRelays:
         raise RemoteRefused(f"{service.url}: {text[:300]}", structured=code is not None)
 
     async def _ask_size_limit(self, service: DeliveryServiceProfile) -> int | None:
+        answer = await self._call(service, "dm3_getDeliveryServiceProperties", [])
         try:
-            answer = await self._call(service, "dm3_getDeliveryServiceProperties", [])
             outer = parse_json(answer.body, max_bytes=MAX_ANSWER)
             text = outer.get("result") if isinstance(outer, dict) else None
             inner = parse_json(text, max_bytes=MAX_ANSWER) if isinstance(text, str) else None
