@@ -204,9 +204,10 @@ class TestDirect:
             "resolve(bytes,bytes)", dns_encode(EnsName("bob.gw.eth")), call
         )
 
-    def test_answer_is_checked_and_unwrapped(self, names: Names) -> None:
+    @pytest.mark.parametrize("size", [0, 19, 60_000])
+    def test_answer_is_checked_and_unwrapped(self, names: Names, size: int) -> None:
         found = lookup(names, "bob.gw.eth", text_call("bob.gw.eth"))
-        result = encode(["string"], ["https://bob.example"])
+        result = encode(["string"], ["x" * size])
         response = answered(names, found.call_data, result)
         assert called_back(names, found, response, ["bytes", "address"]) == (result, names.offchain.address)
 
