@@ -25,6 +25,10 @@ MAX_PART_HEADER_BYTES: Final = 256 * 1024
 """Of all parts together."""
 MAX_HEADERS: Final = 1_000
 """Header fields of the message, and of each part."""
+MAX_CONTENT_FIELD: Final = 4 * 1024
+"""Characters of one Content-* field; a long file name in the form of RFC 2231 takes half of it."""
+MAX_PARAMETERS: Final = 100
+"""Semicolons in such a field: the standard library takes time by the square of them."""
 MAX_PARTS: Final = 1_000
 MAX_DEPTH: Final = 50
 MAX_BOUNDARY: Final = 256
@@ -118,9 +122,15 @@ def _headers(data: bytes, start: int, end: int) -> Message:
     if not _is_utf8(block):
         # Readers of addresses must not take our guess at a charset for what was written (RFC 6532).
         headers.defects.append(UndecodableBytesDefect())
-    if len(headers) > MAX_HEADERS:
+    if len(headers) > MAX_HEADERS or any(_is_overlong(name, str(value)) for name, value in headers.raw_items()):
         raise MailRefused(replies.BAD_STRUCTURE)
     return headers
+
+
+def _is_overlong(name: str, value: str) -> bool:
+    if not name.lower().startswith("content-"):
+        return False
+    return len(value) > MAX_CONTENT_FIELD or value.count(";") > MAX_PARAMETERS
 
 
 def _is_utf8(block: bytes) -> bool:

@@ -113,7 +113,7 @@ class MxTransport:
                     return None
             return await _transact(client, letter)
         except (SMTPException, OSError, ValueError) as error:
-            return _result_of(error, server.host)
+            return result_of(error, server.host)
         finally:
             client.close()
 
@@ -149,7 +149,7 @@ class RelayTransport:
             log.error("smtp.relay_refused_login", relay=str(self.endpoint))
             return Retry("the relay host does not let us log in")
         except (SMTPException, OSError, ValueError) as error:
-            return _result_of(error, str(self.endpoint))
+            return result_of(error, str(self.endpoint))
         finally:
             client.close()
 
@@ -175,10 +175,10 @@ async def _transact(client: aiosmtplib.SMTP, letter: Letter) -> Result:
     return Accepted(one_line(response, MAX_REASON))
 
 
-def _result_of(error: Exception, host: str) -> Result:
+def result_of(error: Exception, host: str) -> Result:
     """What a failure means for the mail: only a 5xx reply about this mail ends it."""
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
-        return _result_of(error.recipients[0], host)
+        return result_of(error.recipients[0], host)
     if isinstance(error, SMTPNotSupported):
         return Rejected("the recipient's mail server takes no addresses outside ASCII")
     if isinstance(error, SMTPConnectResponseError | SMTPHeloError):

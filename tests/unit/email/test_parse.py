@@ -228,3 +228,55 @@ def test_any_header_values_are_a_mail_or_refused(headers: list[tuple[str, str]],
         return
     assert len(parsed.subject.splitlines()) <= 1
     assert len(parsed.display_name.splitlines()) <= 1
+
+
+SENDER = FROM.encode() + b"\r\n"
+FEW = 20_000
+HARMLESS = {
+    "deep HTML": SENDER + b"Content-Type: text/html\r\n\r\n" + b"<div>" * 9_000,
+    "tables in tables": SENDER + b"Content-Type: text/html\r\n\r\n" + b"<table><tr><td>" * 3_000,
+    "too many tags": SENDER + b"Content-Type: text/html\r\n\r\n" + b"<b>" * 200_000,
+    "open brackets": SENDER + b"Content-Type: text/html\r\n\r\n" + b"<" * 1_000_000,
+    "attributes": SENDER + b"Content-Type: text/html\r\n\r\n<a " + b"a=b " * 200_000 + b">x</a>",
+    "combining marks": SENDER + b"\r\n" + ("a" + "\u0315\u0300" * 500_000).encode(),
+    "combining marks in the subject": SENDER + b"Subject: " + ("a" + "\u0315\u0300" * 10_000).encode() + b"\r\n\r\nx",
+    "line ends": SENDER + b"\r\n" + b"\r\n" * 1_000_000,
+    "UTF-7": SENDER + b"Content-Type: text/plain; charset=utf-7\r\n\r\n" + b"+AGE-" * FEW,
+    "shifts": SENDER + b"Content-Type: text/plain; charset=iso-2022-jp\r\n\r\n" + b"\x1b$B$3\x1b(B" * FEW,
+    "quoted-printable": SENDER + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + b"=41=\r\n" * FEW,
+    "encoded words": SENDER + b"Subject: " + b"=?utf-8?q?a?= " * 4_000 + b"\r\n\r\nx",
+    "references": SENDER + b"References: " + b"<a@b>" * 12_000 + b"\r\n\r\nx",
+    "half references": SENDER + b"References: " + b"<" * 60_000 + b"\r\n\r\nx",
+    "date": SENDER + b"Date: " + b"1 " * 30_000 + b"\r\n\r\nx",
+}
+HARMFUL = {
+    "parameters": SENDER + b"Content-Type: text/plain; " + b"a=b;" * 15_000 + b"\r\n\r\nx",
+    "quoted semicolons": SENDER + b'Content-Type: text/plain; a="' + b";" * 60_000 + b"\r\n\r\nx",
+    "pieces of a parameter": SENDER + b"Content-Type: text/plain; " + b"b*1=x;" * 10_000 + b"\r\n\r\nx",
+    "escapes": SENDER + b'Content-Type: multipart/mixed; boundary="' + b'\\"' * 30_000 + b"\r\n\r\nx",
+    "semicolons in parts": SENDER
+    + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    + (b'--b\r\nContent-Type: text/plain; a="' + b";" * 30_000 + b"\r\n\r\nx\r\n") * 8,
+    "file name": SENDER + b'Content-Disposition: attachment; filename="' + b"x" * 60_000 + b'"\r\n\r\nx',
+    "comments": b"From: " + b"(" * 900 + b"\r\n\r\nx",
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_is_large_but_can_be_read(name: str) -> None:
+    parsed = parse_mail(HARMLESS[name], domain="gw.example", now_ms=NOW)
+    assert parsed.sender == "bob@example.net"
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_what_would_take_too_long_is_refused(name: str) -> None:
+    with pytest.raises(MailRefused) as refused:
+        parse_mail(HARMFUL[name], domain="gw.example", now_ms=NOW)
+    assert refused.value.reply in (replies.BAD_STRUCTURE, replies.FROM_MALFORMED)
+
+
+def test_a_long_file_name_in_many_pieces_is_read() -> None:
+    pieces = "; ".join(f"filename*{number}*=%C3%A4%C3%A4%C3%A4" for number in range(1, 40))
+    head = f"Content-Disposition: attachment; filename*0*=utf-8''%C3%A4; {pieces}"
+    (file,) = parse(FROM, head).attachments
+    assert file.name == "ä" * (1 + 3 * 39)
