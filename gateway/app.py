@@ -127,8 +127,16 @@ class Gateway:
             await adapter.open(self._contexts[network])
             self._supervisor.start(f"adapter {network}", adapter.run)
             log.info("adapter.open", network=network)
+        self._supervisor.start("chain", self._reach_chain)
         self._supervisor.start("worker", self._worker.run)
         self._supervisor.start("housekeeping", self._housekeeping.run)
+
+    async def _reach_chain(self) -> None:
+        """Ask the chain once before anybody needs it: loads its client, and tells an operator who named another one."""
+        try:
+            await self._chain.check_chain_id()
+        except GatewayError as error:
+            log.error("chain.not_ready", error=type(error).__name__, detail=error.detail)
 
     async def close(self) -> None:
         """Stop the work, close adapters and connections in the opposite order of opening."""
@@ -147,7 +155,7 @@ class Gateway:
         self._resources.push_async_callback(client.close)
         ipfs = GuardedClient(allow_private=True)
         self._resources.push_async_callback(ipfs.close)
-        chain = Chain(settings.chain.rpc_urls, settings.chain.chain_id)
+        chain = self._chain = Chain(settings.chain.rpc_urls, settings.chain.chain_id)
         self._resources.push_async_callback(chain.close)
         profiles = Profiles(
             Ens(chain, parse_address(settings.chain.ens_registry), client),

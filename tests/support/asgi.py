@@ -15,7 +15,7 @@ import uvicorn
 @asynccontextmanager
 async def serving(app: Any, *, cert: Path | None = None, key: Path | None = None) -> AsyncIterator[int]:
     """Serve ``app`` on a free port of 127.0.0.1 and give the port; with ``cert`` and ``key`` by TLS."""
-    with socket.socket() as listener:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
             app,

@@ -20,11 +20,13 @@ async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 15) ->
         return found
 
 
-async def mail_of(client: Dm3Client, number: int = 1, kind: MessageType = MessageType.NEW) -> list[Received]:
+async def mail_of(
+    client: Dm3Client, number: int = 1, kind: MessageType = MessageType.NEW, seconds: float = 15
+) -> list[Received]:
     """What waits for a native client, once there are `number` of a kind."""
 
     async def look() -> list[Received] | None:
         found = [each for each in await client.fetch() if each.message.type is kind]
         return found if len(found) >= number else None
 
-    return await until(look)
+    return await until(look, seconds)
