@@ -35,6 +35,9 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration file.", show_default="./gateway.toml")
 ]
+PortOption = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="A free one when absent and the usual one is taken, or when 0.")
+]
 LogLevel = Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")]
 
 
@@ -87,7 +90,9 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
 ) -> None:
     """Make a new installation: configuration, seed and keys."""
-    from gateway.operations.installation import Answers, create_installation
+    from gateway.dm3.eth import checksum
+    from gateway.operations.installation import RELAY_KEY, SEED, SIGNER_KEY, Answers, create_installation
+    from gateway.resolver.signer import load_signer
 
     def answer(given: str | None, question: str, example: str) -> str:
         if given is not None:
@@ -102,8 +107,13 @@ def init(
         adapters={"email": {"domain": email_domain}} if email_domain else {},
     )
     path = create_installation(folder, answers)
-    out.print(f"Wrote {path}, seed.key, relay.key and resolver.key.")
-    out.print("Back up seed.key now: without it the keys of every bridged person are lost.", style="yellow")
+    signer = load_signer(folder / SIGNER_KEY).address
+    out.print(f"Wrote {path}, {SEED}, {RELAY_KEY} and {SIGNER_KEY}.")
+    out.print(f"Back up {SEED} now: without it the keys of every bridged person are lost.", style="yellow")
+    out.print(f"Signer for the resolver contract of {answers.parent}: {checksum(signer)}")
+    out.print(
+        f"Its URL: {answers.public_url}/ccip/<address of the contract>/{{data}}.json?via={{sender}}", markup=False
+    )
     out.print(f"Next: dm3-gateway migrate --config {path}, then dm3-gateway serve --config {path}")
 
 
@@ -177,9 +187,9 @@ def identities_list(
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the story; exit 0 only if every step held.")] = False,
     only: Annotated[str, typer.Option(help="Peers to take part, e.g. email,matrix.")] = "",
-    gateway_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8080,
-    rpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8545,
-    smtp_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 2525,
+    gateway_port: PortOption = None,
+    rpc_port: PortOption = None,
+    smtp_port: PortOption = None,
     folder: Annotated[Path, typer.Option("--dir", help="Where the demo's files go; emptied first.")] = Path(".demo"),
     log_level: LogLevel = "ERROR",
 ) -> None:

@@ -196,6 +196,12 @@ class SchemaMismatch(GatewayError):
     sentence = "The database schema does not fit this version of the gateway."
 
 
+class DamagedRow(GatewayError):
+    """A row whose checksum does not fit its content: the disk or somebody changed it."""
+
+    sentence = "This message was damaged in the gateway's storage."
+
+
 class LeaseLost(GatewayError):
     """Somebody else took over what we thought to hold; our result must not be written."""
 

@@ -112,7 +112,7 @@ class EmailAdapter:
         """Tell the sender of a mail that it will not arrive; other news are nothing that mail has a form for.
 
         Only people whose mail we took get this, and they proved who they are: no backscatter. Raises Unavailable
-        when the notice could not be sent.
+        when the notice could not be sent now.
         """
         if status.state is not DeliveryState.FAILED or status.automatic:
             return
@@ -125,8 +125,9 @@ class EmailAdapter:
             now_ms=ctx.now_ms(),
         )
         result = await transport.send(Letter("", status.sender, mail.content, mail.utf8))
-        if isinstance(result, Retry | Rejected):
+        if isinstance(result, Retry):
             raise Unavailable(f"failure notice was not taken: {result.reason}")
+        log.info("notice.sent", native_id=status.native_id, result=type(result).__name__)
 
     async def close(self) -> None:
         """Stop listening and let mails on their way in end."""

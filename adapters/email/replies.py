@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.sdk import GatewayError, InvalidInput, NotFound
+from gateway.sdk import GatewayError, InvalidInput, LimitExceeded, NotFound, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def reply_to(error: GatewayError) -> Reply:
     """The reply for a named failure of the gateway: 5xx only where the mail itself is at fault."""
     if isinstance(error, MailRefused):
         return error.reply
-    if error.status == 413:
+    if isinstance(error, TooLarge):
         return TOO_BIG
     if isinstance(error, NotFound):
         return UNKNOWN_RECIPIENT
@@ -85,4 +85,4 @@ def reply_to(error: GatewayError) -> Reply:
         return NOT_SENDABLE
     if not error.retry:
         return FAULT
-    return OVERLOADED if error.status == 429 else DEPENDENCY_DOWN
+    return OVERLOADED if isinstance(error, LimitExceeded) else DEPENDENCY_DOWN

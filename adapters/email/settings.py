@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from adapters.email.endpoints import Endpoint, parse_endpoint
-from gateway.sdk import InvalidInput
+from gateway.sdk import FilePath, InvalidInput, Section
 from gateway.sdk.addresses import canonical_email, normalise
 
 Network = IPv4Network | IPv6Network
@@ -47,19 +46,11 @@ def _dns_server(text: str) -> str:
     return text
 
 
-def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    base: Path = (info.context or {}).get("base", Path())
-    return base / path.expanduser()
-
-
-FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
 HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
 
 
-class EmailSettings(BaseModel):
+class EmailSettings(Section):
     """Every key of ``[adapters.email]``; README.md documents each of them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
     domain: Annotated[str, AfterValidator(_domain)] = Field(
         description="mail domain of this gateway: alice.eth is alice.eth@domain", examples=["gw.example"]

@@ -20,9 +20,10 @@ class DemoOptions:
     once: bool
     only: tuple[str, ...] = ()
     """Peers that take part; empty for all that can be had."""
-    gateway_port: int = 0
-    rpc_port: int = 0
-    smtp_port: int = 0
+    gateway_port: int | None = None
+    """None takes the usual port, or any free one where that is taken; 0 any free one."""
+    rpc_port: int | None = None
+    smtp_port: int | None = None
 
     @property
     def peers(self) -> tuple[str, ...]:

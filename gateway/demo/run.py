@@ -22,7 +22,7 @@ async def run_demo(options: DemoOptions, console: Console, stop: asyncio.Event) 
     peers = options.peers
     console.print("[bold]DM3 Gateway[/bold]: a world on this machine (local chain, relay, resolver, mail)")
     async with running_world(options) as world:
-        await asyncio.to_thread(write_world_file, world)
+        await write_world_file(world)
         teller = Teller(console)
         story = asyncio.create_task(_tell(teller, world, peers))
         stopped = asyncio.create_task(stop.wait())
@@ -38,6 +38,8 @@ async def run_demo(options: DemoOptions, console: Console, stop: asyncio.Event) 
         except StepFailed as failed:
             console.print(f"\n[red]The story ended early:[/red] {failed}")
             return False
+        # By now people of other networks have names too.
+        await write_world_file(world)
         console.print(f"\n[green]All {teller.steps} steps held[/green], in {teller.seconds:.1f} s.")
         if not options.once:
             _invite(console, world)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,24 +23,31 @@ from gateway.demo.mail import MailServer
 from gateway.demo.options import DemoOptions
 from gateway.demo.teller import check
 from gateway.dm3.data_uri import data_uri
-from gateway.dm3.eth import parse_address
+from gateway.dm3.eth import address_bytes, parse_address
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
-from gateway.ens.names import normalise
+from gateway.ens.names import namehash, normalise
 from gateway.ens.profiles import Profiles
+from gateway.errors import ConfigError
 from gateway.ids import EnsName, EthAddress
+from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.operations.echo import Echo
-from gateway.operations.installation import Answers, create_installation
+from gateway.operations.installation import CONFIG, Answers, create_installation
 from gateway.resolver.signer import load_signer
 from gateway.settings import Settings, load_settings
 from gateway.store.migrate import upgrade
+from gateway.store.names import NameRow, PutName
 from gateway.web.server import HttpServer, listen
 
 PARENT: Final = EnsName("gw.eth")
 NATIVE: Final = EnsName("native.eth")
 ECHO_NAMES: Final = tuple(map(normalise, ("echo.eth", "early.echo.eth", "ξένος.echo.eth", "💩.echo.eth")))
+SAMPLE: Final = EnsName(f"sample.{PARENT}")
+BITCOIN: Final = 0
+BASE: Final = 0x80000000 | 8453
+"""Coin types of ENSIP-9 and ENSIP-11."""
 PROFILE_KEY: Final = "network.dm3.profile"
 EMAIL_DOMAIN: Final = "gw.example"
 HOST: Final = "127.0.0.1"
@@ -77,10 +85,12 @@ async def running_world(options: DemoOptions) -> AsyncIterator[World]:
     """Start everything in order; ends it in the opposite order, whatever happens."""
     _empty(options.folder)
     async with AsyncExitStack() as stack:
-        bound = listen(HOST, options.gateway_port)
+        bound = _listen(options.gateway_port, usual=8080)
         stack.callback(bound.close)
         public_url = f"http://{HOST}:{bound.getsockname()[1]}"
-        chain = await stack.enter_async_context(running_chain(options.rpc_port))
+        with _listen(options.rpc_port, usual=8545) as probe:
+            rpc_port = probe.getsockname()[1]
+        chain = await stack.enter_async_context(running_chain(rpc_port))
         mail = MailServer(options.folder / "mail")
         await mail.start()
         stack.push_async_callback(mail.stop)
@@ -106,6 +116,7 @@ async def running_world(options: DemoOptions) -> AsyncIterator[World]:
         await asyncio.to_thread(upgrade, settings.store.url)
         gateway = await Gateway.open(settings, make_adapters(settings, config.parent))
         stack.push_async_callback(gateway.close)
+        await gateway.store.commit(PutName(_sample(chain)))
         await gateway.start()
         server = HttpServer(gateway.app, bound)
         await server.start()
@@ -163,7 +174,7 @@ async def _people(
 def _adapters(options: DemoOptions, mail: MailServer) -> Mapping[str, Mapping[str, Any]]:
     if "email" not in options.peers:
         return {}
-    with listen(HOST, options.smtp_port) as probe:
+    with _listen(options.smtp_port, usual=2525) as probe:
         port = probe.getsockname()[1]
     return {
         "email": {
@@ -184,6 +195,22 @@ def found_parent(chain: RunningChain, parent: EnsName, public_url: str, signer: 
     return resolver
 
 
+def _sample(chain: RunningChain) -> NameRow:
+    """A name with a record of every kind that the resolver serves."""
+    alice, now = chain.accounts["alice"].address, now_ms()
+    return NameRow(
+        name=SAMPLE,
+        node=namehash(SAMPLE),
+        owner=alice,
+        address=address_bytes(alice),
+        coins={BITCOIN: bytes.fromhex("0014" + "ab" * 20), BASE: address_bytes(chain.accounts["bob"].address)},
+        texts={"url": "https://example.org", "description": "Grüße, 世界 👋", "email": "alice@mail.example"},
+        contenthash=bytes.fromhex("e3010170122029f2d17be6139079dc48696d1f582a8530eb9805b561eda517e22a892c7e3f1f"),
+        created_at=now,
+        updated_at=now,
+    )
+
+
 def future_resolver(chain: RunningChain) -> EthAddress:
     """Where the next contract of the parent's owner will be."""
     owner = chain.accounts["parent-owner"].address
@@ -199,9 +226,20 @@ def publish(chain: RunningChain, person: Dm3Client, names: tuple[EnsName, ...]) 
         chain.ens.set_text(name, PROFILE_KEY, profile)
 
 
+def _listen(port: int | None, *, usual: int) -> socket.socket:
+    """A bound socket on the wanted port; on the usual one, or any, when none is wanted."""
+    if port is not None:
+        return listen(HOST, port)
+    try:
+        return listen(HOST, usual)
+    except ConfigError:
+        return listen(HOST, 0)
+
+
 def _empty(folder: Path) -> None:
     """Remove what an earlier demo left; refuse to touch a folder that is not the demo's."""
     if folder.exists() and any(folder.iterdir()):
-        check((folder / "gateway.toml").exists(), f"{folder} is not empty and not a demo's folder; name another")
+        if not (folder / CONFIG).exists():
+            raise ConfigError(f"{folder} is not empty and not a demo's folder; name another with --dir")
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)

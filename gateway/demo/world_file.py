@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.demo.mail import BOB
-from gateway.demo.world import ECHO_NAMES, EMAIL_DOMAIN, HOST, NATIVE, PARENT, PROFILE_KEY, World
-from gateway.dm3.eth import checksum
+from gateway.demo.world import ECHO_NAMES, EMAIL_DOMAIN, HOST, NATIVE, PARENT, PROFILE_KEY, SAMPLE, World
+from gateway.dm3.data_uri import data_uri
+from gateway.dm3.eth import address_from_bytes, checksum
+from gateway.ids import EnsName, EthAddress
 from gateway.resolver.sources import DELIVERY_SERVICE_KEY
+from gateway.store.identities import ListIdentities
+from gateway.store.names import NameNamed
 
 FILE: Final = "demo.json"
 
 
-def write_world_file(world: World) -> None:
+async def write_world_file(world: World) -> None:
     """Write it whole or not at all: somebody may be waiting for it."""
-    content = json.dumps(describe(world), indent=2, ensure_ascii=False) + "\n"
-    fresh = world.folder / f"{FILE}.new"
-    fresh.write_text(content, encoding="utf-8")
-    fresh.replace(world.folder / FILE)
+    content = json.dumps(await describe(world), indent=2, ensure_ascii=False) + "\n"
+
+    def write() -> None:
+        fresh = world.folder / f"{FILE}.new"
+        fresh.write_text(content, encoding="utf-8")
+        fresh.replace(world.folder / FILE)
+
+    await asyncio.to_thread(write)
 
 
-def describe(world: World) -> dict[str, Any]:
+async def describe(world: World) -> dict[str, Any]:
     """All facts that a client needs."""
     chain = world.chain
     return {
@@ -40,44 +50,56 @@ def describe(world: World) -> dict[str, Any]:
             {"name": each.name, "address": checksum(each.address), "private_key": "0x" + each.key.hex()}
             for each in chain.accounts.values()
         ],
-        "samples": _samples(world),
-        "smtp": {
-            "host": HOST,
-            "mx_port": world.smtp_port,
-            "submission_port": None,
-            "domain": EMAIL_DOMAIN,
-            "user": BOB,
-            "password": None,
-        }
-        if "email" in world.settings.adapters
-        else None,
+        "samples": await _samples(world),
+        "smtp": _smtp(world),
         "matrix": None,
         "xmpp": None,
         "admin_token": world.admin_token,
     }
 
 
-def _samples(world: World) -> list[dict[str, Any]]:
+def _smtp(world: World) -> dict[str, Any] | None:
+    if "email" not in world.settings.adapters:
+        return None
+    return {
+        "host": HOST,
+        "mx_port": world.smtp_port,
+        "submission_port": None,
+        "domain": EMAIL_DOMAIN,
+        "user": BOB,
+        "password": None,
+    }
+
+
+async def _samples(world: World) -> list[dict[str, Any]]:
     """Names with the records that a resolver must return."""
-    people = [(NATIVE, world.native), *((name, world.echo) for name in ECHO_NAMES)]
-    samples: list[dict[str, Any]] = [
-        {
-            "name": name,
-            "addr": checksum(person.address),
-            "texts": {PROFILE_KEY: f"data:application/json,{person.signed_profile().to_text()}"},
-            "coins": {"60": person.address},
-            "contenthash": None,
-        }
-        for name, person in people
+    native = [(NATIVE, world.native), *((name, world.echo) for name in ECHO_NAMES)]
+    samples = [
+        _sample(name, person.address, {PROFILE_KEY: data_uri(person.signed_profile().to_text())})
+        for name, person in native
     ]
     service = world.gateway.service_profile.to_text()
-    samples.append(
-        {
-            "name": world.gateway.service_name,
-            "addr": None,
-            "texts": {DELIVERY_SERVICE_KEY: f"data:application/json,{service}"},
-            "coins": {},
-            "contenthash": None,
-        }
-    )
+    samples.append(_sample(world.gateway.service_name, None, {DELIVERY_SERVICE_KEY: data_uri(service)}))
+    row = await world.gateway.store.read(NameNamed(SAMPLE))
+    if row is not None and row.address is not None:
+        samples.append(_sample(SAMPLE, address_from_bytes(row.address), row.texts, row.coins, row.contenthash))
+    for identity in await world.gateway.store.read(ListIdentities(None, 100)):
+        profile = (await world.profiles.user(identity.name)).signed.to_text()
+        samples.append(_sample(identity.name, identity.address, {PROFILE_KEY: data_uri(profile)}))
     return samples
+
+
+def _sample(
+    name: EnsName,
+    address: EthAddress | None,
+    texts: Mapping[str, str],
+    coins: Mapping[int, bytes] | None = None,
+    contenthash: bytes | None = None,
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "addr": None if address is None else checksum(address),
+        "texts": dict(texts),
+        "coins": {str(coin): "0x" + value.hex() for coin, value in (coins or {}).items()},
+        "contenthash": None if contenthash is None else "0x" + contenthash.hex(),
+    }

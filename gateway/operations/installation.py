@@ -16,6 +16,7 @@ from gateway.resolver.signer import create_signer
 from gateway.settings import load_settings
 
 CONFIG, SEED, RELAY_KEY, SIGNER_KEY, DATABASE = "gateway.toml", "seed.key", "relay.key", "resolver.key", "gateway.db"
+RETURN_PATH_KEY = "return-path.key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ def create_installation(folder: Path, answers: Answers) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = folder / CONFIG
-    present = [name for name in (CONFIG, SEED, RELAY_KEY, SIGNER_KEY) if (folder / name).exists()]
+    present = [name for name in (CONFIG, SEED, RELAY_KEY, SIGNER_KEY, RETURN_PATH_KEY) if (folder / name).exists()]
     if present:
         raise ConfigError(f"{folder}: has {', '.join(present)} already; an installation is never overwritten")
     config.write_text(configuration(answers), encoding="utf-8")
@@ -56,6 +57,8 @@ def create_installation(folder: Path, answers: Answers) -> Path:
     create_seed(folder / SEED)
     create_relay_key(folder / RELAY_KEY)
     create_signer(folder / SIGNER_KEY)
+    if "email" in answers.adapters:
+        write_secret(folder / RETURN_PATH_KEY, secrets.token_hex(32) + "\n")
     return config
 
 
@@ -95,6 +98,8 @@ def configuration(answers: Answers) -> str:
         "custody": {"seed_file": SEED},
     }
     tables |= {f"adapters.{name}": dict(values) for name, values in answers.adapters.items()}
+    if "email" in answers.adapters:
+        tables["adapters.email"].setdefault("return_path_key_file", RETURN_PATH_KEY)
     return "\n".join(_table(name, values) for name, values in tables.items())
 
 

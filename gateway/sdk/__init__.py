@@ -15,6 +15,7 @@ from gateway.errors import (
     InvalidName,
     LimitExceeded,
     NotFound,
+    TooLarge,
     Unavailable,
     UnknownName,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "StatusReport",
     "Submitted",
     "TextFormat",
+    "TooLarge",
     "Unavailable",
     "UnknownName",
     "attachment_content",

@@ -49,7 +49,10 @@ class ReportsStatus(Protocol):
     """Shows people of the network how far their message came."""
 
     async def report(self, status: StatusReport) -> None:
-        """Called at least once per change; what it raises is logged and not retried."""
+        """Show one change.
+
+        A failure that raises comes again, with the usual back-off, for some days; other news are told once.
+        """
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, and_, delete, func, select, tuple_
 
-from gateway.errors import GatewayError
+from gateway.errors import DamagedRow
 from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
 from gateway.store.jobs import NewJob, insert_jobs
 from gateway.store.schema import envelopes, seen
@@ -139,7 +139,7 @@ class CountMailbox:
 
 @dataclass(frozen=True, slots=True)
 class GetEnvelope:
-    """The envelope with this id or None; raises ``GatewayError`` when its row is damaged."""
+    """The envelope with this id or None; raises ``DamagedRow`` when its row is damaged."""
 
     id: EnvelopeId
 
@@ -149,7 +149,7 @@ class GetEnvelope:
         if row is None:
             return None
         if not _is_whole(row):
-            raise GatewayError(f"envelope {self.id} is damaged in the database")
+            raise DamagedRow(f"envelope {self.id} is damaged in the database")
         return _envelope_of(row)
 
 

@@ -109,7 +109,7 @@ ENVELOPES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(method=METHODS | st.text(max_size=20), params=st.lists(ENVELOPES | ENVELOPES.map(json.dumps) | JSON, max_size=3))
 async def test_no_call_is_a_server_error(house: House, method: str, params: list[Any]) -> None:
     answer = await rpc(house, method, *params)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.errors import GatewayError
+from gateway.errors import DamagedRow
 from gateway.ids import EnsName
 from gateway.store import Store
 from gateway.store.lanes import LaneJobs
@@ -248,7 +248,7 @@ async def test_a_damaged_row_is_reported_and_not_delivered(store: Store, damage:
         shown = await bodies(store) + await bodies(store, recipient=other)
     assert shown == [b"body of 2"]
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [("envelope.damaged", "error")]
-    with pytest.raises(GatewayError, match="damaged"):
+    with pytest.raises(DamagedRow, match="damaged"):
         await store.read(GetEnvelope(envelope(1).id))
 
 

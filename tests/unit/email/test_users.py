@@ -92,6 +92,7 @@ def test_users() -> None:
         (f"bob:{SECRET}:no address", "mail address"),
         (f"bob:{SECRET}:a@example.net\nbob:{SECRET}:b@example.net", "there before"),
     ],
+    ids=range(7),
 )
 def test_faults_name_their_line(line: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint) as fault:

@@ -1,4 +1,4 @@
-"""Hypothesis without deadlines: a busy machine is no fault of the code, and no test here is about time."""
+"""For all tests: Hypothesis without deadlines, because a busy machine is no fault of the code."""
 
 from __future__ import annotations
 

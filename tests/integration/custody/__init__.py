@@ -1,0 +1,1 @@
+"""Custody against a real store."""

@@ -1,0 +1,158 @@
+"""The commands as an operator types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+INIT = ("--parent", "gw.eth", "--public-url", "https://gw.example", "--rpc", "http://127.0.0.1:9")
+
+
+def run(
+    *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})},
+    )
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    done = run("init", "--dir", str(tmp_path), *INIT, "--email-domain", "gw.example", "--yes")
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def test_init_makes_what_serve_needs(installed: Path) -> None:
+    for name in ("seed.key", "relay.key", "resolver.key", "return-path.key"):
+        assert stat.S_IMODE((installed / name).stat().st_mode) == 0o600
+    config = str(installed / "gateway.toml")
+    checked = run("config", "check", "--config", config)
+    assert checked.returncode == 0
+    assert "right. Adapters: email" in checked.stdout
+
+
+def test_init_tells_what_to_put_on_chain(tmp_path: Path) -> None:
+    done = run("init", "--dir", str(tmp_path), *INIT, "--yes")
+    assert "Signer for the resolver contract of gw.eth: 0x" in done.stdout
+    assert "https://gw.example/ccip/<address of the contract>/{data}.json?via={sender}" in done.stdout
+    secrets = (tmp_path / "seed.key").read_text().strip(), (tmp_path / "resolver.key").read_text().strip()
+    assert not any(secret in done.stdout + done.stderr for secret in secrets)
+
+
+def test_init_never_overwrites(installed: Path) -> None:
+    seed = (installed / "seed.key").read_bytes()
+    again = run("init", "--dir", str(installed), *INIT, "--yes")
+    assert again.returncode == 1
+    assert "never overwritten" in again.stderr
+    assert (installed / "seed.key").read_bytes() == seed
+
+
+def test_init_asks_when_it_is_not_told(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "init", "--dir", str(tmp_path)],
+        input="my.eth\nhttps://my.example\nhttp://127.0.0.1:1\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'parent = "my.eth"' in (tmp_path / "gateway.toml").read_text()
+
+
+def test_a_wrong_answer_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = run("init", "--dir", str(tmp_path), "--parent", "gw.eth", "--public-url", "no address", "--rpc", "http://x")
+    assert done.returncode == 1
+    assert "server.public_url" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_migrate_makes_the_database_and_says_so(installed: Path) -> None:
+    config = str(installed / "gateway.toml")
+    first, second = run("migrate", "--config", config), run("migrate", "--config", config)
+    assert "none -> 0001" in first.stdout
+    assert "0001 -> 0001" in second.stdout
+    assert (installed / "gateway.db").exists()
+    assert run("migrate", "--config", config, "--to", "base").returncode == 0
+
+
+def test_serve_without_a_database_says_what_to_do(installed: Path) -> None:
+    done = run("serve", "--config", str(installed / "gateway.toml"))
+    assert done.returncode == 1
+    assert "dm3-gateway migrate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_configuration_is_found_in_the_folder_and_by_the_variable(installed: Path, tmp_path: Path) -> None:
+    assert run("config", "check", cwd=installed).returncode == 0
+    config = str(installed / "gateway.toml")
+    assert run("config", "check", cwd=Path("/"), env={"DM3_GATEWAY_CONFIG": config}).returncode == 0
+    missing = run("config", "check", cwd=Path("/"))
+    assert missing.returncode == 1
+    assert "dm3-gateway init" in missing.stderr
+
+
+def test_a_wrong_configuration_is_one_line_for_each_fault(installed: Path) -> None:
+    config = installed / "gateway.toml"
+    config.write_text(config.read_text().replace("port = 8080", "port = 99999\nprot = 1"))
+    done = run("config", "check", "--config", str(config))
+    assert done.returncode == 1
+    assert [line.partition(": ")[2] for line in done.stderr.splitlines()] == [
+        "server.port: Input should be less than or equal to 65535 (example: port = 8080)",
+        "server.prot: is not a known key",
+    ]
+
+
+def test_an_adapter_s_wrong_key_is_told_like_any_other(installed: Path) -> None:
+    config = installed / "gateway.toml"
+    config.write_text(config.read_text() + 'smtp_prot = 25\n[adapters.telex]\nnumber = "1"\n')
+    done = run("config", "check", "--config", str(config))
+    assert done.returncode == 1
+    assert "adapters.email" in done.stderr
+    assert "smtp_prot" in done.stderr
+
+
+def test_an_unknown_adapter_is_named(installed: Path) -> None:
+    config = installed / "gateway.toml"
+    config.write_text(config.read_text() + '[adapters.telex]\nnumber = "1"\n')
+    done = run("config", "check", "--config", str(config))
+    assert "adapters.telex: no such adapter is installed" in done.stderr
+    assert "email" in done.stderr
+
+
+def test_show_prints_what_is_in_effect_and_hides_secrets(installed: Path) -> None:
+    config = installed / "gateway.toml"
+    config.write_text(config.read_text() + 'relay_password_file = "canary.txt"\n')
+    done = run("config", "show", "--config", str(config), env={"DM3_GATEWAY__SERVER__PORT": "9999"})
+    assert '"port": 9999' in done.stdout
+    assert "canary" not in done.stdout
+
+
+def test_schema_is_json() -> None:
+    assert "server" in json.loads(run("config", "schema").stdout)["properties"]
+
+
+def test_identities_of_a_new_installation_are_none(installed: Path) -> None:
+    config = str(installed / "gateway.toml")
+    run("migrate", "--config", config)
+    done = run("identities", "list", "--config", config)
+    assert done.returncode == 0
+    assert "network" in done.stdout
+
+
+def test_version_and_help() -> None:
+    assert run("--version").stdout.strip() == "0.1.0"
+    shown = run("--help").stdout
+    for command in ("serve", "demo", "init", "migrate", "config", "identities"):
+        assert command in shown

@@ -1,0 +1,154 @@
+"""The demo as a newcomer runs it: the whole story in a process of its own, and its facts for other clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.dm3.eth import parse_address
+from gateway.ens.chain import Chain
+from gateway.ens.egress import GuardedClient
+from gateway.ens.lookup import Ens
+from gateway.ens.names import normalise
+from gateway.ids import EnsName
+from tests.support.waiting import until
+
+PORTS = ("--gateway-port", "0", "--rpc-port", "0", "--smtp-port", "0")
+
+
+async def start(folder: Path, *flags: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", "demo", "--dir", str(folder), *PORTS, *flags),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    )
+
+
+async def test_the_story_holds_and_ends_with_zero(tmp_path: Path) -> None:
+    process = await start(tmp_path / "world", "--once", "--only", "email")
+    out, err = await asyncio.wait_for(process.communicate(), 90)
+    told = out.decode()
+    assert process.returncode == 0, told + err.decode()
+    assert err == b"", "nothing is complained about"
+    assert "All 12 steps held" in told
+    for part in ("picks the envelope up and opens it", "in the thread of his mail", "550 5.1.1", "echo comes back"):
+        assert part in told
+    assert "failed" not in told
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, dict[str, Any]]]:
+    process = await start(tmp_path / "world")
+    file = tmp_path / "world" / "demo.json"
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(90):
+            while b"goes on until" not in await process.stdout.readline():
+                assert process.returncode is None
+        yield process, json.loads(file.read_text("utf-8"))
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_ctrl_c_ends_it_cleanly(world: tuple[asyncio.subprocess.Process, dict[str, Any]]) -> None:
+    process, facts = world
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert err == b""
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        with pytest.raises(httpx2.ConnectError):
+            await http.get(facts["gateway_url"])
+
+
+async def test_the_facts_are_true(world: tuple[asyncio.subprocess.Process, dict[str, Any]]) -> None:
+    """Every sample resolves from the outside to what demo.json says, and nothing of the promised keys is missing."""
+    _, facts = world
+    assert set(facts) == {
+        *("gateway_url", "rpc_url", "chain_id", "ens_registry", "universal_resolver", "parent", "resolver_address"),
+        *("resolver_signer", "ds_name", "ds_profile", "ccip_url", "accounts", "samples", "smtp", "matrix", "xmpp"),
+        "admin_token",
+    }
+    async with GuardedClient(allow_private=True) as client:
+        chain = Chain((facts["rpc_url"],), facts["chain_id"])
+        ens = Ens(chain, parse_address(facts["ens_registry"]), client)
+        names = [sample["name"] for sample in facts["samples"]]
+        assert {"native.eth", "echo.eth", "early.echo.eth", "ξένος.echo.eth", "💩.echo.eth"} < set(names)
+        assert any(name.endswith(".email.gw.eth") for name in names), "a bridged person is among them"
+        for sample in facts["samples"]:
+            name = normalise(sample["name"])
+            address = await ens.address(name)
+            assert address == (sample["addr"] and parse_address(sample["addr"])), name
+            for key, value in sample["texts"].items():
+                assert await ens.text(name, key) == value, (name, key)
+            for coin, value in sample["coins"].items():
+                found = await ens.addr(name, int(coin))
+                assert found is not None
+                assert "0x" + found.hex() == value, (name, coin)
+            if sample["contenthash"]:
+                assert "0x" + (await ens.contenthash(name) or b"").hex() == sample["contenthash"]
+        owner = await ens.resolver_of(EnsName(facts["parent"]))
+        assert owner is not None
+        assert owner.address == parse_address(facts["resolver_address"])
+        await chain.close()
+
+
+async def test_the_echo_answers_a_stranger_s_mail(
+    world: tuple[asyncio.subprocess.Process, dict[str, Any]], tmp_path: Path
+) -> None:
+    from gateway.demo.mail import send_mail
+
+    _, facts = world
+    smtp = facts["smtp"]
+    await send_mail(
+        host=smtp["host"],
+        port=smtp["mx_port"],
+        sender="carol@mail.example",
+        recipient=f"echo.eth@{smtp['domain']}",
+        subject="",
+        text="hello from a stranger",
+        message_id="<stranger@mail.example>",
+    )
+    folder = tmp_path / "world" / "mail" / "carol@mail.example" / "new"
+
+    async def look() -> bool | None:
+        found = folder.exists() and any("echo: hello from" in file.read_text() for file in folder.iterdir())
+        return found or None
+
+    assert await until(look, 30)
+
+
+async def test_a_folder_that_is_not_the_demo_s_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "precious"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    process = await start(folder, "--once")
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    assert b"Traceback" not in err
+    assert "not a demo" in (out + err).decode()
+    assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [(("--only", "telex"), "no peer telex"), (("--gateway-port", "99999"), "65535")],
+)
+async def test_wrong_flags_are_explained(tmp_path: Path, flags: tuple[str, ...], said: str) -> None:
+    process = await start(tmp_path / "world", "--once", *flags)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode != 0
+    assert said in (out + err).decode()
+    assert b"Traceback" not in err

@@ -1,0 +1,1 @@
+"""Tests of operations against real stores and servers."""

@@ -1,0 +1,94 @@
+"""A new installation: complete, private, never overwritten; and the relay's key file."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.custody.seed import load_seed
+from gateway.errors import ConfigError
+from gateway.operations.installation import Answers, create_installation, create_relay_key
+from gateway.relay.keys import load_service_keys
+from gateway.resolver.signer import load_signer
+from gateway.settings import load_settings
+
+ANSWERS = Answers(
+    parent="gw.eth",
+    public_url="https://gw.example",
+    rpc_url="https://eth.example",
+    resolver_address="0x" + "12" * 20,
+    adapters={"email": {"domain": "gw.example", "allowed_senders": ["example.org"], "smtp_port": 25}},
+)
+
+
+def test_everything_that_was_written_can_be_read(tmp_path: Path) -> None:
+    settings = load_settings(create_installation(tmp_path / "new", ANSWERS), {})
+    assert settings.ens.resolver_addresses == ("0x" + "12" * 20,)
+    assert settings.adapters["email"]["allowed_senders"] == ["example.org"]
+    assert settings.adapters["email"]["return_path_key_file"] == "return-path.key"
+    load_seed(settings.custody.seed_file)
+    load_signer(settings.ens.signer_key_file)
+    load_service_keys(settings.relay.key_file)
+
+
+def test_no_two_secrets_are_the_same(tmp_path: Path) -> None:
+    create_installation(tmp_path / "a", ANSWERS)
+    create_installation(tmp_path / "b", ANSWERS)
+    names = ("seed.key", "relay.key", "resolver.key", "return-path.key")
+    contents = [(tmp_path / folder / name).read_text() for folder in "ab" for name in names]
+    assert len(set(contents)) == len(contents)
+
+
+@pytest.mark.parametrize("present", ["gateway.toml", "seed.key", "relay.key", "resolver.key"])
+def test_nothing_is_overwritten(tmp_path: Path, present: str) -> None:
+    (tmp_path / present).write_text("precious")
+    with pytest.raises(ConfigError, match=present):
+        create_installation(tmp_path, ANSWERS)
+    assert [file.name for file in tmp_path.iterdir()] == [present]
+
+
+def test_relay_keys_are_two_different_pairs(tmp_path: Path) -> None:
+    path = tmp_path / "relay.key"
+    create_relay_key(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    keys = load_service_keys(path)
+    assert keys.encryption.public != keys.signing.public
+    assert load_service_keys(path) == keys
+    assert path.read_text().split('"')[1] not in repr(keys)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "encryption = 1", 'encryption = "00"\nsigning = "11"', 'encryption = "zz"', "\xff", "x" * 10],
+    ids=repr,
+)
+def test_a_damaged_key_file_is_told_without_its_content(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "relay.key"
+    path.write_text(content, "utf-8")
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match=str(path)):
+        load_service_keys(path)
+
+
+def test_one_seed_for_both_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "relay.key"
+    path.write_text('encryption = "{0}"\nsigning = "{0}"\n'.format("ab" * 32))
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="differ"):
+        load_service_keys(path)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "relay.key"
+    create_relay_key(path)
+    path.chmod(mode)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        load_service_keys(path)
+
+
+def test_a_missing_key_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_service_keys(tmp_path / "none.key")
