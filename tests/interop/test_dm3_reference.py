@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from gateway.custody.identities import Identities
+from gateway.custody.keyring import Keyring
+from gateway.custody.seed import MasterSeed
 from gateway.dm3.auth import sign_challenge, verify_challenge
 from gateway.dm3.canonical import Json, stringify
 from gateway.dm3.encoding import from_base64, to_base64
@@ -50,7 +53,9 @@ from gateway.dm3.profile import (
     verify_profile,
 )
 from gateway.errors import InvalidName
-from gateway.ids import MessageHash
+from gateway.ids import EnsName, IdentityId, MessageHash, Network
+from gateway.resolver.sources import identity_records
+from gateway.store.identities import Identity
 from tests.support.node import JS_FOLDER, NodeError, NodeScript
 
 REFERENCE = MessageHash("0x" + "cd" * 32)
@@ -140,6 +145,19 @@ def test_our_profile_passes_the_reference_check(reference: NodeScript, services:
     assert reference.call("readProfileUri", uri=data_uri(signed.to_text())) == signed.to_json()
     other = checksum(address_of(secrets.token_bytes(32)))
     assert reference.call("checkProfile", signed=signed.to_json(), address=other) is False
+
+
+def test_a_bridged_person_s_profile_passes_the_reference_check(reference: NodeScript) -> None:
+    """Signed by the identity's own derived key, as custody makes it and the resolver serves it."""
+    services = (EnsName("ds.gw.eth"),)
+    keyring = Keyring(MasterSeed(secrets.token_bytes(32)), delivery_services=services, max_ttl_ms=1)
+    draft = Identities(keyring, EnsName("gw.eth")).draft(Network("email"), "bob@example.org", now_ms=1)
+    fields = {slot: getattr(draft, slot) for slot in draft.__dataclass_fields__}
+    identity = Identity(id=IdentityId(1), rotated_at=None, **fields)
+    signed = keyring.keys(identity).signed_profile
+    assert reference.call("checkProfile", signed=signed.to_json(), address=checksum(identity.address)) is True
+    record = identity_records(identity, signed).texts["network.dm3.profile"]
+    assert reference.call("readProfileUri", uri=record) == signed.to_json()
 
 
 def test_our_service_profile_fits_the_schema(reference: NodeScript, world: World) -> None:
