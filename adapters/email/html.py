@@ -14,6 +14,8 @@ MAX_MARKDOWN: Final = 200_000
 """Characters of clean HTML beyond which only the bare text is taken: conversion costs 2.5 ms per kilobyte."""
 MAX_TAGS: Final = 10_000
 """Beyond that no tree is built: the time of the HTML parser grows with the square of the nesting."""
+MAX_NESTING: Final = 100
+"""Tags inside tags; converter and tree recurse, and their time grows with the square of the depth."""
 # fmt: off
 _TAGS: Final = frozenset({
     "a", "b", "blockquote", "br", "code", "dd", "del", "div", "dl", "dt", "em", "h1",
@@ -22,6 +24,8 @@ _TAGS: Final = frozenset({
 })
 # fmt: on
 _SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
+_VOID_TAGS: Final = frozenset({"br", "hr"})
+_SANITISED_TAG: Final = re.compile(r"<(/?)([a-z][a-z0-9]*)")
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
 _ANY_TAG: Final = re.compile(r"<[^<>]{0,5000}>")
 _BREAKS: Final = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6])\b[^>]{0,200}>", re.IGNORECASE)
@@ -32,17 +36,28 @@ def html_to_text(source: str) -> str:
     if source.count("<") > MAX_TAGS:
         return _BLANK_LINES.sub("\n\n", html.unescape(_ANY_TAG.sub(" ", _BREAKS.sub("\n", source)))).strip()
     clean = nh3.clean(source, tags=set(_TAGS), attributes={"a": {"href"}}, url_schemes=set(_SCHEMES), link_rel=None)
-    text = _bare_text(clean) if len(clean) > MAX_MARKDOWN else _markdown(clean)
+    plain = len(clean) > MAX_MARKDOWN or _nested_too_deep(clean)
+    text = _bare_text(clean) if plain else _markdown(clean)
     return _BLANK_LINES.sub("\n\n", text).strip()
 
 
+def _nested_too_deep(clean: str) -> bool:
+    """Whether sanitised HTML, in which every tag is closed, nests deeper than `MAX_NESTING`."""
+    depth = 0
+    for tag in _SANITISED_TAG.finditer(clean):
+        if tag[1]:
+            depth -= 1
+        elif tag[2] not in _VOID_TAGS:
+            depth += 1
+            if depth > MAX_NESTING:
+                return True
+    return False
+
+
 def _markdown(clean: str) -> str:
-    try:
-        # Parsed here: BeautifulSoup warns about short input that resembles a file name.
-        soup = BeautifulSoup(f"<div>{clean}</div>", "html.parser")
-        return str(MarkdownConverter(heading_style="ATX", bullets="-", escape_misc=False).convert_soup(soup))
-    except RecursionError:  # nested deeper than the converter's stack
-        return _bare_text(clean)
+    # Parsed here: BeautifulSoup warns about short input that resembles a file name.
+    soup = BeautifulSoup(f"<div>{clean}</div>", "html.parser")
+    return str(MarkdownConverter(heading_style="ATX", bullets="-", escape_misc=False).convert_soup(soup))
 
 
 def _bare_text(clean: str) -> str:

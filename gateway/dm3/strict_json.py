@@ -16,6 +16,8 @@ from gateway.errors import ParseError, TooLarge
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, Json]
 
+MAX_DEPTH: Final = 100
+"""Levels that are read at the most, whatever a caller asks for: the parser below recurses."""
 DEFAULT_MAX_ITEMS: Final = 100_000
 """Values in one document. An empty array costs 3 bytes on the wire and about 60 in memory."""
 
@@ -31,7 +33,7 @@ def parse_json(data: bytes | str, *, max_bytes: int, max_depth: int = 32, max_it
     numbers that no double holds, duplicate keys, lone surrogates. No message of an error repeats the input.
     """
     text = _decoded(data, max_bytes)
-    _check_structure(text, max_depth, max_items)
+    _check_structure(text, min(max_depth, MAX_DEPTH), max_items)
     try:
         value: Json = _DECODER.decode(text)
     except ParseError:

@@ -16,6 +16,7 @@ from web3.types import TxParams, Wei
 from gateway.demo.chain import RunningChain, running_chain
 from gateway.demo.chain.rpc import MAX_BODY_BYTES
 from gateway.dm3.eth import checksum
+from gateway.errors import ConfigError
 from gateway.ids import EnsName
 
 
@@ -111,7 +112,7 @@ async def test_given_port_is_used_and_freed() -> None:
 
 
 async def test_taken_port_is_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match=r"(?i)in use"):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConfigError, match=r"(?i)in use"):
         async with running_chain(taken.getsockname()[1]):
             pass
 

@@ -424,8 +424,15 @@ async def test_other_news_cause_no_mail(changes: dict[str, Any]) -> None:
     assert zone.asked == []
 
 
-@pytest.mark.parametrize("answer", ["550 no", "450 later"])
-async def test_a_notice_that_is_not_taken_is_an_error(answer: str) -> None:
-    async with post_office(Mailbox(answers={"RCPT": answer})) as (adapter, _, _):
+async def test_a_notice_that_is_not_taken_now_is_to_come_again() -> None:
+    async with post_office(Mailbox(answers={"RCPT": "450 later"})) as (adapter, _, _):
         with pytest.raises(Unavailable, match="failure notice"):
             await adapter.report(failed())
+
+
+async def test_a_notice_that_is_refused_for_good_is_not_tried_again() -> None:
+    """Whoever does not want to know is not told for five days."""
+    mailbox = Mailbox(answers={"RCPT": "550 no"})
+    async with post_office(mailbox) as (adapter, _, _):
+        await adapter.report(failed())
+    assert mailbox.envelopes == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,3 +70,15 @@ def test_any_text_is_read(source: str) -> None:
 )
 def test_any_soup_is_read(pieces: list[str]) -> None:
     assert isinstance(html_to_text("".join(pieces)), str)
+
+
+@pytest.mark.parametrize("limit", [1_000, 10_000])
+@pytest.mark.parametrize("tag", ["div", "table><tr><td", "blockquote", "ul><li"])
+def test_deep_nesting_is_no_matter_of_the_recursion_limit(tag: str, limit: int) -> None:
+    """Packages of the same process raise the limit; the conversion must not go deeper because of it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    try:
+        assert html_to_text(f"<{tag}>" * 2_000 + "deep") == "deep"
+    finally:
+        sys.setrecursionlimit(before)
