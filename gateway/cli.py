@@ -7,7 +7,7 @@ import json
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from gateway import __version__
 from gateway.errors import GatewayError
 from gateway.observability import LogFormat, set_up_logging
 from gateway.settings import Settings, find_config, load_settings
+
+if TYPE_CHECKING:
+    from gateway.demo.ground import GivenChain
 
 app = typer.Typer(
     name="dm3-gateway",
@@ -190,6 +193,11 @@ def demo(
     gateway_port: PortOption = None,
     rpc_port: PortOption = None,
     smtp_port: PortOption = None,
+    rpc: Annotated[str | None, typer.Option(help="A chain of yours instead of ours; with --resolver.")] = None,
+    resolver: Annotated[str | None, typer.Option(help="Resolver contract of gw.eth on that chain.")] = None,
+    signer_key: Annotated[
+        Path | None, typer.Option("--signer-key", help="File with the key that this contract believes.")
+    ] = None,
     folder: Annotated[Path, typer.Option("--dir", help="Where the demo's files go; emptied first.")] = Path(".demo"),
     log_level: LogLevel = "ERROR",
 ) -> None:
@@ -205,9 +213,22 @@ def demo(
         gateway_port=gateway_port,
         rpc_port=rpc_port,
         smtp_port=smtp_port,
+        chain=_given_chain(rpc, resolver, signer_key),
     )
     held = run(lambda stop: run_demo(options, out, stop))
     raise SystemExit(0 if held else 1)
+
+
+def _given_chain(rpc: str | None, resolver: str | None, signer_key: Path | None) -> GivenChain | None:
+    from gateway.demo.ground import GivenChain
+    from gateway.dm3.eth import parse_address
+
+    given = (rpc, resolver, signer_key)
+    if not any(given):
+        return None
+    if rpc is None or resolver is None or signer_key is None:
+        raise typer.BadParameter("--rpc, --resolver and --signer-key go together")
+    return GivenChain(rpc, parse_address(resolver), signer_key)
 
 
 def run(work: Any) -> Any:

@@ -8,7 +8,7 @@ import aiosmtplib
 
 from gateway.demo.mail import BOB, send_mail
 from gateway.demo.teller import StepFailed, Teller, check, until
-from gateway.demo.world import EMAIL_DOMAIN, HOST, NATIVE, PARENT, World
+from gateway.demo.world import EMAIL_DOMAIN, HOST, PARENT, World
 from gateway.dm3.message import MessageType
 from gateway.ids import EnsName
 from gateway.operations.dm3_client import Received
@@ -33,10 +33,10 @@ async def tell_email(teller: Teller, world: World) -> None:
 
 async def _send(teller: Teller, world: World) -> None:
     async def work() -> tuple[None, str]:
-        answer = await _mail(world, NATIVE, "A question", QUESTION, FIRST_ID)
+        answer = await _mail(world, world.native.name, "A question", QUESTION, FIRST_ID)
         return None, f"SMTP says: {answer}"
 
-    await teller.step(f"{BOB} mails {NATIVE}@{EMAIL_DOMAIN}", work)
+    await teller.step(f"{BOB} mails {world.native.name}@{EMAIL_DOMAIN}", work)
 
 
 async def _pick_up(teller: Teller, world: World) -> Received:
@@ -52,7 +52,7 @@ async def _pick_up(teller: Teller, world: World) -> Received:
         check("bridged" in (received.message.text or ""), "the first message does not say that it is bridged")
         return received, f"from {received.sender}, message {received.message_hash[:18]}..., signature and postmark hold"
 
-    received = await teller.step("native.eth logs in at the relay, picks the envelope up and opens it", work)
+    received = await teller.step(f"{world.native.name} logs in at the relay, picks the envelope up and opens it", work)
 
     async def acknowledge() -> tuple[None, str]:
         await world.native.acknowledge(received)
@@ -60,7 +60,7 @@ async def _pick_up(teller: Teller, world: World) -> Received:
         check(not left, "the envelope is still there")
         return None, "the relay keeps nothing that was picked up"
 
-    await teller.step("native.eth acknowledges, the relay deletes the envelope", acknowledge)
+    await teller.step(f"{world.native.name} acknowledges, the relay deletes the envelope", acknowledge)
     return received
 
 
@@ -80,13 +80,13 @@ async def _reply(teller: Teller, world: World, received: Received) -> None:
         sent = await world.native.send(received.sender, ANSWER, kind=MessageType.REPLY, reference=received.message_hash)
         return None, f"{sent.service} took it"
 
-    await teller.step("native.eth replies to Bob's name", send)
+    await teller.step(f"{world.native.name} replies to Bob's name", send)
 
     async def arrive() -> tuple[EmailMessage, str]:
         mail = await until("the reply in Bob's mailbox", lambda: _find(world, ANSWER))
         check(mail["In-Reply-To"] == FIRST_ID, f"In-Reply-To is {mail['In-Reply-To']}")
         check(FIRST_ID in str(mail["References"]), "References do not hold the first mail")
-        check(f"{NATIVE}@{EMAIL_DOMAIN}" in str(mail["From"]), f"From is {mail['From']}")
+        check(f"{world.native.name}@{EMAIL_DOMAIN}" in str(mail["From"]), f"From is {mail['From']}")
         return mail, f"From: {mail['From']}, In-Reply-To: {mail['In-Reply-To']}"
 
     await teller.step("the reply lies in Bob's mailbox, in the thread of his mail", arrive)
@@ -100,18 +100,20 @@ async def _reply(teller: Teller, world: World, received: Received) -> None:
         await world.native.acknowledge(found)
         return None, f"READ_RECEIVED for {(found.message.reference or '')[:18]}..."
 
-    await teller.step("native.eth learns that Bob's mail server took it", receipt)
+    await teller.step(f"{world.native.name} learns that Bob's mail server took it", receipt)
 
 
 async def _echo(teller: Teller, world: World) -> None:
+    early = world.ground.echoes[1]
+
     async def work() -> tuple[None, str]:
         text = "Is anybody there?"
-        await _mail(world, EnsName("early.echo.eth"), "Echo", text, "<echo.1@mail.example>")
+        await _mail(world, early, "Echo", text, "<echo.1@mail.example>")
         mail = await until("the echo", lambda: _find(world, PREFIX, text))
-        check(f"early.echo.eth@{EMAIL_DOMAIN}" in str(mail["From"]), f"From is {mail['From']}")
+        check(f"{early}@{EMAIL_DOMAIN}" in str(mail["From"]), f"From is {mail['From']}")
         return None, f"From: {mail['From']}"
 
-    await teller.step("Bob mails early.echo.eth and the echo comes back by mail", work)
+    await teller.step(f"Bob mails {early} and the echo comes back by mail", work)
 
 
 async def _refusals(teller: Teller, world: World) -> None:

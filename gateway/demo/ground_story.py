@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.demo.teller import Teller, check
-from gateway.demo.world import NATIVE, World
+from gateway.demo.world import World
 
 
 async def tell_ground(teller: Teller, world: World) -> None:
@@ -26,9 +26,9 @@ async def tell_ground(teller: Teller, world: World) -> None:
     await teller.step("the relay's name leads to the relay", relay_resolves)
 
     async def native_resolves() -> tuple[None, str]:
-        found = await world.profiles.user(NATIVE)
+        found = await world.profiles.user(world.native.name)
         check(found.address == world.native.address, "the address is another one")
         check(found.profile == world.native.signed_profile().profile, "the profile is another one")
-        return None, f"{NATIVE} -> {found.address}, profile signed by this address"
+        return None, f"{world.native.name} -> {found.address}, profile signed by this address"
 
-    await teller.step("native.eth has a signed DM3 profile on chain that names the relay", native_resolves)
+    await teller.step(f"{world.native.name} has a signed DM3 profile that names the relay", native_resolves)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.demo.ground import GivenChain
 from gateway.errors import ConfigError
 
 KNOWN_PEERS: Final = ("email",)
@@ -24,6 +25,8 @@ class DemoOptions:
     """None takes the usual port, or any free one where that is taken; 0 any free one."""
     rpc_port: int | None = None
     smtp_port: int | None = None
+    chain: GivenChain | None = None
+    """A chain of the caller's instead of our own."""
 
     @property
     def peers(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ async def run_demo(options: DemoOptions, console: Console, stop: asyncio.Event) 
     """True when every step held (or the caller stopped it after the story)."""
     peers = options.peers
     console.print("[bold]DM3 Gateway[/bold]: a world on this machine (local chain, relay, resolver, mail)")
+    console.print("Matrix and XMPP take no part: their adapters are not written yet.", style="dim")
     async with running_world(options) as world:
         await write_world_file(world)
         teller = Teller(console)
@@ -58,6 +59,6 @@ def _invite(console: Console, world: World) -> None:
     console.print(f"""
 The world goes on until Ctrl-C. Try it:
   web      {world.gateway_url}
-  mail     any client to {HOST}:{world.smtp_port}, from somebody@mail.example to echo.eth@{EMAIL_DOMAIN}
-  chain    {world.chain.url} (chain id {world.chain.chain_id})
+  mail     any client to {HOST}:{world.smtp_port}, from somebody@mail.example to {world.echo.name}@{EMAIL_DOMAIN}
+  chain    {world.ground.url} (chain id {world.ground.chain_id})
   facts    {world.folder / FILE}, with funded accounts and their keys""")

@@ -15,19 +15,16 @@ from typing import Any, Final
 import httpx2
 
 from gateway.app import Gateway, make_adapters
-from gateway.demo.chain.ens import ccip_url
-from gateway.demo.chain.evm import created_address
-from gateway.demo.chain.running import RunningChain, running_chain
+from gateway.demo.ground import Ground, found_parent, future_resolver, given_ground, own_ground, settle
 from gateway.demo.mail import DOMAIN as MAIL_DOMAIN
 from gateway.demo.mail import MailServer
 from gateway.demo.options import DemoOptions
 from gateway.demo.teller import check
-from gateway.dm3.data_uri import data_uri
 from gateway.dm3.eth import address_bytes, parse_address
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
-from gateway.ens.names import namehash, normalise
+from gateway.ens.names import namehash
 from gateway.ens.profiles import Profiles
 from gateway.errors import ConfigError
 from gateway.ids import EnsName, EthAddress
@@ -42,13 +39,10 @@ from gateway.store.names import NameRow, PutName
 from gateway.web.server import HttpServer, listen
 
 PARENT: Final = EnsName("gw.eth")
-NATIVE: Final = EnsName("native.eth")
-ECHO_NAMES: Final = tuple(map(normalise, ("echo.eth", "early.echo.eth", "ξένος.echo.eth", "💩.echo.eth")))
 SAMPLE: Final = EnsName(f"sample.{PARENT}")
 BITCOIN: Final = 0
 BASE: Final = 0x80000000 | 8453
 """Coin types of ENSIP-9 and ENSIP-11."""
-PROFILE_KEY: Final = "network.dm3.profile"
 EMAIL_DOMAIN: Final = "gw.example"
 HOST: Final = "127.0.0.1"
 
@@ -59,7 +53,7 @@ class World:
 
     folder: Path
     settings: Settings
-    chain: RunningChain
+    ground: Ground
     resolver: EthAddress
     resolver_signer: EthAddress
     gateway: Gateway
@@ -83,52 +77,67 @@ class World:
 @asynccontextmanager
 async def running_world(options: DemoOptions) -> AsyncIterator[World]:
     """Start everything in order; ends it in the opposite order, whatever happens."""
-    _empty(options.folder)
+    await asyncio.to_thread(_empty, options.folder)
     async with AsyncExitStack() as stack:
         bound = _listen(options.gateway_port, usual=8080)
         stack.callback(bound.close)
-        public_url = f"http://{HOST}:{bound.getsockname()[1]}"
-        with _listen(options.rpc_port, usual=8545) as probe:
-            rpc_port = probe.getsockname()[1]
-        chain = await stack.enter_async_context(running_chain(rpc_port))
+        ground = await _ground(stack, options)
         mail = MailServer(options.folder / "mail")
         await mail.start()
         stack.push_async_callback(mail.stop)
-        config = create_installation(
-            options.folder,
-            Answers(
-                parent=PARENT,
-                public_url=public_url,
-                port=bound.getsockname()[1],
-                rpc_url=chain.url,
-                chain_id=chain.chain_id,
-                ens_registry=chain.registry,
-                # The signer's key is made here, so the contract can only be deployed after this file is written.
-                resolver_address=future_resolver(chain),
-                allow_private_gateways=True,
-                adapters=_adapters(options, mail),
-            ),
-        )
-        settings = load_settings(config, environ={})
+        settings, config = _settings(options, ground, mail, bound.getsockname()[1])
         signer = load_signer(settings.ens.signer_key_file).address
-        resolver = await asyncio.to_thread(found_parent, chain, PARENT, public_url, signer)
-        check(resolver in map(str.lower, settings.ens.resolver_addresses), "the resolver has another address")
+        resolver = parse_address(settings.ens.resolver_addresses[0])
+        if ground.own is not None:
+            url = settings.server.public_url
+            found = await asyncio.to_thread(found_parent, ground.own, PARENT, url, signer)
+            check(found == resolver, "the resolver has another address than was foreseen")
         await asyncio.to_thread(upgrade, settings.store.url)
         gateway = await Gateway.open(settings, make_adapters(settings, config.parent))
         stack.push_async_callback(gateway.close)
-        await gateway.store.commit(PutName(_sample(chain)))
+        await gateway.store.commit(PutName(_sample(ground)))
         await gateway.start()
         server = HttpServer(gateway.app, bound)
         await server.start()
         stack.push_async_callback(server.stop)
-        yield await _people(stack, options, settings, chain, resolver, signer, gateway, mail)
+        yield await _people(stack, options, settings, ground, resolver, signer, gateway, mail)
+
+
+async def _ground(stack: AsyncExitStack, options: DemoOptions) -> Ground:
+    if options.chain is not None:
+        return await given_ground(options.chain.url, PARENT)
+    with _listen(options.rpc_port, usual=8545) as probe:
+        port: int = probe.getsockname()[1]
+    return await stack.enter_async_context(own_ground(port))
+
+
+def _settings(options: DemoOptions, ground: Ground, mail: MailServer, port: int) -> tuple[Settings, Path]:
+    """The configuration of this world, written as an operator's would be."""
+    given = options.chain
+    config = create_installation(
+        options.folder,
+        Answers(
+            parent=PARENT,
+            public_url=f"http://{HOST}:{port}",
+            port=port,
+            rpc_url=ground.url,
+            chain_id=ground.chain_id,
+            ens_registry=ground.registry,
+            # Our own contract believes the key that is made here, so it can only be deployed after this.
+            resolver_address=given.resolver if given else future_resolver(ground.own) if ground.own else None,
+            allow_private_gateways=True,
+            adapters=_adapters(options, mail),
+        ),
+    )
+    key = {"DM3_GATEWAY__ENS__SIGNER_KEY_FILE": str(given.signer_key_file.resolve())} if given else {}
+    return load_settings(config, environ=key), config
 
 
 async def _people(
     stack: AsyncExitStack,
     options: DemoOptions,
     settings: Settings,
-    chain: RunningChain,
+    ground: Ground,
     resolver: EthAddress,
     signer: EthAddress,
     gateway: Gateway,
@@ -137,26 +146,26 @@ async def _people(
     """The people of the story with ways of their own to ENS and to the relay."""
     client = GuardedClient(allow_private=True)
     stack.push_async_callback(client.close)
-    reader = Chain((chain.url,), chain.chain_id)
+    reader = Chain((ground.url,), ground.chain_id)
     stack.push_async_callback(reader.close)
-    ens = Ens(reader, parse_address(chain.registry), client)
+    ens = Ens(reader, ground.registry, client)
     profiles = Profiles(ens, client)
     http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
 
     def person(name: EnsName, account: str) -> Dm3Client:
-        wallet = chain.accounts[account].key
+        wallet = ground.accounts[account].key
         return Dm3Client(name=name, wallet=wallet, profiles=profiles, http=http, service=gateway.service_name)
 
-    native = person(NATIVE, "native")
-    echo = person(ECHO_NAMES[0], "echo")
-    await asyncio.to_thread(publish, chain, native, (NATIVE,))
-    await asyncio.to_thread(publish, chain, echo, ECHO_NAMES)
+    native = person(ground.native, "native")
+    echo = person(ground.echoes[0], "echo")
+    await settle(ground, gateway.store, native, (ground.native,))
+    await settle(ground, gateway.store, echo, ground.echoes)
     answering = asyncio.create_task(Echo(echo).run(), name="echo")
     stack.callback(answering.cancel)
     return World(
         folder=options.folder,
         settings=settings,
-        chain=chain,
+        ground=ground,
         resolver=resolver,
         resolver_signer=signer,
         gateway=gateway,
@@ -187,43 +196,20 @@ def _adapters(options: DemoOptions, mail: MailServer) -> Mapping[str, Mapping[st
     }
 
 
-def found_parent(chain: RunningChain, parent: EnsName, public_url: str, signer: EthAddress) -> EthAddress:
-    """Register `parent` with an offchain resolver that asks the gateway at `public_url`; the contract's address."""
-    owner = chain.accounts["parent-owner"].address
-    resolver = chain.ens.deploy_offchain_resolver([ccip_url(public_url)], [signer], owner)
-    chain.ens.register(parent, owner, resolver)
-    return resolver
-
-
-def _sample(chain: RunningChain) -> NameRow:
+def _sample(ground: Ground) -> NameRow:
     """A name with a record of every kind that the resolver serves."""
-    alice, now = chain.accounts["alice"].address, now_ms()
+    alice, now = ground.accounts["alice"].address, now_ms()
     return NameRow(
         name=SAMPLE,
         node=namehash(SAMPLE),
         owner=alice,
         address=address_bytes(alice),
-        coins={BITCOIN: bytes.fromhex("0014" + "ab" * 20), BASE: address_bytes(chain.accounts["bob"].address)},
+        coins={BITCOIN: bytes.fromhex("0014" + "ab" * 20), BASE: address_bytes(ground.accounts["bob"].address)},
         texts={"url": "https://example.org", "description": "Grüße, 世界 👋", "email": "alice@mail.example"},
         contenthash=bytes.fromhex("e3010170122029f2d17be6139079dc48696d1f582a8530eb9805b561eda517e22a892c7e3f1f"),
         created_at=now,
         updated_at=now,
     )
-
-
-def future_resolver(chain: RunningChain) -> EthAddress:
-    """Where the next contract of the parent's owner will be."""
-    owner = chain.accounts["parent-owner"].address
-    return created_address(owner, chain.core.nonce(owner))
-
-
-def publish(chain: RunningChain, person: Dm3Client, names: tuple[EnsName, ...]) -> None:
-    """Register the names for the person's wallet and write address and signed profile into each."""
-    profile = data_uri(person.signed_profile().to_text())
-    for name in names:
-        chain.ens.register(name, person.address)
-        chain.ens.set_addr(name, person.address)
-        chain.ens.set_text(name, PROFILE_KEY, profile)
 
 
 def _listen(port: int | None, *, usual: int) -> socket.socket:

@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway.demo.ground import PROFILE_KEY
 from gateway.demo.mail import BOB
-from gateway.demo.world import ECHO_NAMES, EMAIL_DOMAIN, HOST, NATIVE, PARENT, PROFILE_KEY, SAMPLE, World
+from gateway.demo.world import EMAIL_DOMAIN, HOST, PARENT, SAMPLE, World
 from gateway.dm3.data_uri import data_uri
 from gateway.dm3.eth import address_from_bytes, checksum
 from gateway.ids import EnsName, EthAddress
@@ -33,13 +34,13 @@ async def write_world_file(world: World) -> None:
 
 async def describe(world: World) -> dict[str, Any]:
     """All facts that a client needs."""
-    chain = world.chain
+    ground = world.ground
     return {
         "gateway_url": world.gateway_url,
-        "rpc_url": chain.url,
-        "chain_id": chain.chain_id,
-        "ens_registry": checksum(chain.registry),
-        "universal_resolver": checksum(chain.universal_resolver),
+        "rpc_url": ground.url,
+        "chain_id": ground.chain_id,
+        "ens_registry": checksum(ground.registry),
+        "universal_resolver": ground.universal_resolver and checksum(ground.universal_resolver),
         "parent": PARENT,
         "resolver_address": checksum(world.resolver),
         "resolver_signer": checksum(world.resolver_signer),
@@ -48,7 +49,7 @@ async def describe(world: World) -> dict[str, Any]:
         "ccip_url": f"{world.gateway_url}/ccip/{{sender}}/{{data}}.json",
         "accounts": [
             {"name": each.name, "address": checksum(each.address), "private_key": "0x" + each.key.hex()}
-            for each in chain.accounts.values()
+            for each in ground.accounts.values()
         ],
         "samples": await _samples(world),
         "smtp": _smtp(world),
@@ -73,7 +74,7 @@ def _smtp(world: World) -> dict[str, Any] | None:
 
 async def _samples(world: World) -> list[dict[str, Any]]:
     """Names with the records that a resolver must return."""
-    native = [(NATIVE, world.native), *((name, world.echo) for name in ECHO_NAMES)]
+    native = [(world.native.name, world.native), *((name, world.echo) for name in world.ground.echoes)]
     samples = [
         _sample(name, person.address, {PROFILE_KEY: data_uri(person.signed_profile().to_text())})
         for name, person in native

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx2
 
 from gateway.demo.chain.running import RunningChain, running_chain
+from gateway.demo.ground import found_parent, future_resolver, publish
 from gateway.demo.mail import MailServer
-from gateway.demo.world import found_parent, future_resolver, publish
 from gateway.dm3.eth import parse_address
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient

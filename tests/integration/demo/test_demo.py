@@ -14,12 +14,17 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.demo.chain.running import running_chain
+from gateway.demo.ground import found_parent
+from gateway.demo.mail import send_mail
 from gateway.dm3.eth import parse_address
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.names import normalise
 from gateway.ids import EnsName
+from gateway.resolver.signer import create_signer
+from gateway.web.server import listen
 from tests.support.waiting import until
 
 PORTS = ("--gateway-port", "0", "--rpc-port", "0", "--smtp-port", "0")
@@ -108,8 +113,6 @@ async def test_the_facts_are_true(world: tuple[asyncio.subprocess.Process, dict[
 async def test_the_echo_answers_a_stranger_s_mail(
     world: tuple[asyncio.subprocess.Process, dict[str, Any]], tmp_path: Path
 ) -> None:
-    from gateway.demo.mail import send_mail
-
     _, facts = world
     smtp = facts["smtp"]
     await send_mail(
@@ -152,3 +155,39 @@ async def test_wrong_flags_are_explained(tmp_path: Path, flags: tuple[str, ...],
     assert process.returncode != 0
     assert said in (out + err).decode()
     assert b"Traceback" not in err
+
+
+async def test_a_chain_of_the_caller_s_can_be_given(tmp_path: Path) -> None:
+    """Nothing is written to it: the native people's names are rows that our resolver serves."""
+    signer = create_signer(tmp_path / "signer.key")
+    with listen("127.0.0.1", 0) as probe:
+        port = probe.getsockname()[1]
+    async with running_chain() as chain:
+        parent, url = EnsName("gw.eth"), f"http://127.0.0.1:{port}"
+        resolver = await asyncio.to_thread(found_parent, chain, parent, url, signer.address)
+        before = chain.core.head.number
+        given = ("--rpc", chain.url, "--resolver", resolver, "--signer-key", str(tmp_path / "signer.key"))
+        process = await start(tmp_path / "world", "--once", *given, "--gateway-port", str(port))
+        out, err = await asyncio.wait_for(process.communicate(), 90)
+        told = out.decode()
+        assert process.returncode == 0, told + err.decode()
+        assert "native.gw.eth logs in at the relay" in told
+        assert "All 12 steps held" in told
+        assert chain.core.head.number == before
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--rpc", "http://127.0.0.1:9"),
+        ("--rpc", "http://127.0.0.1:9", "--resolver", "0x" + "12" * 20, "--signer-key", "none"),
+        ("--rpc", "nonsense", "--resolver", "0x12", "--signer-key", "none"),
+    ],
+    ids=["one of three", "nobody answers", "no address"],
+)
+async def test_a_chain_that_cannot_be_used_is_told(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    process = await start(tmp_path / "world", "--once", *flags)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode in (1, 2)
+    assert b"Traceback" not in err
+    assert err.strip() != b""
