@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -34,6 +34,8 @@ _HEX: Final = re.compile(r"0x([0-9a-fA-F]{2})*")
 _HEX_INSIDE: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 # Nodes differ in code and words for a call that the contract ended; these are errors of the execution.
 _EXECUTION: Final = re.compile(r"revert|invalid opcode|invalid jump|out of gas|stack (under|over)flow", re.IGNORECASE)
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +86,7 @@ class Chain:
         self._rest = rest
         self._clock = clock
         self._opening = asyncio.Lock()
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def eth_call(self, to: EthAddress, data: bytes, block: str = "latest") -> bytes:
         """Return data of a read-only call; empty when there is no contract.
@@ -125,7 +128,9 @@ class Chain:
             raise ChainUnavailable("no endpoint of the chain answers")
 
     async def close(self) -> None:
-        """Close all connections; they open again when the chain is asked."""
+        """Let what is under way end, then close all connections; they open again when the chain is asked."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
         for endpoint in self._endpoints:
             provider, endpoint.provider = endpoint.provider, None
             if provider is not None:
@@ -155,7 +160,7 @@ class Chain:
         provider = endpoint.provider or await self._open(endpoint)
         try:
             async with asyncio.timeout(self._timeout):
-                response: Any = await provider.make_request(method, params)
+                response: Any = await self._to_its_end(provider.make_request(method, params))
         except TimeoutError:
             raise _EndpointFailed(f"no answer within {self._timeout:g} s") from None
         except Exception as error:
@@ -174,16 +179,33 @@ class Chain:
     async def _open(self, endpoint: _Endpoint) -> AsyncHTTPProvider:
         async with self._opening:
             if endpoint.provider is None:
-                endpoint.provider = await _provider(endpoint.url)
+                endpoint.provider = await self._to_its_end(_provider(endpoint.url, self._timeout))
             return endpoint.provider
 
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await web3's work without ever cancelling it; whoever waits may be cancelled.
 
-async def _provider(url: str) -> AsyncHTTPProvider:
+        web3 takes a lock of the whole process in a thread: a coroutine that is cancelled while it waits leaves the
+        lock taken, and no later call of any provider comes to its end.
+        """
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # Nobody may be waiting any more: the failure counts as seen.
+
+
+async def _provider(url: str, timeout: float) -> AsyncHTTPProvider:
     await asyncio.to_thread(__import__, "web3")
-    from aiohttp import ClientSession, TCPConnector
+    from aiohttp import ClientSession, ClientTimeout, TCPConnector
     from web3 import AsyncHTTPProvider
 
-    provider = AsyncHTTPProvider(url, exception_retry_configuration=None)
+    limits = {"timeout": ClientTimeout(total=timeout)}
+    provider = AsyncHTTPProvider(url, request_kwargs=limits, exception_retry_configuration=None)
     # The provider's own session opens a connection, and does a TLS handshake, for every call.
     await provider.cache_async_session(ClientSession(connector=TCPConnector(limit=32)))
     return provider

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from subprocess import run
@@ -179,6 +180,57 @@ async def test_connections_are_kept() -> None:
             await chain.block_number()
         assert (server.connections, len(server.asked)) == (1, 11)
         await chain.close()
+
+
+async def test_calls_that_are_cancelled_do_not_hold_up_later_ones() -> None:
+    """web3's lock is of the whole process: left taken by one cancelled call, it would stop every chain client."""
+    from web3._utils.http_session_manager import HTTPSessionManager
+
+    released = asyncio.Event()
+
+    async def slow(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if json.loads(asked.body)["method"] == "eth_getBalance":
+            await released.wait()
+        await rpc(eth_blockNumber="0x1", eth_getBalance="0x2")(asked, writer)
+
+    async with scripted(slow) as server:
+        chain = Chain([server.url()], 31337, timeout=2)
+        assert await chain.block_number() == 1
+        # Somebody else holds the lock: all calls wait for it when they are cancelled.
+        HTTPSessionManager._lock.acquire()
+        calls = [asyncio.create_task(chain.balance(NOBODY)) for _ in range(40)]
+        (endpoint,) = chain._endpoints
+        assert endpoint.provider is not None
+        waiting = endpoint.provider._request_session_manager.session_pool._work_queue
+        while waiting.qsize() < len(calls) - 5:  # noqa: ASYNC110 - a queue of threads has no event
+            await asyncio.sleep(0.01)
+        for call in calls[:20]:
+            call.cancel()
+        await asyncio.gather(*calls[:20], return_exceptions=True)
+        HTTPSessionManager._lock.release()
+        await asyncio.sleep(0)
+        for call in calls[20:]:
+            call.cancel()
+        assert all(
+            isinstance(each, asyncio.CancelledError) for each in await asyncio.gather(*calls, return_exceptions=True)
+        )
+        released.set()
+        assert await chain.block_number() == 1
+        await chain.close()
+        assert not HTTPSessionManager._lock.locked()
+
+
+async def test_closing_waits_for_calls_that_nobody_waits_for() -> None:
+    async with scripted(silence) as mute:
+        chain = Chain([mute.url()], 31337, timeout=0.3)
+        call = asyncio.create_task(chain.block_number())
+        while not mute.asked:  # noqa: ASYNC110 - the server has a list only
+            await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await chain.close()
+        assert not chain._under_way
 
 
 def test_web3_is_loaded_by_the_first_question_only() -> None:
