@@ -45,6 +45,7 @@ from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.keys import load_service_keys
+from gateway.relay.offload import Offload
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.recipients import Recipients
 from gateway.relay.rest import RestApi
@@ -105,6 +106,7 @@ class Gateway:
         self._resources = AsyncExitStack()
         self._supervisor = Supervisor()
         self._contexts: dict[Network, BridgeContext] = {}
+        self._offload = Offload()
 
     @classmethod
     async def open(cls, settings: Settings, adapters: Mapping[Network, Adapter], *, clock: Clock = now_ms) -> Gateway:
@@ -196,10 +198,11 @@ class Gateway:
 
     def _join_bridge(
         self,
+            offload=self._offload,
         keyring: Keyring,
         directory: Directory,
         profiles: Profiles,
-        client: GuardedClient,
+        submissions: GuardedClient,
         submission: Submission,
     ) -> None:
         installation = Installation(
@@ -219,7 +222,7 @@ class Gateway:
             keyring=keyring,
             directory=directory,
             profiles=profiles,
-            remote=RemoteRelays(client),
+            remote=RemoteRelays(submissions),
             local=LocalService(self.service_name, self.service_profile, submission),
             parent=self.parent,
             clock=self._clock,
@@ -279,6 +282,7 @@ class Gateway:
         rest = RestApi(
             sessions=Sessions(store=self.store, directory=directory, clock=self._clock),
             directory=directory,
+            offload=self._offload,
             store=self.store,
             service_profile=self.service_profile,
             clock=self._clock,

@@ -5,7 +5,7 @@ The published clients look at the HTTP status only, clients of the specification
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.dm3.canonical import Json, JsonObject, parse_json, stringify
 from gateway.errors import GatewayError, InvalidRequest
@@ -24,6 +24,8 @@ class Call:
     id: CallId
     method: str
     params: tuple[Json, ...]
+    size: int = field(default=0, compare=False)
+    """Bytes of the request that it came in."""
 
 
 def parse_call(body: bytes, *, max_bytes: int) -> Call:
@@ -42,7 +44,7 @@ def parse_call(body: bytes, *, max_bytes: int) -> Call:
         raise InvalidRequest("params must be an array")
     if len(params) > MAX_PARAMS:
         raise InvalidRequest(f"at most {MAX_PARAMS} params are taken")
-    return Call(call_id(value), method, tuple(params))
+    return Call(call_id(value), method, tuple(params), len(body))
 
 
 def call_id(value: Json) -> CallId:

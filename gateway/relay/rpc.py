@@ -14,6 +14,7 @@ from gateway.errors import GatewayError, InvalidParams, MethodNotFound
 from gateway.relay.body import read_body
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.jsonrpc import Call, CallId, error_body, parse_call, result_body
+from gateway.relay.offload import Offload
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.submit import Submission
 
@@ -32,10 +33,18 @@ CORS = (
 class RpcEndpoint:
     """`POST /rpc` and its other spellings (DM3-MTP names no path; the reference uses ``{url}/rpc``)."""
 
-    def __init__(self, *, submission: Submission, properties: ServiceProperties, extensions: ProfileExtensions) -> None:
+    def __init__(
+        self,
+        *,
+        submission: Submission,
+        properties: ServiceProperties,
+        extensions: ProfileExtensions,
+        offload: Offload,
+    ) -> None:
         self._submission = submission
         self._properties = properties
         self._extensions = extensions
+        self._offload = offload
         # An envelope comes as a string in JSON: every quote and backslash of it is doubled.
         self._max_body = properties.size_limit + properties.size_limit // 4 + 65_536
         self._methods: Mapping[str, Method] = MappingProxyType(
@@ -54,7 +63,7 @@ class RpcEndpoint:
         identifier: CallId = None
         try:
             body = await read_body(scope, receive, max_bytes=self._max_body)
-            call = parse_call(body, max_bytes=self._max_body)
+            call = await self._offload.run(len(body), parse_call, body, max_bytes=self._max_body)
             identifier = call.id
             method = self._methods.get(call.method)
             if method is None:
@@ -71,7 +80,7 @@ class RpcEndpoint:
         """params: [envelope as JSON string or object, token (not needed, ignored)]; result: ``OK`` as the reference."""
         if not call.params or not isinstance(call.params[0], str | dict):
             raise InvalidParams("params must be [envelope]")
-        await self._submission.submit(self._submission.parse(call.params[0]))
+        await self._submission.submit(call.params[0], size=call.size)
         return "OK"
 
     async def _get_properties(self, _call: Call) -> Json:

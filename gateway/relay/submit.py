@@ -26,6 +26,7 @@ from gateway.ens.names import normalise
 from gateway.errors import BadSignature, GatewayError, InvalidName, TooLarge, UnknownName
 from gateway.ids import EnsName, EnvelopeId
 from gateway.lifecycle import Clock
+from gateway.relay.offload import Offload
 from gateway.relay.recipients import Recipient, Recipients
 from gateway.store import Store
 from gateway.store.identities import Identity
@@ -71,6 +72,7 @@ class Submission:
         store: Store,
         job_for: JobFor,
         clock: Clock,
+        offload: Offload,
     ) -> None:
         self._policy = policy
         self._keys = keys
@@ -79,34 +81,39 @@ class Submission:
         self._store = store
         self._job_for = job_for
         self._clock = clock
+        self._offload = offload
 
-    async def submit(self, envelope: Envelope) -> Accepted:
-        """Check and store; returns after the commit.
+    async def submit(self, content: str | JsonObject, *, size: int) -> Accepted:
+        """Check and store an envelope, given as JSON text (the reference's form) or as an object.
 
-        Raises TooLarge, InvalidInput, InvalidName, UnknownRecipient, BadSignature, BadProfile, and Unavailable when
-        the chain or the store does not answer.
+        `size` is that of the request in bytes. Returns after the commit. Raises ParseError, TooLarge, InvalidInput,
+        InvalidName, UnknownRecipient, BadSignature, BadProfile, and Unavailable when the chain or the store does
+        not answer.
         """
-        op = await self.prepare(envelope)
+        envelope = await self._offload.run(size, parse_envelope, content, max_bytes=self._policy.size_limit)
+        op = await self.prepare(envelope, size=size)
         stored = await self._store.commit(op)
         log.info("envelope.accepted" if stored else "envelope.repeated", id=op.envelope.id, size=len(op.envelope.body))
         return Accepted(op.envelope.id, repeat=not stored)
 
-    async def prepare(self, envelope: Envelope) -> AcceptEnvelope:
-        """All of `submit` but the commit, for callers who have more to write in the same transaction."""
-        if len(canonical_envelope(envelope).encode()) > self._policy.size_limit:
-            raise TooLarge(f"the envelope has more than {self._policy.size_limit} bytes")
-        information = open_delivery_information(envelope, self._keys)
+    async def prepare(self, envelope: Envelope, *, size: int | None = None) -> AcceptEnvelope:
+        """All of `submit` but parsing and the commit, for callers who write more in the same transaction."""
+        size = len(envelope.message) if size is None else size
+        information = await self._offload.run(size, self._open, envelope)
         recipient = await self._recipients.find(normalise(information.to))
-        sender, verified = await self._verify_sender(envelope, information)
-        stored = self._stamp(envelope, information, recipient, sender, verified)
+        sender, verified = await self._verify_sender(envelope, information, size)
+        stored = await self._offload.run(size, self._stamp, envelope, information, recipient, sender, verified)
         job = self._job_for(stored, recipient.identity) if recipient.identity is not None else None
         return AcceptEnvelope(stored, job)
 
-    def parse(self, content: str | JsonObject) -> Envelope:
-        """An envelope as JSON text (the reference's form) or as an object; raises ParseError and InvalidInput."""
-        return parse_envelope(content, max_bytes=self._policy.size_limit)
+    def _open(self, envelope: Envelope) -> DeliveryInformation:
+        if len(canonical_envelope(envelope).encode()) > self._policy.size_limit:
+            raise TooLarge(f"the envelope has more than {self._policy.size_limit} bytes")
+        return open_delivery_information(envelope, self._keys)
 
-    async def _verify_sender(self, envelope: Envelope, information: DeliveryInformation) -> tuple[EnsName, bool]:
+    async def _verify_sender(
+        self, envelope: Envelope, information: DeliveryInformation, size: int
+    ) -> tuple[EnsName, bool]:
         """The sender's name and whether its profile's key signed this envelope.
 
         A signature that fails is checked once more against a fresh profile, because keys rotate.
@@ -115,7 +122,7 @@ class Submission:
             sender = normalise(information.from_)
             for fresh in (False, True):
                 profile = await self._directory.user(sender, fresh=fresh)
-                if verify_envelope(envelope, profile.profile.public_signing_key):
+                if await self._offload.run(size, verify_envelope, envelope, profile.profile.public_signing_key):
                     return sender, True
             reason: GatewayError = BadSignature(f"the envelope is not signed by {sender}")
         except (UnknownName, InvalidName) as error:
@@ -138,6 +145,7 @@ class Submission:
         return StoredEnvelope(
             id=envelope_id(recipient.address, envelope),
             recipient=recipient.address,
+            recipient_name=recipient.name,
             sender=sender,
             verified=verified,
             message_hash=message_hash,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from gateway.dm3.signing import sign
 from gateway.dm3.user_profile import UserProfile, sign_profile
 from gateway.ids import EnsName
 from gateway.operations.dm3_client import Dm3Client
+from gateway.relay import rpc as rpc_module
+from gateway.relay import submit as submit_module
 from tests.integration.relay.envelopes import keys_of, sealed
 from tests.support.house import House, rpc, running_house
 
@@ -202,6 +205,34 @@ async def test_an_envelope_over_the_limit(tmp_path: Any) -> None:
         answer = await house.http.post(f"{house.url}/ds/rpc", content=body)
         assert answer.status_code == 413
         assert answer.json()["error"]["code"] == -32011
+
+
+async def test_a_large_envelope_does_not_hold_up_the_event_loop(
+    house: House, alice: Dm3Client, bob: Dm3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything that reads the whole envelope is done by other threads; for a small one the loop does it itself."""
+    by: dict[str, set[int]] = {}
+
+    def watched(module: Any, name: str) -> None:
+        work = getattr(module, name)
+
+        def observed(*args: Any, **kwargs: Any) -> Any:
+            by.setdefault(name, set()).add(threading.get_ident())
+            return work(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, observed)
+
+    watched(rpc_module, "parse_call")
+    for name in ("parse_envelope", "canonical_envelope", "verify_envelope", "make_postmark", "envelope_id"):
+        watched(submit_module, name)
+    small, large = (canonical_envelope(sealed(house, alice, bob, text="x" * size)) for size in (10, 200_000))
+    assert (await rpc(house, "dm3_submitMessage", small)).status_code == 200
+    assert (len(by), set.union(*by.values())) == (6, {threading.get_ident()})
+    by.clear()
+    assert (await rpc(house, "dm3_submitMessage", large)).status_code == 200
+    assert len(by) == 6
+    assert threading.get_ident() not in set.union(*by.values())
+    assert [len(each.message.text or "") for each in await bob.fetch()] == [10, 200_000]
 
 
 async def test_when_the_chain_is_down_the_sender_is_asked_to_come_again(

@@ -1,0 +1,29 @@
+"""Where the work on one request is done: small ones on the event loop, large ones in a few threads beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
+
+INLINE_BYTES: Final = 65_536
+"""Up to here the work takes about a millisecond, and a thread would cost more than it spares."""
+THREADS: Final = 2
+"""Large requests worked on at once; further ones wait, so that they leave threads to everybody else."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Offload:
+    """Keeps the event loop turning while large envelopes are parsed, opened, verified and stamped."""
+
+    def __init__(self, *, threads: int = THREADS) -> None:
+        self._free = asyncio.Semaphore(threads)
+
+    async def run(self, size: int, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """`work(...)` on input of `size` bytes; raises what it raises."""
+        if size <= INLINE_BYTES:
+            return work(*args, **kwargs)
+        async with self._free:
+            return await asyncio.to_thread(work, *args, **kwargs)
