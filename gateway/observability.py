@@ -40,7 +40,13 @@ def set_up_logging(level: str = "INFO", form: LogFormat = "console") -> None:
     ending: list[structlog.types.Processor] = (
         [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer()]
         if form == "json"
-        else [hide_secrets, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            hide_secrets,
+            # The default prints the variables of each frame: message texts and keys.
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending]

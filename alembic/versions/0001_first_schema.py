@@ -55,6 +55,7 @@ def _mailbox() -> None:
         sa.Column("seq", serial, primary_key=True),
         sa.Column("id", key, nullable=False),
         sa.Column("recipient", key, nullable=False),
+        sa.Column("recipient_name", key, nullable=False),
         sa.Column("sender", key, nullable=False),
         sa.Column("verified", sa.Boolean(), nullable=False),
         sa.Column("message_hash", key, nullable=False),
@@ -161,6 +162,7 @@ def _sessions() -> None:
         sa.Column("digest", sa.LargeBinary(), primary_key=True),
         sa.Column("name", key, nullable=False),
         sa.Column("address", key, nullable=False),
+        sa.Column("signing_key", sa.LargeBinary(), nullable=False),
         sa.Column("expires_at", millis, nullable=False),
     )
     op.create_index("tokens_address", "tokens", ["address"])

@@ -149,6 +149,8 @@ class BridgeContext:
         house, now = self._house, self._house.clock()
         person = outgoing.sender
         known = await house.store.read(IdentityOf(self._network, person.canonical_id))
+        if known is not None and known.sealed_salt is None:
+            raise InvalidInput("this person was deleted here")
         name = known.name if known is not None else bridged_name(self._network, person.canonical_id, house.parent)
         work = OutboundJob(
             network=self._network,
@@ -179,7 +181,9 @@ class BridgeContext:
 
 
 def _once_key(outgoing: Outgoing) -> str:
-    return hashlib.sha256(f"{outgoing.native_id}\n{outgoing.recipient}".encode("utf-8", "surrogatepass")).hexdigest()
+    """Of one sender: a mail's Message-ID is chosen by its writer, so a stranger could take somebody else's."""
+    parts = (outgoing.sender.canonical_id, outgoing.recipient, outgoing.native_id)
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _person(identity: Identity | None) -> BridgedPerson | None:

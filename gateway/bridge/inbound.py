@@ -24,9 +24,18 @@ from gateway.ids import EnsName, MessageHash, NativeId, Network
 from gateway.lifecycle import Clock
 from gateway.sdk.adapter import Adapter
 from gateway.sdk.degrade import degrade
-from gateway.sdk.delivery import Delivered, Delivery, DeliveryState, Reference, Rejected, Retry, StatusReport
+from gateway.sdk.delivery import (
+    NOTICE_MARK,
+    Delivered,
+    Delivery,
+    DeliveryState,
+    Reference,
+    Rejected,
+    Retry,
+    StatusReport,
+)
 from gateway.store import Store
-from gateway.store.identities import Identity, IdentityAt
+from gateway.store.identities import Identity, IdentityNamed
 from gateway.store.jobs import Job
 from gateway.store.lanes import Enqueue
 from gateway.store.mailbox import DropEnvelope, GetEnvelope, StoredEnvelope
@@ -73,7 +82,7 @@ class Inbound:
         """Deliver one envelope; what cannot be delivered is answered, not dropped."""
         mail = await self._mail(job)
         if mail is None:
-            return Done()
+            return Done((DropEnvelope(job.envelope),) if job.envelope is not None else ())
         adapter = self._adapters.get(mail.identity.network)
         if adapter is None:
             return Later(f"the {mail.identity.network} adapter is switched off")
@@ -101,7 +110,7 @@ class Inbound:
         """Tell the sender that the person's network did not take it in time."""
         mail = await self._mail(job)
         if mail is None:
-            return Done()
+            return Done((DropEnvelope(job.envelope),) if job.envelope is not None else ())
         message: Message | None = None
         try:
             message = await self._open(mail)
@@ -114,7 +123,8 @@ class Inbound:
         if envelope is None:
             log.warning("inbound.envelope_gone", job=job.id)
             return None
-        identity = await self._store.read(IdentityAt(envelope.recipient))
+        # By name: an address changes when keys are rotated while mail is under way.
+        identity = await self._store.read(IdentityNamed(envelope.recipient_name))
         if identity is None or identity.sealed_salt is None:
             log.info("inbound.recipient_gone", job=job.id)
             return None
@@ -177,7 +187,8 @@ class Inbound:
             message_hash=MessageHash(mail.envelope.message_hash),
             sent_at=message.timestamp,
             reference=reference,
-            first=not await self._store.read(ConversationKnown(identity.network, talk)),
+            first=not await self._store.read(ConversationKnown(identity.network, talk, outbound=False)),
+            automatic=_is_notice(message),
         )
 
     def _delivered(self, mail: _Mail, message: Message, outcome: Delivered) -> Done:
@@ -194,7 +205,7 @@ class Inbound:
             created_at=now,
         )
         ops: tuple[Op[Any], ...] = (DropEnvelope(envelope.id), MapMessage(link))
-        if message.type in CONFIRMED:
+        if message.type in CONFIRMED and not _is_notice(message):
             ops += (self._own_message(mail, MessageType.READ_RECEIVED, ""),)
         return Done(ops)
 
@@ -212,10 +223,14 @@ class Inbound:
         return Done((drop,), after=tell)
 
     async def _refused(self, mail: _Mail, message: Message | None, reason: str) -> Done:
-        """Never in silence: a bridged sender gets a failure report, every other a message from the person's name."""
+        """Never in silence: a bridged sender gets a failure report, every other a message from the person's name.
+
+        Notices and receipts are the exception: an answer to them would be answered in turn.
+        """
         drop = DropEnvelope(mail.envelope.id)
         log.info("inbound.refused", network=mail.identity.network, sender=mail.envelope.sender, reason=reason)
-        if not mail.envelope.verified or (message is not None and message.type in RECEIPTS):
+        silent = message is not None and (message.type in RECEIPTS or _is_notice(message))
+        if silent or not mail.envelope.verified:
             return Done((drop,))
         sender = await self._directory.identity(mail.envelope.sender)
         if sender is None:
@@ -262,6 +277,11 @@ class Inbound:
             reference=MessageHash(mail.envelope.message_hash),
         )
         return Enqueue(outbound_job(work, now=now, expires_at=now + self._ttl_ms))
+
+
+def _is_notice(message: Message) -> bool:
+    """What a gateway, this one or another, wrote by itself."""
+    return (message.text or "").startswith(NOTICE_MARK)
 
 
 @dataclass(frozen=True, slots=True)

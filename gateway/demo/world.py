@@ -31,7 +31,7 @@ from gateway.ids import EnsName, EthAddress
 from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.operations.echo import Echo
-from gateway.operations.installation import CONFIG, Answers, create_installation
+from gateway.operations.installation import Answers, create_installation
 from gateway.resolver.signer import load_signer
 from gateway.settings import Settings, load_settings
 from gateway.store.migrate import upgrade
@@ -45,6 +45,8 @@ BASE: Final = 0x80000000 | 8453
 """Coin types of ENSIP-9 and ENSIP-11."""
 EMAIL_DOMAIN: Final = "gw.example"
 HOST: Final = "127.0.0.1"
+MARKER: Final = ".dm3-demo"
+"""Marks a folder as the demo's: an installation has the same files and must never be emptied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +227,8 @@ def _listen(port: int | None, *, usual: int) -> socket.socket:
 def _empty(folder: Path) -> None:
     """Remove what an earlier demo left; refuse to touch a folder that is not the demo's."""
     if folder.exists() and any(folder.iterdir()):
-        if not (folder / CONFIG).exists():
+        if not (folder / MARKER).exists():
             raise ConfigError(f"{folder} is not empty and not a demo's folder; name another with --dir")
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).write_text("This folder is emptied at each start of the demo.\n")

@@ -9,11 +9,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx2
+import structlog
 
 from gateway.dm3.auth import sign_challenge
 from gateway.dm3.canonical import Json, parse_json, stringify
 from gateway.dm3.encryption import decrypt
-from gateway.dm3.envelope import canonical_envelope, envelope_hashes, parse_envelope, seal
+from gateway.dm3.envelope import (
+    DeliveryInformation,
+    canonical_envelope,
+    envelope_hashes,
+    parse_envelope,
+    seal,
+)
 from gateway.dm3.eth import address_of, sign_text
 from gateway.dm3.keys import ProfileKeys, storage_key_from_signature, storage_key_text
 from gateway.dm3.message import (
@@ -32,6 +39,8 @@ from gateway.ens.profiles import Profiles
 from gateway.errors import BadSignature, FetchFailed, GatewayError, InvalidInput, RemoteRefused, UnknownName
 from gateway.ids import EnsName, EthAddress, MessageHash
 from gateway.lifecycle import Clock, now_ms
+
+log = structlog.get_logger(__name__)
 
 MAX_ANSWER: Final = 256 * 2**20
 TIMEOUT_SECONDS: Final = 15.0
@@ -128,21 +137,42 @@ class Dm3Client:
         raise failure
 
     async def fetch(self) -> list[Received]:
-        """Everything that waits at our service, oldest first; logs in when needed."""
+        """Everything readable that waits at our service, oldest first; logs in when needed.
+
+        What cannot be read is acknowledged: a stranger's junk must not stand in the way of mail.
+        """
         service = await self._profiles.delivery_service(self.service)
         answer = await self._authorised("GET", f"{service.url}/delivery/messages/incoming/{self.name}")
         bodies = parse_json(answer.content, max_bytes=MAX_ANSWER)
         if not isinstance(bodies, list):
             raise InvalidInput("the delivery service did not answer with a list")
-        received = [await self._open(body, service) for body in bodies]
+        received: list[Received] = []
+        for body in bodies:
+            try:
+                received.append(await self._open(body, service))
+            except GatewayError as error:
+                if error.retry:
+                    raise
+                log.info("client.unreadable", name=self.name, detail=error.detail)
+                await self._discard(body)
         return sorted(received, key=lambda each: each.postmark.incoming_timestamp)
 
     async def acknowledge(self, *received: Received) -> None:
         """Tell our service that it may delete these."""
+        await self._acknowledge([(each.sender, each.message_hash) for each in received])
+
+    async def _discard(self, body: Json) -> None:
+        """Acknowledge an envelope by its outside."""
+        if isinstance(body, dict):
+            information = parse_envelope(body).metadata.delivery_information
+            if isinstance(information, DeliveryInformation):
+                await self._acknowledge([(information.from_, envelope_hashes(parse_envelope(body))[0])])
+
+    async def _acknowledge(self, pairs: list[tuple[str, str]]) -> None:
         service = await self._profiles.delivery_service(self.service)
-        pairs: list[Json] = [{"contactAddress": each.sender, "messageHash": each.message_hash} for each in received]
+        entries: list[Json] = [{"contactAddress": sender, "messageHash": digest} for sender, digest in pairs]
         url = f"{service.url}/delivery/messages/{self.name}/syncAcknowledgements/"
-        await self._authorised("POST", url, {"acknowledgements": pairs})
+        await self._authorised("POST", url, {"acknowledgements": entries})
 
     async def log_in(self) -> None:
         """Prove our signing key; raises BadSignature when the service does not accept it."""

@@ -47,15 +47,15 @@ class Echo:
             try:
                 await self._answer(received)
             except GatewayError as error:
-                if error.retry:
-                    raise
+                # Whoever cannot be answered now gets no answer: the others must not wait behind them.
                 log.warning("echo.unanswerable", name=self._client.name, detail=error.detail)
             await self._client.acknowledge(received)
         return len(waiting)
 
     async def _answer(self, received: Received) -> None:
         message = received.message
-        if message.type in SILENT or (message.text or "").startswith(NOTICE_MARK):
+        # Its own kind is not answered: two of them would go on for ever.
+        if message.type in SILENT or (message.text or "").startswith((NOTICE_MARK, PREFIX)):
             return
         # All names of one wallet share a mailbox: answer as the one who was written to.
         name = normalise(message.to)

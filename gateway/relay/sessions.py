@@ -14,12 +14,15 @@ from gateway.errors import BadSignature, GatewayError, Unauthorised
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.store import Store
+from gateway.store.mailbox import MailboxNames
 from gateway.store.sessions import ConsumeChallenge, IssueChallenge, IssueToken, Session, TokenSubject
 
 CHALLENGE_LIFE_MS: Final = 5 * 60_000
 TOKEN_LIFE_MS: Final = 60 * 60_000
 PURPOSE: Final = "login"
 MAX_CHALLENGE: Final = 256
+MAX_NAMES: Final = 100
+"""Names of one owner that are looked at for one pick-up."""
 _BEARER = re.compile(r"Bearer +([A-Za-z0-9_-]{20,100})\Z", re.IGNORECASE)
 
 
@@ -51,7 +54,8 @@ class Sessions:
             if verify_challenge(profile.profile.public_signing_key, challenge, signature):
                 token = secrets.token_urlsafe(32)
                 expires = self._clock() + TOKEN_LIFE_MS
-                await self._store.commit(IssueToken(_digest(token), name, profile.address, expires))
+                key = profile.profile.public_signing_key
+                await self._store.commit(IssueToken(_digest(token), name, profile.address, key, expires))
                 return token
         raise BadSignature
 
@@ -61,15 +65,28 @@ class Sessions:
         session = await self._store.read(TokenSubject(_digest(found[1]), self._clock())) if found else None
         if session is None:
             raise Unauthorised
-        wanted = normalise(name)
-        if wanted != session.name:
-            try:
-                owner = (await self._directory.user(wanted)).address
-            except GatewayError:
-                raise Unauthorised from None
-            if owner != session.address:
-                raise Unauthorised
+        if not await self._owns(session, session.name) or not await self._owns(session, normalise(name)):
+            raise Unauthorised
         return session
+
+    async def readable_names(self, session: Session) -> tuple[EnsName, ...]:
+        """Names of the owner whose waiting mail this session may read.
+
+        One address has one mailbox for all its names, but an address record alone proves nothing: anybody can point a
+        name at somebody else's address. A name counts when its present profile has the key of this session.
+        """
+        names = await self._store.read(MailboxNames(session.address, MAX_NAMES))
+        return tuple([name for name in names if await self._owns(session, name)])
+
+    async def _owns(self, session: Session, name: EnsName) -> bool:
+        """Whether the name's profile is at the session's address and has its key now, a rotated key having none."""
+        try:
+            profile = await self._directory.user(name)
+        except GatewayError as error:
+            if error.retry:
+                raise
+            return False
+        return profile.address == session.address and profile.profile.public_signing_key == session.signing_key
 
 
 def _digest(text: str) -> bytes:

@@ -6,7 +6,7 @@ an adapter never sees keys, envelopes or profiles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -45,8 +45,8 @@ class Outgoing:
     sent_at: int
     """Milliseconds since the epoch, as the network tells it."""
     type: MessageType = MessageType.NEW
-    text: str = ""
-    attachments: tuple[Attachment, ...] = ()
+    text: str = field(default="", repr=False)
+    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
     reference: NativeId | None = None
     automatic: bool = False
     """True for auto-replies and lists: they never cause an answer of ours."""
@@ -65,14 +65,14 @@ class Delivery:
     verified: bool
     """True when the sender's profile signature over envelope and message was checked."""
     type: MessageType
-    text: str
-    attachments: tuple[Attachment, ...]
+    text: str = field(repr=False)
+    attachments: tuple[Attachment, ...] = field(repr=False)
     message_hash: MessageHash
     sent_at: int
     """Milliseconds since the epoch, as the sender claims."""
     reference: Reference | None = None
     first: bool = False
-    """True for the first message of this conversation: the recipient is then told that the gateway can read it."""
+    """True for the first message from this sender to this person, who is then told that the gateway can read it."""
     automatic: bool = False
     """True when nobody wrote this by hand (a failure notice of the gateway): never answer it automatically."""
 

@@ -29,6 +29,7 @@ ACK_CHUNK: Final = 200
 class StoredEnvelope:
     """An envelope in the mailbox of ``recipient``.
 
+    ``recipient`` is the owner's address and ``recipient_name`` the name that was written to: one owner may have several.
     ``sender`` is the name it came under, ``verified`` whether its signature was checked against that name's profile.
     ``message_hash`` and ``encrypted_hash`` are what an acknowledgement may name. ``seq`` is given by the store and
     rises with arrival at one node.
@@ -43,6 +44,7 @@ class StoredEnvelope:
     body: bytes = field(repr=False)
     received_at: int
     expires_at: int
+    recipient_name: EnsName = EnsName("")
     seq: int = 0
 
 
@@ -102,6 +104,8 @@ class PickUp:
     after_seq: int = 0
     sender: EnsName | None = None
     max_bytes: int = PAGE_BYTES
+    names: tuple[EnsName, ...] | None = None
+    """Only what was addressed to these names of the recipient."""
 
     def run(self, conn: Connection) -> list[StoredEnvelope]:
         """Read the sizes first, then only the bodies that fit."""
@@ -110,6 +114,7 @@ class PickUp:
             envelopes.c.seq > self.after_seq,
             envelopes.c.expires_at > self.now,
             *([envelopes.c.sender == self.sender] if self.sender is not None else []),
+            *([envelopes.c.recipient_name.in_(self.names)] if self.names is not None else []),
         )
         sizes = conn.execute(
             select(envelopes.c.seq, envelopes.c.size).where(wanted).order_by(envelopes.c.seq).limit(self.limit)
@@ -122,6 +127,19 @@ class PickUp:
             last = seq
         page = conn.execute(select(envelopes).where(wanted, envelopes.c.seq <= last).order_by(envelopes.c.seq))
         return list(_undamaged(page))
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxNames:
+    """At most ``limit`` names under which mail of a recipient waits."""
+
+    recipient: EthAddress
+    limit: int
+
+    def run(self, conn: Connection) -> list[EnsName]:
+        """Distinct names of one mailbox."""
+        names = select(envelopes.c.recipient_name).where(envelopes.c.recipient == self.recipient).distinct()
+        return [EnsName(name) for name in conn.scalars(names.limit(self.limit))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +181,8 @@ class Acknowledge:
 
     recipient: EthAddress
     pairs: tuple[tuple[EnsName, str], ...]
+    names: tuple[EnsName, ...] | None = None
+    """Only what was addressed to these names of the recipient."""
 
     def apply(self, conn: Connection) -> int:
         """Delete by the hash indexes, so that the time does not depend on the mailbox's size."""
@@ -177,6 +197,7 @@ class Acknowledge:
                         # Implied by the pairs, but only a plain IN makes both planners use the index.
                         column.in_([digest for _, digest in chunk]),
                         tuple_(envelopes.c.sender, column).in_(chunk),
+                        *([envelopes.c.recipient_name.in_(self.names)] if self.names is not None else []),
                     )
                 ).rowcount
         return removed
@@ -258,6 +279,7 @@ def _columns(envelope: StoredEnvelope) -> dict[str, Any]:
     return {
         "id": envelope.id,
         "recipient": envelope.recipient,
+        "recipient_name": envelope.recipient_name,
         "sender": envelope.sender,
         "verified": envelope.verified,
         "message_hash": envelope.message_hash,
@@ -300,5 +322,6 @@ def _envelope_of(row: Any) -> StoredEnvelope:
         body=row.body,
         received_at=row.received_at,
         expires_at=row.expires_at,
+        recipient_name=EnsName(row.recipient_name),
         seq=row.seq,
     )

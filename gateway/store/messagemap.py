@@ -97,16 +97,21 @@ class HashesOf:
 
 @dataclass(frozen=True, slots=True)
 class ConversationKnown:
-    """Whether any message of a conversation passed through a network before."""
+    """Whether any message of a conversation passed through a network before, or any in one direction."""
 
     network: Network
     conversation: str
+    outbound: bool | None = None
 
     def run(self, conn: Connection) -> bool:
         """Look for one link."""
         found = (
             select(message_links.c.part)
-            .where(message_links.c.network == self.network, message_links.c.conversation == self.conversation)
+            .where(
+                message_links.c.network == self.network,
+                message_links.c.conversation == self.conversation,
+                *([message_links.c.outbound == self.outbound] if self.outbound is not None else []),
+            )
             .limit(1)
         )
         return conn.execute(found).first() is not None

@@ -14,10 +14,11 @@ from gateway.store.upsert import insert
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Whom a token speaks for."""
+    """Whom a token speaks for, and the profile key that proved it."""
 
     name: EnsName
     address: EthAddress
+    signing_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,20 @@ class IssueToken:
     digest: bytes = field(repr=False)
     name: EnsName
     address: EthAddress
+    signing_key: bytes
     expires_at: int
 
     def apply(self, conn: Connection) -> None:
         """Insert one row; a token issued twice is a broken random source and raises ``InvalidInput``."""
         issued = conn.execute(
             insert(conn, tokens)
-            .values(digest=self.digest, name=self.name, address=self.address, expires_at=self.expires_at)
+            .values(
+                digest=self.digest,
+                name=self.name,
+                address=self.address,
+                signing_key=self.signing_key,
+                expires_at=self.expires_at,
+            )
             .on_conflict_do_nothing()
             .returning(tokens.c.name)
         ).first()
@@ -99,11 +107,11 @@ class TokenSubject:
     def run(self, conn: Connection) -> Session | None:
         """Look up by the key."""
         row = conn.execute(
-            select(tokens.c.name, tokens.c.address).where(
+            select(tokens.c.name, tokens.c.address, tokens.c.signing_key).where(
                 tokens.c.digest == self.digest, tokens.c.expires_at > self.now
             )
         ).first()
-        return None if row is None else Session(EnsName(row.name), EthAddress(row.address))
+        return None if row is None else Session(EnsName(row.name), EthAddress(row.address), row.signing_key)
 
 
 @dataclass(frozen=True, slots=True)

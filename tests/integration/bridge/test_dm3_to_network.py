@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from gateway.bridge import worker
+from gateway.custody.keyring import Keyring
+from gateway.custody.seed import load_seed
 from gateway.dm3.canonical import stringify
 from gateway.dm3.envelope import canonical_envelope, seal
 from gateway.dm3.message import Message, MessageType, sign_message
+from gateway.errors import InvalidInput
 from gateway.ids import EnsName
 from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.sdk import DeliveryState, Rejected, Retry
-from gateway.store.identities import IdentityNamed, ShredIdentity
+from gateway.store.identities import IdentityNamed, RotateIdentity, ShredIdentity
 from gateway.store.jobs import JobState
 from gateway.store.mailbox import CountMailbox
 from gateway.store.queue import QueueList
@@ -65,10 +68,10 @@ async def test_first_marks_the_first_message_of_a_conversation(house: House, pap
     alice, carol = await house.native("alice.eth", "alice"), await house.native("carol.eth", "carol")
     await paper.write(BOB, alice.name, "hello", "n1")
     await mail_of(alice)
-    for sender in (alice, carol, carol):
+    for sender in (alice, alice, carol, carol):
         await sender.send(BOB_NAME, "good day")
-    deliveries = await paper.wait_delivered(3)
-    assert [each.first for each in deliveries if each.sender == alice.name] == [False]
+    deliveries = await paper.wait_delivered(4)
+    assert [each.first for each in deliveries if each.sender == alice.name] == [True, False]
     assert [each.first for each in deliveries if each.sender == carol.name] == [True, False]
 
 
@@ -268,3 +271,69 @@ async def test_automatic_messages_do_not_cross_from_network_to_network(house: Ho
     assert report.automatic
     await asyncio.sleep(0)
     assert paper.tries == []
+
+
+# --- nothing goes round in circles ----------------------------------------------------------------------------------
+
+
+async def test_a_notice_is_never_answered(house: House, paper: PaperAdapter, acquainted: Dm3Client) -> None:
+    """Two gateways that cannot deliver each other's notices must fall silent."""
+    paper.script.extend([Rejected("gone")] * 5)
+    await acquainted.send(BOB_NAME, "[gateway] Your message did not reach ann@example.net: gone")
+    (tried,) = await paper.wait_tries(1)
+    assert tried.automatic, "the network can mark it as written by a machine"
+    await acquainted.send(BOB_NAME, "by hand")
+    (notice,) = await mail_of(acquainted, kind=MessageType.REPLY)
+    assert notice.message.reference != tried.message_hash
+    assert len(paper.tries) == 2
+
+
+async def test_a_notice_is_delivered_without_a_receipt(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client
+) -> None:
+    await acquainted.send(BOB_NAME, "[gateway] something")
+    sent = await acquainted.send(BOB_NAME, "by hand")
+    await paper.wait_delivered(2)
+    (receipt,) = await mail_of(acquainted, kind=MessageType.READ_RECEIVED)
+    assert receipt.message.reference == sent.message_hash
+
+
+async def test_a_native_person_who_writes_first_is_told_that_it_is_bridged(house: House, paper: PaperAdapter) -> None:
+    """Bob's name was published by somebody else's conversation; Carol finds it and writes first."""
+    native, carol = await house.native("native.eth"), await house.native("carol.eth", "carol")
+    await paper.write(BOB, native.name, "hello", "n1")
+    await mail_of(native)
+    await carol.send(BOB_NAME, "good day")
+    await paper.wait_delivered(1)
+    await paper.write(BOB, carol.name, "good day to you", "n2")
+    (answer,) = await mail_of(carol)
+    assert "not end-to-end" in (answer.message.text or "")
+
+
+# --- people change --------------------------------------------------------------------------------------------------
+
+
+async def test_mail_under_way_survives_a_rotation(house: House, paper: PaperAdapter, acquainted: Dm3Client) -> None:
+    paper.script.append(Retry("later", after=0.5))
+    await acquainted.send(BOB_NAME, "written to the old key")
+    await paper.wait_tries(1)
+    store = house.gateway.store
+    identity = await store.read(IdentityNamed(BOB_NAME))
+    assert identity is not None
+    keyring = Keyring(
+        load_seed(house.settings.custody.seed_file), delivery_services=(house.gateway.service_name,), max_ttl_ms=10**9
+    )
+    rotation = keyring.rotation(identity)
+    await store.commit(RotateIdentity(identity.id, rotation.epoch, rotation.address, now_ms()))
+    (delivery,) = await paper.wait_delivered(1)
+    assert delivery.text == "written to the old key"
+
+
+async def test_somebody_who_was_deleted_is_refused_and_not_swallowed(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client
+) -> None:
+    identity = await house.gateway.store.read(IdentityNamed(BOB_NAME))
+    assert identity is not None
+    await house.gateway.store.commit(ShredIdentity(identity.id, now_ms()))
+    with pytest.raises(InvalidInput, match="deleted"):
+        await paper.write(BOB, acquainted.name, "hello again", "n9")

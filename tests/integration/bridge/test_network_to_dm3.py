@@ -218,3 +218,12 @@ async def _retried(house: House) -> int | None:
 
     jobs = await house.gateway.store.read(QueueList(JobState.READY, 10))
     return max((job.attempts for job in jobs), default=0) or None
+
+
+async def test_a_native_id_is_one_sender_s_own(house: House, paper: PaperAdapter, native: Dm3Client) -> None:
+    """A mail's Message-ID is chosen by its writer: a stranger who takes somebody's must not make theirs a repeat."""
+    first = await paper.write("mallory@example.net", native.name, "first", "same-id")
+    second = await paper.write(BOB, native.name, "second", "same-id")
+    assert (first.repeat, second.repeat) == (False, False)
+    texts = {(each.message.text or "").partition("\n")[0] for each in await mail_of(native, 2)}
+    assert texts == {"first", "second"}

@@ -23,6 +23,7 @@ from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.names import normalise
 from gateway.ids import EnsName
+from gateway.operations.installation import Answers, create_installation
 from gateway.resolver.signer import create_signer
 from gateway.web.server import listen
 from tests.support.waiting import until
@@ -143,6 +144,17 @@ async def test_a_folder_that_is_not_the_demo_s_is_left_alone(tmp_path: Path) -> 
     assert b"Traceback" not in err
     assert "not a demo" in (out + err).decode()
     assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+async def test_an_installation_is_never_taken_for_a_demo(tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    answers = Answers(parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9")
+    create_installation(folder, answers)
+    seed = (folder / "seed.key").read_bytes()
+    process = await start(folder, "--once")
+    await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    assert (folder / "seed.key").read_bytes() == seed
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 
 from gateway.dm3.auth import sign_challenge
+from gateway.dm3.data_uri import data_uri
 from gateway.dm3.envelope import canonical_envelope, envelope_hashes, parse_envelope
+from gateway.dm3.keys import signing_pair
 from gateway.dm3.postmark import open_postmark, verify_postmark
+from gateway.dm3.user_profile import UserProfile, sign_profile
+from gateway.ids import EnsName
 from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
+from gateway.store import Store
+from gateway.store.mailbox import PickUp
 from tests.integration.relay.envelopes import keys_of, sealed
 from tests.support.house import House, rpc, running_house
 
@@ -290,10 +296,50 @@ async def test_what_was_accepted_survives_a_restart(tmp_path: Path) -> None:
     async with running_house(tmp_path / "house", working=False) as house:
         alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
         digest = await submit(house, alice, bob, "1")
-        from gateway.store import Store
-        from gateway.store.mailbox import PickUp
-
         await house.gateway.close()
         async with await Store.open(house.settings.store.url) as store:
             (waiting,) = await store.read(PickUp(bob.address, now_ms(), 10))
         assert waiting.message_hash == digest
+
+
+# --- whose mailbox --------------------------------------------------------------------------------------------------
+
+
+async def rotate(house: House, client: Dm3Client, account: str) -> None:
+    """Publish a new signing key for the client's name; the old signed profile stays public for ever."""
+    old = client.signed_profile().profile
+    profile = UserProfile(old.public_encryption_key, signing_pair().public, old.delivery_services)
+    signed = sign_profile(profile, house.chain.accounts[account].key)
+    uri = data_uri(signed.to_text())
+    await asyncio.to_thread(house.chain.ens.set_text, client.name, "network.dm3.profile", uri)
+
+
+async def test_an_old_key_opens_nothing_through_another_name(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
+    """Row 2: a stranger's name can point at anybody's address and carry anybody's old profile; that is no proof."""
+    await submit(house, alice, bob, "secret")
+    await rotate(house, bob, "bob")
+    stolen = keys_of(house, "bob").signing
+    await asyncio.to_thread(house.chain.ens.register, EnsName("evil.eth"))
+    await asyncio.to_thread(house.chain.ens.set_addr, EnsName("evil.eth"), bob.address)
+    old = data_uri(bob.signed_profile().to_text())
+    await asyncio.to_thread(house.chain.ens.set_text, EnsName("evil.eth"), "network.dm3.profile", old)
+    challenge = (await get(house, "/ds/auth/evil.eth")).json()
+    answer = await house.http.post(
+        f"{house.url}/ds/auth/evil.eth", json={"challenge": challenge, "signature": sign_challenge(stolen, challenge)}
+    )
+    token = answer.json()
+    await house.gateway.directory.user(bob.name, fresh=True)
+    assert (await get(house, "/ds/delivery/messages/incoming/evil.eth", token)).json() == []
+    assert (await get(house, f"/ds/delivery/messages/incoming/{bob.name}", token)).status_code == 401
+    (stored,) = await house.gateway.store.read(PickUp(bob.address, now_ms(), 10))
+    await acknowledge(house, "evil.eth", token, ("alice.eth", stored.message_hash))
+    assert len(await house.gateway.store.read(PickUp(bob.address, now_ms(), 10))) == 1
+
+
+async def test_a_session_ends_when_its_key_is_rotated(house: House, bob: Dm3Client) -> None:
+    token = await token_of(house, bob, "bob")
+    path = f"/ds/delivery/messages/incoming/{bob.name}"
+    assert (await get(house, path, token)).status_code == 200
+    await rotate(house, bob, "bob")
+    await house.gateway.directory.user(bob.name, fresh=True)
+    assert (await get(house, path, token)).status_code == 401

@@ -124,5 +124,5 @@ async def test_aliases_and_tokens(store: Store, alias: str, target: str, name: s
     await store.commit(PutAlias(EMAIL, f"{number}{alias}", target))
     assert await store.read(AliasTarget(EMAIL, f"{number}{alias}")) == target
     token = bytes.fromhex(digest("token", number))
-    await store.commit(IssueToken(token, EnsName(name), address(number), NOW + 1))
-    assert await store.read(TokenSubject(token, NOW)) == Session(EnsName(name), address(number))
+    await store.commit(IssueToken(token, EnsName(name), address(number), token, NOW + 1))
+    assert await store.read(TokenSubject(token, NOW)) == Session(EnsName(name), address(number), token)

@@ -32,7 +32,7 @@ def challenge(number: object = 1, *, expires_at: int = NOW + 1000) -> IssueChall
 def token(
     number: object, *, name: EnsName = BOB, of: EthAddress | None = None, expires_at: int = NOW + 1000
 ) -> IssueToken:
-    return IssueToken(sha(number), name, of or address(name), expires_at)
+    return IssueToken(sha(number), name, of or address(name), b"k" * 32, expires_at)
 
 
 async def test_a_challenge_works_once(store: Store) -> None:
@@ -75,7 +75,7 @@ async def test_a_challenge_is_issued_once(store: Store) -> None:
 
 async def test_a_token_speaks_for_its_name_until_it_expires(store: Store) -> None:
     await store.commit(token(1))
-    assert await store.read(TokenSubject(sha(1), NOW + 999)) == Session(BOB, address(BOB))
+    assert await store.read(TokenSubject(sha(1), NOW + 999)) == Session(BOB, address(BOB), b"k" * 32)
     assert await store.read(TokenSubject(sha(1), NOW + 1000)) is None
     assert await store.read(TokenSubject(sha(2), NOW)) is None
 
@@ -84,7 +84,7 @@ async def test_a_token_is_issued_once(store: Store) -> None:
     await store.commit(token(1))
     with pytest.raises(InvalidInput):
         await store.commit(token(1, name=ALICE))
-    assert await store.read(TokenSubject(sha(1), NOW)) == Session(BOB, address(BOB))
+    assert await store.read(TokenSubject(sha(1), NOW)) == Session(BOB, address(BOB), b"k" * 32)
 
 
 async def test_revoking_ends_all_sessions_of_an_address_and_no_other(store: Store) -> None:
@@ -94,7 +94,7 @@ async def test_revoking_ends_all_sessions_of_an_address_and_no_other(store: Stor
     assert await store.commit(RevokeTokens(address(BOB))) == 3
     assert await store.commit(RevokeTokens(address(BOB))) == 0
     assert [await store.read(TokenSubject(sha(n), NOW)) for n in range(3)] == [None] * 3
-    assert await store.read(TokenSubject(sha("alice"), NOW)) == Session(ALICE, address(ALICE))
+    assert await store.read(TokenSubject(sha("alice"), NOW)) == Session(ALICE, address(ALICE), b"k" * 32)
 
 
 async def test_expiry_removes_only_what_is_over_in_bounded_steps(store: Store) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from gateway.observability import HIDDEN, hide_secrets, set_up_logging
+from gateway.observability import HIDDEN, LogFormat, hide_secrets, set_up_logging
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,23 @@ def test_a_level_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().err
     assert "loud" in printed
     assert "quiet" not in printed
+
+
+@pytest.mark.usefixtures("restored_logging")
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_traceback_shows_no_variables(capsys: pytest.CaptureFixture[str], form: LogFormat) -> None:
+    set_up_logging("INFO", form)
+
+    def fails(text: str) -> None:
+        token = text + "-token"
+        raise RuntimeError(f"failed after {len(token)} characters")
+
+    canary = "-".join(("canary", "text"))
+    try:
+        fails(canary)
+    except RuntimeError:
+        structlog.get_logger("gateway.test").exception("thing.failed")
+        logging.getLogger("library").exception("a library's thing failed")
+    printed = capsys.readouterr().err
+    assert "RuntimeError" in printed
+    assert canary not in printed
