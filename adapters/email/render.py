@@ -122,7 +122,8 @@ def _subject(delivery: Delivery) -> str:
     if delivery.reference is not None:
         return f"Re: Conversation with {name}"
     first = next((line for line in delivery.text[:2_000].splitlines() if line.strip()), "")
-    subject = one_line(first, MAX_SUBJECT + 1).strip("*# ")
+    # A mail's subject comes as a bold first line, and may come back inside an answer.
+    subject = one_line(first.replace("**", ""), MAX_SUBJECT + 1).strip("*# ")
     if len(subject) > MAX_SUBJECT:
         subject = subject[: MAX_SUBJECT - 1].rstrip() + "\u2026"
     return subject or f"Message from {name}"

@@ -48,10 +48,6 @@ class Teller:
             self._console.print(f"                 [dim]{escape(proof)}[/dim]")
         return result
 
-    def note(self, text: str) -> None:
-        """A line that is no step."""
-        self._console.print(f"                 {escape(text)}")
-
     @property
     def seconds(self) -> float:
         """Since the story began."""

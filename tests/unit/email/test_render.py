@@ -111,6 +111,7 @@ def test_references_that_are_no_message_ids_are_left_out(native_id: str | None) 
 @pytest.mark.parametrize(
     ("text", "subject"),
     [
+        ("echo: **Hello**\n\nbody", "echo: Hello"),
         ("short", "short"),
         ("\n\n  second line\nthird", "second line"),
         ("**Bold title**\n\ntext", "Bold title"),
