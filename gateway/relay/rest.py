@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from fastapi import APIRouter, Header, Request, Response
@@ -11,7 +12,7 @@ from gateway.custody.directory import Directory
 from gateway.dm3.canonical import Json, parse_json
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.names import normalise
-from gateway.errors import GatewayError, InvalidInput
+from gateway.errors import GatewayError, InvalidInput, InvalidName
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.relay.body import read_body
@@ -99,18 +100,21 @@ class RestApi:
 
     async def _pick_up(self, name: str, authorization: str | None, sender: EnsName | None) -> Response:
         session = await self._sessions.authenticate(authorization, name)
-        waiting = await self._store.read(PickUp(session.address, self._clock(), PAGE, sender=sender))
+        names = await self._sessions.readable_names(session)
+        waiting = await self._store.read(PickUp(session.address, self._clock(), PAGE, sender=sender, names=names))
         # Bodies are JSON already, written once when the envelope came in.
         return Response(b"[" + b",".join(each.body for each in reversed(waiting)) + b"]", media_type="application/json")
 
     async def acknowledge(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
         """Body {acknowledgements: [{contactAddress, messageHash}]}: those envelopes are deleted.
 
-        Pairs that are not there are ignored: the messenger acknowledges every hash with every contact.
+        Pairs that are not there are ignored: the messenger acknowledges every hash with every contact. So is one whose
+        contact is no ENS name: no envelope here has such a sender, and the rest of the batch must not suffer.
         """
         session = await self._sessions.authenticate(authorization, name)
         pairs = _acknowledgements(await _read(request))
-        await self._store.commit(Acknowledge(session.address, pairs))
+        names = await self._sessions.readable_names(session)
+        await self._store.commit(Acknowledge(session.address, pairs, names))
         return Response(status_code=200)
 
 
@@ -134,4 +138,8 @@ def _acknowledgements(value: Json) -> tuple[tuple[EnsName, str], ...]:
     if not isinstance(entries, list) or len(entries) > MAX_ACKNOWLEDGEMENTS:
         raise InvalidInput(f"acknowledgements must be an array of at most {MAX_ACKNOWLEDGEMENTS}")
     texts = [_object(entry, ("contactAddress", "messageHash")) for entry in entries]
-    return tuple((normalise(text["contactAddress"]), text["messageHash"].lower()) for text in texts)
+    pairs = []
+    for text in texts:
+        with contextlib.suppress(InvalidName):
+            pairs.append((normalise(text["contactAddress"]), text["messageHash"].lower()))
+    return tuple(pairs)

@@ -23,7 +23,7 @@ from gateway.dm3.envelope import (
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.postmark import make_postmark
 from gateway.ens.names import normalise
-from gateway.errors import BadSignature, GatewayError, InvalidName, TooLarge, UnknownName
+from gateway.errors import BadSignature, GatewayError, TooLarge, UnknownName
 from gateway.ids import EnsName, EnvelopeId
 from gateway.lifecycle import Clock
 from gateway.relay.offload import Offload
@@ -116,20 +116,21 @@ class Submission:
     ) -> tuple[EnsName, bool]:
         """The sender's name and whether its profile's key signed this envelope.
 
-        A signature that fails is checked once more against a fresh profile, because keys rotate.
+        A signature that fails is checked once more against a fresh profile, because keys rotate. InvalidName is raised
+        whatever the policy: what is no name can be neither shown nor answered.
         """
+        sender = normalise(information.from_)
         try:
-            sender = normalise(information.from_)
             for fresh in (False, True):
                 profile = await self._directory.user(sender, fresh=fresh)
                 if await self._offload.run(size, verify_envelope, envelope, profile.profile.public_signing_key):
                     return sender, True
             reason: GatewayError = BadSignature(f"the envelope is not signed by {sender}")
-        except (UnknownName, InvalidName) as error:
+        except UnknownName as error:
             reason = BadSignature(f"the sender cannot be checked: {error.detail}")
         if self._policy.require_verified_sender:
             raise reason
-        return EnsName(information.from_[:255]), False
+        return sender, False
 
     def _stamp(
         self,

@@ -17,9 +17,11 @@ from gateway.dm3.keys import encryption_pair, signing_pair
 from gateway.dm3.signing import sign
 from gateway.dm3.user_profile import UserProfile, sign_profile
 from gateway.ids import EnsName
+from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.relay import rpc as rpc_module
 from gateway.relay import submit as submit_module
+from gateway.store.mailbox import PickUp
 from tests.integration.relay.envelopes import keys_of, sealed
 from tests.support.house import House, rpc, running_house
 
@@ -190,6 +192,20 @@ async def test_unverified_senders_can_be_allowed(tmp_path: Any) -> None:
         envelope = sealed(house, alice, bob, signing=signing_pair())
         assert (await rpc(house, "dm3_submitMessage", canonical_envelope(envelope))).status_code == 200
         assert len(await bob.fetch()) == 1
+
+
+async def test_an_unverified_sender_is_stored_in_normal_form(tmp_path: Any) -> None:
+    """Else mail from Alice.ETH could be neither listed by contact nor acknowledged as from alice.eth."""
+    allow = {"DM3_GATEWAY__RELAY__REQUIRE_VERIFIED_SENDER": "false"}
+    async with running_house(tmp_path / "lenient", overrides=allow, working=False) as house:
+        alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
+        nobody = sealed(house, alice, bob, from_=EnsName("NoBody.ETH"))
+        assert (await rpc(house, "dm3_submitMessage", canonical_envelope(nobody))).status_code == 200
+        (stored,) = await house.gateway.store.read(PickUp(bob.address, now_ms(), 10))
+        assert (stored.sender, stored.verified) == ("nobody.eth", False)
+        for name in ("no body", "x" * 300, "a..eth", "\u0430\u200bpple.eth/"):
+            envelope = sealed(house, alice, bob, from_=EnsName(name))
+            refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 400, -32000)
 
 
 async def test_an_envelope_over_the_limit(tmp_path: Any) -> None:
