@@ -43,6 +43,7 @@ from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
+from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.keys import load_service_keys
 from gateway.relay.offload import Offload
@@ -99,14 +100,15 @@ class Gateway:
         self.parent = normalise(settings.ens.parent)
         self.service_name = EnsName(f"{SERVICE_LABEL}.{self.parent}")
         self.app: FastAPI
+        self.directory: Directory
         self.store: Store
         self.service_profile: DeliveryServiceProfile
         self._clock = clock
         self._owner = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._resources = AsyncExitStack()
         self._supervisor = Supervisor()
-        self._contexts: dict[Network, BridgeContext] = {}
         self._offload = Offload()
+        self._contexts: dict[Network, BridgeContext] = {}
 
     @classmethod
     async def open(cls, settings: Settings, adapters: Mapping[Network, Adapter], *, clock: Clock = now_ms) -> Gateway:
@@ -167,12 +169,15 @@ class Gateway:
             ipfs_client=ipfs,
         )
         keyring = Keyring(seed, delivery_services=(self.service_name,), max_ttl_ms=self._message_ttl_ms)
-        directory = Directory(
+        directory = self.directory = Directory(
             store=self.store, keyring=keyring, profiles=profiles, parent=self.parent, clock=self._clock
         )
         recipients = Recipients(directory, self.service_name)
         submission = self._submission(keys, recipients, directory)
-        self._join_bridge(keyring, directory, profiles, client, submission)
+        # Slow submissions must not use up the connections of profile look-ups.
+        submissions = GuardedClient(allow_private=settings.chain.allow_private_gateways, max_connections=256)
+        self._resources.push_async_callback(submissions.close)
+        self._join_bridge(keyring, directory, profiles, submissions, submission)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         self.app = self._http(submission, recipients, directory, self._resolver(keyring, signer), chain)
 
@@ -194,11 +199,11 @@ class Gateway:
             store=self.store,
             job_for=inbound_job,
             clock=self._clock,
+            offload=self._offload,
         )
 
     def _join_bridge(
         self,
-            offload=self._offload,
         keyring: Keyring,
         directory: Directory,
         profiles: Profiles,
@@ -274,18 +279,21 @@ class Gateway:
     ) -> FastAPI:
         relay = self.settings.relay
         capabilities = {network: adapter.capabilities for network, adapter in self.adapters.items()}
+        bodies = Bodies()
         rpc = RpcEndpoint(
             submission=submission,
             properties=ServiceProperties(relay.message_ttl_days, relay.size_limit),
             extensions=ProfileExtensions(directory=directory, recipients=recipients, capabilities=capabilities),
+            bodies=bodies,
+            offload=self._offload,
         )
         rest = RestApi(
             sessions=Sessions(store=self.store, directory=directory, clock=self._clock),
             directory=directory,
-            offload=self._offload,
             store=self.store,
             service_profile=self.service_profile,
             clock=self._clock,
+            bodies=bodies,
         )
         routes: list[BaseRoute] = [Route(path, rpc, methods=["POST", "OPTIONS"]) for path in RPC_PATHS]
         routes.extend(ccip_routes(resolver))

@@ -33,6 +33,16 @@ DM3_LANES: Final = "dm3"
 """Destination of outbound lanes; inbound and report lanes are named after their network."""
 
 
+@dataclass(frozen=True, slots=True)
+class SealedOnce:
+    """An envelope as it was, or may have been, sent."""
+
+    envelope: str = field(repr=False)
+    """Canonical JSON text."""
+    message_hash: MessageHash
+    """Of the message inside, which cannot be read from every dialect of the envelope."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundJob:
     """A message to be sealed and submitted. Everything that goes into it is fixed, so that a retry is the same."""
@@ -49,8 +59,9 @@ class OutboundJob:
     native_reference: NativeId | None = None
     reference: MessageHash | None = None
     automatic: bool = False
-    sealed: dict[str, str] = field(default_factory=dict, repr=False)
-    """Envelopes already made, by delivery service: sent again as they are after an ambiguous answer."""
+    sealed: dict[str, SealedOnce] = field(default_factory=dict, repr=False)
+    """Envelopes already made, by delivery service, dialect and keys: sent again as they are after an ambiguous answer.
+    """
 
 
 @dataclass(frozen=True, slots=True)

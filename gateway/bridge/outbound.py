@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 import structlog
 
 from gateway.bridge import wording
-from gateway.bridge.jobs import OutboundJob, ReportJob, conversation, decode_outbound, encode_outbound, report_job
-from gateway.bridge.remote import RemoteRelays
+from gateway.bridge.jobs import (
+    OutboundJob,
+    ReportJob,
+    SealedOnce,
+    conversation,
+    decode_outbound,
+    encode_outbound,
+    report_job,
+)
+from gateway.bridge.offloop import OffLoop
+from gateway.bridge.remote import SLOWEST_BYTES_PER_SECOND, RemoteRelays
 from gateway.bridge.results import Checkpoint, Done, Later, Result
 from gateway.custody.directory import Directory
 from gateway.custody.keyring import Keyring
@@ -19,7 +30,7 @@ from gateway.dm3.message import Message, MessageType, message_hash, sign_message
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.names import normalise
 from gateway.ens.profiles import Profiles, ResolvedProfile
-from gateway.errors import GatewayError, RemoteRefused, TooLarge
+from gateway.errors import FetchFailed, GatewayError, RemoteRefused, TooLarge
 from gateway.ids import EnsName, MessageHash
 from gateway.lifecycle import Clock
 from gateway.sdk.delivery import DeliveryState, StatusReport
@@ -36,8 +47,8 @@ log = structlog.get_logger(__name__)
 
 MAX_SERVICES: Final = 5
 """Delivery services of one profile that are tried."""
-OFF_LOOP_CHARACTERS: Final = 64_000
-"""Longer messages are sealed in a thread: a megabyte takes tens of milliseconds."""
+TRY_SECONDS: Final = 60.0
+"""One try at all services of a recipient takes at most this long, plus the time that a large envelope needs."""
 WITH_NOTICE: Final = frozenset({MessageType.NEW, MessageType.REPLY})
 
 
@@ -80,10 +91,11 @@ class Outbound:
         self._local = local
         self._parent = parent
         self._clock = clock
+        self._off_loop = OffLoop()
 
     async def handle(self, job: Job, checkpoint: Checkpoint) -> Result:
         """Submit to the first delivery service that takes it; the reasons of the others go to the log."""
-        work = decode_outbound(job.payload)
+        work = await self._off_loop.run(len(job.payload), lambda: decode_outbound(job.payload))
         sender = await self._directory.identity(work.sender)
         if sender is None:
             log.info("outbound.sender_gone", job=job.id, sender=work.sender)
@@ -95,14 +107,14 @@ class Outbound:
             message = await self._message(work, sender)
             if message is None:
                 return Done()
-            return await self._deliver(_Attempt(work, sender, recipient, message, checkpoint))
+            return await self._in_time(_Attempt(work, sender, recipient, message, checkpoint, len(job.payload)))
         except GatewayError as error:
             log.info("outbound.failed", job=job.id, error=type(error).__name__, detail=error.detail)
             return Later(error.sentence) if error.retry else self._failed(work, sender, error.sentence)
 
     async def expire(self, job: Job) -> Done:
         """Tell the sender that it did not arrive in time."""
-        work = decode_outbound(job.payload)
+        work = await self._off_loop.run(len(job.payload), lambda: decode_outbound(job.payload))
         sender = await self._directory.identity(work.sender)
         if sender is None:
             return Done()
@@ -123,7 +135,9 @@ class Outbound:
                 return None
             kind = MessageType.NEW
         if kind in WITH_NOTICE and work.native_id is not None:
-            known = await self._store.read(ConversationKnown(work.network, conversation(sender.name, work.recipient)))
+            known = await self._store.read(
+                ConversationKnown(work.network, conversation(sender.name, work.recipient), outbound=True)
+            )
             if not known:
                 text += wording.first_message_notice(work.network, sender.canonical_id, self._parent)
         draft = Message(
@@ -135,7 +149,19 @@ class Outbound:
             attachments=work.attachments or (() if kind not in WITH_NOTICE else None),
             reference=reference,
         )
-        return sign_message(draft, self._keyring.keys(sender).profile_keys.signing)
+        signing = self._keyring.keys(sender).profile_keys.signing
+        return await self._off_loop.run(_size(draft), lambda: sign_message(draft, signing))
+
+    async def _in_time(self, attempt: _Attempt) -> Result:
+        """Deliver, but do not let a recipient who names slow services hold the lane for long."""
+        seconds = TRY_SECONDS + attempt.size / SLOWEST_BYTES_PER_SECOND
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await self._deliver(attempt)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise FetchFailed(f"the services of {attempt.work.recipient} took more than {seconds:.0f} s") from None
 
     async def _deliver(self, attempt: _Attempt) -> Result:
         """Try the recipient's services in order (DM3-MTP: the next one when one does not take it)."""
@@ -162,8 +188,13 @@ class Outbound:
 
     async def _to_ourselves(self, attempt: _Attempt) -> _Handed:
         """The envelope enters our own store in the transaction that ends the job: exactly once, without HTTP."""
-        envelope = await self._seal(attempt, self._local.profile, Dialect.DEVELOP)
-        return _Handed(envelope, (await self._local.relay.prepare(envelope),))
+
+        def work() -> tuple[Envelope, _Hashes]:
+            envelope = self._seal(attempt, self._local.profile, Dialect.DEVELOP)
+            return envelope, _Hashes(message_hash(attempt.message), hash_of_encrypted(envelope.message))
+
+        envelope, hashes = await self._off_loop.run(attempt.size, work)
+        return _Handed(hashes, (await self._local.relay.prepare(envelope),))
 
     async def _to_another(self, attempt: _Attempt, name: EnsName) -> _Handed:
         """Submit over HTTP; the sealed envelope is written down first, so that a doubtful answer is safe to repeat."""
@@ -171,12 +202,12 @@ class Outbound:
         limit = await self._remote.size_limit(service)
         refusal = RemoteRefused(f"{name} was not tried")
         for dialect in (Dialect.DEVELOP, Dialect.NPM):
-            envelope = await self._sealed_once(attempt, name, service, dialect)
-            if limit is not None and len(envelope.encode()) > limit:
+            sealed = await self._sealed_once(attempt, name, service, dialect)
+            if limit is not None and len(sealed.envelope.encode()) > limit:
                 raise TooLarge(f"{name} takes at most {limit} bytes")
             try:
-                await self._remote.submit(service, envelope)
-                return _Handed(parse_envelope(envelope), ())
+                await self._remote.submit(service, sealed.envelope)
+                return _Handed(await self._off_loop.run(attempt.size, partial(_hashes_of, sealed)), ())
             except RemoteRefused as error:
                 # A service of the other generation answers a bare 400 to a spelling that it does not know.
                 refusal = error
@@ -186,22 +217,30 @@ class Outbound:
 
     async def _sealed_once(
         self, attempt: _Attempt, name: EnsName, service: DeliveryServiceProfile, dialect: Dialect
-    ) -> str:
-        slot = f"{name} {dialect}"
-        if slot not in attempt.work.sealed:
-            attempt.work.sealed[slot] = canonical_envelope(await self._seal(attempt, service, dialect))
-            await attempt.checkpoint(encode_outbound(attempt.work))
-        return attempt.work.sealed[slot]
+    ) -> SealedOnce:
+        """The envelope of an earlier try, or a new one when there is none or a key has been changed since."""
+        sealed = attempt.work.sealed
+        slots = f"{name} {dialect} "
+        slot = slots + _key_digest(attempt.recipient.profile.public_encryption_key, service.public_encryption_key)
+        if slot not in sealed:
 
-    async def _seal(self, attempt: _Attempt, service: DeliveryServiceProfile, dialect: Dialect) -> Envelope:
+            def work() -> tuple[SealedOnce, bytes]:
+                text = canonical_envelope(self._seal(attempt, service, dialect))
+                made = SealedOnce(text, message_hash(attempt.message))
+                kept = {key: value for key, value in sealed.items() if not key.startswith(slots)}
+                return made, encode_outbound(replace(attempt.work, sealed={**kept, slot: made}))
+
+            made, payload = await self._off_loop.run(attempt.size, work)
+            await attempt.checkpoint(payload)
+            for old in [key for key in sealed if key.startswith(slots)]:
+                del sealed[old]
+            sealed[slot] = made
+        return sealed[slot]
+
+    def _seal(self, attempt: _Attempt, service: DeliveryServiceProfile, dialect: Dialect) -> Envelope:
         signing = self._keyring.keys(attempt.sender).profile_keys.signing
-
-        def work() -> Envelope:
-            recipient_key = attempt.recipient.profile.public_encryption_key
-            return seal(attempt.message, recipient_key, service.public_encryption_key, signing, dialect=dialect)
-
-        size = len(attempt.message.text or "") + sum(len(each.data) for each in attempt.message.attachments or ())
-        return await asyncio.to_thread(work) if size > OFF_LOOP_CHARACTERS else work()
+        recipient_key = attempt.recipient.profile.public_encryption_key
+        return seal(attempt.message, recipient_key, service.public_encryption_key, signing, dialect=dialect)
 
     def _sent(self, attempt: _Attempt, handed: _Handed) -> Done:
         work, now = attempt.work, self._clock()
@@ -212,8 +251,8 @@ class Outbound:
             native_id=work.native_id,
             part=0,
             conversation=conversation(attempt.sender.name, work.recipient),
-            message_hash=message_hash(attempt.message),
-            encrypted_hash=hash_of_encrypted(handed.envelope.message),
+            message_hash=handed.hashes.message,
+            encrypted_hash=handed.hashes.encrypted,
             outbound=True,
             created_at=now,
         )
@@ -243,6 +282,19 @@ REPORT_LIFE_MS: Final = 5 * 24 * 3600 * 1000
 """Milliseconds for which a failure report is tried."""
 
 
+def _size(message: Message) -> int:
+    return len(message.text or "") + sum(len(each.data) for each in message.attachments or ())
+
+
+def _key_digest(recipient_key: bytes, service_key: bytes) -> str:
+    """Short name of the two keys that an envelope is sealed to; both have 32 bytes."""
+    return hashlib.sha256(recipient_key + service_key).hexdigest()[:16]
+
+
+def _hashes_of(sealed: SealedOnce) -> _Hashes:
+    return _Hashes(sealed.message_hash, hash_of_encrypted(parse_envelope(sealed.envelope).message))
+
+
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """One try of one message."""
@@ -252,11 +304,21 @@ class _Attempt:
     recipient: ResolvedProfile
     message: Message
     checkpoint: Checkpoint
+    size: int
+    """Bytes of the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashes:
+    """By which clients of both generations refer to a message: of what was sent, not of what would be sent now."""
+
+    message: MessageHash
+    encrypted: MessageHash
 
 
 @dataclass(frozen=True, slots=True)
 class _Handed:
-    """An envelope that a delivery service took, and what must be committed for it."""
+    """What a delivery service took, and what must be committed for it."""
 
-    envelope: Envelope
+    hashes: _Hashes
     ops: tuple[Op[Any], ...]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from gateway.dm3.canonical import JsonObject, parse_json
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.egress import Fetched, GuardedClient
-from gateway.errors import GatewayError, LimitExceeded, RemoteRefused
+from gateway.errors import FetchFailed, GatewayError, LimitExceeded, RemoteRefused
 
 MAX_ANSWER: Final = 64 * 1024
 PROPERTIES_LIFE: Final = 300
@@ -18,16 +23,29 @@ PATIENCE_SECONDS: Final = 10.0
 SLOWEST_BYTES_PER_SECOND: Final = 200_000
 """Large envelopes get this much more time."""
 LATER_STATUSES: Final = frozenset({408, 425, 429})
-LATER_CODES: Final = frozenset({-32002, -32005})
-"""JSON-RPC codes of DM3-MTP that ask to come again: service unavailable, limit exceeded."""
+LATER_CODES: Final = frozenset({-32002, -32005, -32603})
+"""JSON-RPC codes that ask to come again: service unavailable, limit exceeded (DM3-MTP), internal error."""
+SILENCE_SECONDS: Final = 15.0
+"""A service that did not answer is left alone for this long: whatever else is for it fails at once."""
+CALLS_AT_ONCE: Final = 8
+"""Calls to one service under way."""
+TURN_SECONDS: Final = 10.0
+"""Wait for a turn at a service that answered last time."""
+TURN_SECONDS_UNKNOWN: Final = 0.5
+"""The same at a service that has not answered yet and may be dead."""
 
 
 class RemoteRelays:
-    """Submits envelopes to delivery services of others."""
+    """Submits envelopes to delivery services of others; a dead one costs its own senders a moment and nobody else.
 
-    def __init__(self, client: GuardedClient) -> None:
+    ``monotonic`` gives seconds that no clock change touches.
+    """
+
+    def __init__(self, client: GuardedClient, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client = client
+        self._monotonic = monotonic
         self._limits: TTLCache[str, int | None] = TTLCache(maxsize=4096, ttl=PROPERTIES_LIFE)
+        self._lines: LRUCache[str, _Line] = LRUCache(maxsize=4096)
 
     async def size_limit(self, service: DeliveryServiceProfile) -> int | None:
         """Bytes of the largest envelope that the service says it takes; None when it does not say.
@@ -48,9 +66,11 @@ class RemoteRelays:
         if answer.status < 300 and error is None:
             return
         code, text = error if error is not None else (None, f"HTTP status {answer.status}")
-        if code in LATER_CODES or (code is None and (answer.status >= 500 or answer.status in LATER_STATUSES)):
-            raise LimitExceeded(f"{service.url}: {text}")
-        raise RemoteRefused(f"{service.url}: {text[:300]}", structured=code is not None)
+        reason = f"{service.url}: {text[:300]}"
+        # A server error says nothing about the envelope, whatever JSON-RPC code its body has.
+        if answer.status >= 500 or answer.status in LATER_STATUSES or code in LATER_CODES:
+            raise LimitExceeded(reason)
+        raise RemoteRefused(reason, structured=code is not None)
 
     async def _ask_size_limit(self, service: DeliveryServiceProfile) -> int | None:
         answer = await self._call(service, "dm3_getDeliveryServiceProperties", [])
@@ -67,7 +87,34 @@ class RemoteRelays:
         call: JsonObject = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         url = service.url.rstrip("/") + "/rpc"
         timeout = PATIENCE_SECONDS + sum(map(len, params)) / SLOWEST_BYTES_PER_SECOND
-        return await self._client.post_json(url, call, max_bytes=MAX_ANSWER, timeout=timeout)
+        async with self._turn(service.url):
+            return await self._client.post_json(url, call, max_bytes=MAX_ANSWER, timeout=timeout)
+
+    @asynccontextmanager
+    async def _turn(self, url: str) -> AsyncIterator[None]:
+        """One of the calls to a service; FetchFailed at once while it is silent, LimitExceeded when it is busy."""
+        line = self._lines.setdefault(url, _Line())
+        self._refuse_silent(url, line)
+        try:
+            async with asyncio.timeout(TURN_SECONDS if line.answers else TURN_SECONDS_UNKNOWN):
+                await line.turns.acquire()
+        except TimeoutError:
+            raise LimitExceeded(f"{url}: {CALLS_AT_ONCE} calls are under way") from None
+        try:
+            self._refuse_silent(url, line)
+            try:
+                yield
+                line.answers = True
+            except FetchFailed:
+                line.answers = False
+                line.silent_until = self._monotonic() + SILENCE_SECONDS
+                raise
+        finally:
+            line.turns.release()
+
+    def _refuse_silent(self, url: str, line: _Line) -> None:
+        if self._monotonic() < line.silent_until:
+            raise FetchFailed(f"{url} did not answer a moment ago")
 
 
 def _error_of(answer: Fetched) -> tuple[int | None, str] | None:
@@ -83,3 +130,12 @@ def _error_of(answer: Fetched) -> tuple[int | None, str] | None:
         return None, str(error)
     code, text = error.get("code"), error.get("message")
     return (code if isinstance(code, int) else None), (text if isinstance(text, str) else "no reason given")
+
+
+@dataclass(slots=True)
+class _Line:
+    """What is known about one service, and the turns of its callers."""
+
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_AT_ONCE))
+    answers: bool = False
+    silent_until: float = float("-inf")

@@ -13,6 +13,7 @@ from gateway.bridge.jobs import (
     JobKind,
     OutboundJob,
     ReportJob,
+    SealedOnce,
     conversation,
     decode_outbound,
     decode_report,
@@ -40,7 +41,7 @@ WORK = OutboundJob(
     native_reference=NativeId("<0@b>"),
     reference=MessageHash("0x" + "ab" * 32),
     automatic=True,
-    sealed={"ds.gw.eth develop": "{}"},
+    sealed={"ds.gw.eth develop 0123456789abcdef": SealedOnce("{}", MessageHash("0x" + "cd" * 32))},
 )
 REPORT = ReportJob(
     EMAIL,
