@@ -1,27 +1,64 @@
-"""Reading a request body up to a limit, before anything is parsed."""
+"""Reading request bodies: up to a limit, within a time, and all of them together within one budget of memory."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
 from starlette.types import Message, Receive, Scope
 
-from gateway.errors import InvalidRequest, TooLarge
+from gateway.errors import InvalidRequest, LimitExceeded, TooLarge
+
+BODY_SECONDS: Final = 30.0
+"""For a whole body; 20 MB in this time are 5 Mbit/s."""
+BODY_BUDGET: Final = 256 * 2**20
+"""Bytes of all bodies that are held at one time, by this process."""
 
 
-async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
-    """The whole body; raises TooLarge as soon as it is known to be too large, InvalidRequest when the peer left."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > max_bytes:
-            raise TooLarge(f"the body has more than {max_bytes} bytes")
-    parts: list[bytes] = []
-    size = 0
-    while True:
+class Bodies:
+    """The bodies of all requests that are being worked on."""
+
+    def __init__(self, *, budget: int = BODY_BUDGET, seconds: float = BODY_SECONDS) -> None:
+        self._left = budget
+        self._seconds = seconds
+
+    @asynccontextmanager
+    async def body(self, scope: Scope, receive: Receive, *, max_bytes: int) -> AsyncIterator[bytes]:
+        """The whole body; its bytes count against the budget until the block is left.
+
+        Raises TooLarge as soon as the body is known to be too large, InvalidRequest when the peer left, LimitExceeded
+        when the body does not arrive in time or the budget is used up.
+        """
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value[:20]) > max_bytes:
+                raise TooLarge(f"the body has more than {max_bytes} bytes")
+        parts: list[bytes] = []
+        held = 0
+        try:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    async for part in _parts(receive):
+                        if held + len(part) > max_bytes:
+                            raise TooLarge(f"the body has more than {max_bytes} bytes")
+                        if len(part) > self._left:
+                            raise LimitExceeded("too many bytes of request bodies at once")
+                        self._left -= len(part)
+                        held += len(part)
+                        parts.append(part)
+            except TimeoutError:
+                raise LimitExceeded(f"the body did not arrive within {self._seconds:g} s") from None
+            yield b"".join(parts)
+        finally:
+            self._left += held
+
+
+async def _parts(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             raise InvalidRequest("the connection was closed before the body was complete")
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > max_bytes:
-            raise TooLarge(f"the body has more than {max_bytes} bytes")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+        yield message.get("body", b"")
+        more = message.get("more_body", False)

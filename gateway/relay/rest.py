@@ -15,7 +15,7 @@ from gateway.ens.names import normalise
 from gateway.errors import GatewayError, InvalidInput, InvalidName
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
-from gateway.relay.body import read_body
+from gateway.relay.body import Bodies
 from gateway.relay.sessions import Sessions
 from gateway.store import Store
 from gateway.store.mailbox import Acknowledge, PickUp
@@ -37,12 +37,14 @@ class RestApi:
         store: Store,
         service_profile: DeliveryServiceProfile,
         clock: Clock,
+        bodies: Bodies,
     ) -> None:
         self._sessions = sessions
         self._directory = directory
         self._store = store
         self._service_profile = service_profile
         self._clock = clock
+        self._bodies = bodies
 
     def router(self) -> APIRouter:
         """All routes, with and without ``/ds`` in front and a slash behind."""
@@ -83,7 +85,7 @@ class RestApi:
     async def log_in(self, name: str, request: Request) -> Response:
         """Body {signature, challenge}; answers a bearer token as a JSON string."""
         try:
-            body = _object(await _read(request), ("signature", "challenge"))
+            body = _object(await self._read(request), ("signature", "challenge"))
             token = await self._sessions.log_in(normalise(name), body["challenge"], body["signature"])
         except GatewayError as error:
             # The messenger compares status and text, and publishes its profile again when they say this.
@@ -112,15 +114,14 @@ class RestApi:
         contact is no ENS name: no envelope here has such a sender, and the rest of the batch must not suffer.
         """
         session = await self._sessions.authenticate(authorization, name)
-        pairs = _acknowledgements(await _read(request))
+        pairs = _acknowledgements(await self._read(request))
         names = await self._sessions.readable_names(session)
         await self._store.commit(Acknowledge(session.address, pairs, names))
         return Response(status_code=200)
 
-
-async def _read(request: Request) -> Json:
-    body = await read_body(request.scope, request.receive, max_bytes=MAX_BODY)
-    return parse_json(body, max_bytes=MAX_BODY, max_depth=4)
+    async def _read(self, request: Request) -> Json:
+        async with self._bodies.body(request.scope, request.receive, max_bytes=MAX_BODY) as body:
+            return parse_json(body, max_bytes=MAX_BODY, max_depth=4)
 
 
 def _object(value: Json, keys: tuple[str, ...]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.dm3.canonical import Json, stringify
 from gateway.ens.names import normalise
 from gateway.errors import GatewayError, InvalidParams, MethodNotFound
-from gateway.relay.body import read_body
+from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.jsonrpc import Call, CallId, error_body, parse_call, result_body
 from gateway.relay.offload import Offload
@@ -39,11 +39,13 @@ class RpcEndpoint:
         submission: Submission,
         properties: ServiceProperties,
         extensions: ProfileExtensions,
+        bodies: Bodies,
         offload: Offload,
     ) -> None:
         self._submission = submission
         self._properties = properties
         self._extensions = extensions
+        self._bodies = bodies
         self._offload = offload
         # An envelope comes as a string in JSON: every quote and backslash of it is doubled.
         self._max_body = properties.size_limit + properties.size_limit // 4 + 65_536
@@ -62,13 +64,14 @@ class RpcEndpoint:
             return
         identifier: CallId = None
         try:
-            body = await read_body(scope, receive, max_bytes=self._max_body)
-            call = await self._offload.run(len(body), parse_call, body, max_bytes=self._max_body)
-            identifier = call.id
-            method = self._methods.get(call.method)
-            if method is None:
-                raise MethodNotFound(f"there is no method {call.method[:64]!r}")
-            await _respond(send, 200, result_body(identifier, await method(call)))
+            async with self._bodies.body(scope, receive, max_bytes=self._max_body) as body:
+                call = await self._offload.run(len(body), parse_call, body, max_bytes=self._max_body)
+                identifier = call.id
+                method = self._methods.get(call.method)
+                if method is None:
+                    raise MethodNotFound(f"there is no method {call.method[:64]!r}")
+                result = await method(call)
+            await _respond(send, 200, result_body(identifier, result))
         except GatewayError as error:
             log.info("rpc.refused", code=error.code, error=type(error).__name__, detail=error.detail)
             await _respond(send, error.status, error_body(identifier, error))

@@ -10,12 +10,16 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from gateway.errors import ConfigError
+from gateway.web.deadline import HEAD_SECONDS, punctual
 
 BACKLOG: Final = 2048
 GRACE_SECONDS: Final = 10
 KEEP_ALIVE_SECONDS: Final = 30
+CONNECTIONS: Final = 1000
+"""Open at one time; whoever comes above that is answered 503."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -33,19 +37,30 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves one application on one bound socket."""
+    """Serves one application on one bound socket, with bounds on what a peer can hold open."""
 
-    def __init__(self, app: ASGIApp, bound: socket.socket) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        bound: socket.socket,
+        *,
+        head_seconds: float = HEAD_SECONDS,
+        connections: int = CONNECTIONS,
+    ) -> None:
         self.host, self.port = bound.getsockname()[:2]
         self._bound = bound
         config = uvicorn.Config(
             app,
+            http=punctual(AutoHTTPProtocol, head_seconds),
+            # Nothing here speaks it, and an upgraded connection would be outside of these bounds.
+            ws="none",
             lifespan="off",
             log_config=None,
             # Paths hold the names that people look up: no line per request.
             access_log=False,
             server_header=False,
             backlog=BACKLOG,
+            limit_concurrency=connections,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
