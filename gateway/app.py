@@ -15,6 +15,7 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
 
@@ -38,7 +39,7 @@ from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.names import normalise
 from gateway.ens.profiles import Profiles
-from gateway.errors import ConfigError, GatewayError, InvalidRequest
+from gateway.errors import ConfigError, GatewayError, InvalidRequest, NotFound
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.operations.health import Health
@@ -61,6 +62,7 @@ from gateway.sdk.adapter import Adapter, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.leases import AcquireLease
+from gateway.web.api_docs import api_docs_router
 from gateway.web.home import home_router, static_files
 from gateway.web.server import HttpServer, listen
 
@@ -303,12 +305,12 @@ class Gateway:
                 routes.extend(adapter.routes())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
         routes.append(static_files())
-        return http_app(routes, (rest.router(), health.router(), home_router(self.service_name)))
+        return http_app(routes, (rest.router(), health.router(), home_router(self.service_name), api_docs_router()))
 
 
 def http_app(routes: Sequence[BaseRoute], routers: Sequence[APIRouter]) -> FastAPI:
     """The FastAPI application around the given routes; every error is JSON with a sentence, none a traceback."""
-    app = FastAPI(title="DM3 Gateway", version=__version__, docs_url="/api/docs", redoc_url=None)
+    app = FastAPI(title="DM3 Gateway", version=__version__, docs_url=None, redoc_url=None)
     app.router.routes.extend(routes)
     for router in routers:
         app.include_router(router)
@@ -317,6 +319,7 @@ def http_app(routes: Sequence[BaseRoute], routers: Sequence[APIRouter]) -> FastA
     )
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
     return app
 
 
@@ -329,6 +332,15 @@ async def _gateway_error(_request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid_request(_request: Request, _error: Exception) -> JSONResponse:
     return JSONResponse({"error": InvalidRequest.sentence}, 400)
+
+
+async def _http_error(_request: Request, error: Exception) -> JSONResponse:
+    """What the router refuses: no such path (404), no such method there (405)."""
+    assert isinstance(error, HTTPException)
+    sentence = {404: NotFound.sentence, 405: "This method is not allowed here."}.get(
+        error.status_code, InvalidRequest.sentence
+    )
+    return JSONResponse({"error": sentence}, error.status_code, error.headers)
 
 
 async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:

@@ -56,7 +56,7 @@ they are picked up, and passes messages on to and from other networks.</p>
 <dt>For clients</dt>
 <dd><a href="/ds/delivery-service-profile">Delivery service profile</a>; JSON-RPC at <code>/ds/rpc</code></dd>
 <dt>For developers</dt>
-<dd><a href="/api/docs">Description of the interfaces</a></dd>
+<dd><a href="/api/docs">Description of the interfaces</a>, also as <a href="/openapi.json">OpenAPI</a></dd>
 <dt>For operators</dt>
 <dd><a href="/readyz">State of this node</a></dd>
 </dl>

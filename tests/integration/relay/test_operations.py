@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+import pytest
 
 from tests.support.house import House, running_house
 
@@ -37,10 +40,30 @@ async def test_interfaces_are_described(house: House) -> None:
     paths = (await house.http.get(f"{house.url}/openapi.json")).json()["paths"]
     assert "/ds/auth/{name}" in paths
     assert "/healthz" in paths
-    assert (await house.http.get(f"{house.url}/api/docs")).status_code == 200
+    page = await house.http.get(f"{house.url}/api/docs")
+    assert page.status_code == 200
+    assert 'href="/openapi.json"' in page.text
+    for path, operations in paths.items():
+        for method in operations:
+            assert f"{method.upper()} {path}</code>" in page.text
 
 
-async def test_a_route_that_does_not_exist_is_404_as_json(house: House) -> None:
-    answer = await house.http.get(f"{house.url}/no/such/thing")
-    assert answer.status_code == 404
-    assert answer.headers["content-type"] == "application/json"
+async def test_the_page_of_the_interfaces_loads_nothing_from_elsewhere(house: House) -> None:
+    page = await house.http.get(f"{house.url}/api/docs")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert set(re.findall(r'(?:src|href)="([^"]*)"', page.text)) == {"/static/site.css", "/openapi.json"}
+    assert "<script" not in page.text
+    for other in ("/docs", "/redoc"):
+        assert (await house.http.get(house.url + other)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/no/such/thing", 404), ("PUT", "/healthz", 405), ("GET", "/ds/rpc", 405), ("GET", "/static/no.css", 404)],
+)
+async def test_what_does_not_exist_is_a_sentence_in_json(house: House, method: str, path: str, status: int) -> None:
+    answer = await house.http.request(method, house.url + path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
+    assert answer.json()["error"].endswith(".")
+    assert ("allow" in answer.headers) == (status == 405)
