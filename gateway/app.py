@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request
@@ -37,13 +37,13 @@ from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
-from gateway.ens.names import normalise
 from gateway.ens.profiles import Profiles
 from gateway.errors import ConfigError, GatewayError, InvalidRequest, NotFound
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
+from gateway.operations.installation import parent_name
 from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.keys import load_service_keys
@@ -99,7 +99,7 @@ class Gateway:
     def __init__(self, settings: Settings, adapters: Mapping[Network, Adapter], clock: Clock) -> None:
         self.settings = settings
         self.adapters = adapters
-        self.parent = normalise(settings.ens.parent)
+        self.parent = parent_name(settings.ens.parent)
         self.service_name = EnsName(f"{SERVICE_LABEL}.{self.parent}")
         self.app: FastAPI
         self.directory: Directory
@@ -109,6 +109,7 @@ class Gateway:
         self._owner = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._resources = AsyncExitStack()
         self._supervisor = Supervisor()
+        self._deliveries = Supervisor()
         self._offload = Offload()
         self._contexts: dict[Network, BridgeContext] = {}
 
@@ -134,7 +135,7 @@ class Gateway:
             self._supervisor.start(f"adapter {network}", adapter.run)
             log.info("adapter.open", network=network)
         self._supervisor.start("chain", self._reach_chain)
-        self._supervisor.start("worker", self._worker.run)
+        self._deliveries.start("worker", self._worker.run)
         self._supervisor.start("housekeeping", self._housekeeping.run)
 
     async def _reach_chain(self) -> None:
@@ -146,6 +147,8 @@ class Gateway:
 
     async def close(self) -> None:
         """Stop the work, close adapters and connections in the opposite order of opening."""
+        # Deliveries under way need their adapters to end well.
+        await self._deliveries.stop()
         await self._supervisor.stop()
         await self._resources.aclose()
 
@@ -344,17 +347,35 @@ async def _http_error(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:
-    """Run one node until `stop` is set, then finish what was begun."""
-    bound = listen(settings.server.host, settings.server.port)
-    gateway = await Gateway.open(settings, adapters)
-    try:
-        server = HttpServer(gateway.app, bound)
-        await gateway.start()
-        await server.start()
-        log.info("gateway.serving", host=server.host, port=server.port, service=gateway.service_name)
-        await stop.wait()
-        log.info("gateway.stopping")
-        await server.stop()
-    finally:
-        await gateway.close()
+    """Run one node until `stop` is set, then finish what was begun. A stop during the start ends the start."""
+    with listen(settings.server.host, settings.server.port) as bound:
+        async with AsyncExitStack() as closing:
+            await _unless(stop, _serve(settings, adapters, bound, closing))
+            await stop.wait()
+            log.info("gateway.stopping")
     log.info("gateway.stopped")
+
+
+async def _serve(
+    settings: Settings, adapters: Mapping[Network, Adapter], bound: socket.socket, closing: AsyncExitStack
+) -> None:
+    gateway = await Gateway.open(settings, adapters)
+    closing.push_async_callback(gateway.close)
+    await gateway.start()
+    server = HttpServer(gateway.app, bound)
+    closing.push_async_callback(server.stop)
+    await server.start()
+    log.info("gateway.serving", host=server.host, port=server.port, service=gateway.service_name)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for `work`, which is cancelled when `stop` comes first; raises what it raises."""
+    task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        task.cancel()
+        await asyncio.wait((task, stopping))
+    if not task.cancelled():
+        task.result()

@@ -4,39 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from gateway.bridge.results import Done, Handler, Hold, Later, Result, back_off_ms
+from gateway.bridge.ending import Ending
+from gateway.bridge.keeper import LEASE_MS, Keeper
+from gateway.bridge.results import Done, Handler, Hold, Later, Result, back_off_ms, clean_reason
 from gateway.errors import GatewayError, LeaseLost
 from gateway.lifecycle import Clock
 from gateway.store import Store
 from gateway.store.jobs import Job
 from gateway.store.lanes import (
-    CompleteJob,
-    ExtendLease,
-    HoldJob,
     LaneJobs,
     LaneLease,
     LeaseLanes,
     ReleaseLane,
-    RetryJob,
     SaveJob,
+    destination_of,
 )
+from gateway.store.mailbox import DropEnvelope
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 1.0
-LEASE_MS: Final = 12_000
-"""After a node dies its lanes are taken over within this time; the promise is 15 s."""
-EXTEND_AFTER_SECONDS: Final = 3.0
-MAX_LANES: Final = 32
-"""Lanes that one node works on at the same time."""
-JOBS_AT_ONCE: Final = 16
+MAX_LANES: Final = 256
+"""Lanes that one node works on at the same time; most of them wait for a network."""
+SHARE: Final = 48
+"""A destination that has this many gets no more, so that a dead one leaves room for the others."""
+LEASE_AT_ONCE: Final = 16
+"""Lanes of one lease; a destination passes its share by less than this, and stays below a quarter of all."""
+HANDLE_SECONDS: Final = 180.0
+"""One try of one job. Longer than the steps of a slow but living network, or its answer would never be heard."""
+STOP_SECONDS: Final = 5.0
+"""Tries under way get this long to end when the node stops."""
 MAX_SURPRISES: Final = 8
-"""Times that a job may raise something unnamed before it is set aside."""
+"""After so many failed tries, a job that raises something unnamed is set aside."""
+GAVE_UP: Final = "The gateway met an error of its own and gave up."
+"""What the sender of a job on hold reads."""
 
 
 class Worker:
@@ -47,90 +55,157 @@ class Worker:
         self._handlers = handlers
         self._owner = owner
         self._clock = clock
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._stopping = False
 
     async def run(self) -> None:
-        """Work until cancelled; lanes that are being served then are given back at once."""
+        """Work until cancelled; then let the jobs under way end, for some seconds, and give their lanes back."""
+        self._stopping = False
         try:
             while True:
                 leased = await self._lease()
                 for lease in leased:
                     task = asyncio.create_task(self._serve(lease), name=f"lane {lease.lane}")
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self._tasks[task] = destination_of(lease.lane)
+                    task.add_done_callback(self._tasks.pop)
                 if not leased:
                     await self._wait()
         finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        self._stopping = True
+        tasks = list(self._tasks)
+        if not tasks:
+            return
+        try:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        finally:
             for task in self._tasks:
+                log.warning("lane.broken_off", task=task.get_name())
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _lease(self) -> list[LaneLease]:
-        room = MAX_LANES - len(self._tasks)
+        """More lanes, when there is room; none while the store does not answer."""
+        room = min(MAX_LANES - len(self._tasks), LEASE_AT_ONCE)
         if room <= 0:
             return []
-        return await self._store.commit(LeaseLanes(self._owner, self._clock(), LEASE_MS, room))
+        try:
+            return await self._store.commit(
+                LeaseLanes(self._owner, self._clock(), LEASE_MS, room, except_for=self._full())
+            )
+        except GatewayError as error:
+            # Whatever is under way goes on; it must not be broken off because nothing can be added.
+            log.warning("worker.no_lease", error=type(error).__name__, detail=error.detail)
+            await asyncio.sleep(POLL_SECONDS)
+            return []
+
+    def _full(self) -> tuple[str, ...]:
+        """Destinations that have their share."""
+        running = Counter(self._tasks.values())
+        return tuple(sorted(destination for destination, lanes in running.items() if lanes >= SHARE))
 
     async def _wait(self) -> None:
         """Until there may be work and room for it; an idle node looks once a second."""
-        if len(self._tasks) >= MAX_LANES:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        else:
+        if len(self._tasks) < MAX_LANES and not self._full():
             await self._store.wait_for_work(POLL_SECONDS)
+            return
+        # Lanes that could not be leased for want of room are due already: nothing will announce them.
+        work = asyncio.create_task(self._store.wait_for_work(POLL_SECONDS))
+        try:
+            await asyncio.wait({work, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            work.cancel()
 
     async def _serve(self, lease: LaneLease) -> None:
         """Jobs of one lane until it is empty, must wait, or is lost."""
-        holder = _Holder(lease)
+        keeper = Keeper(self._store, self._clock, lease)
         try:
-            async with self._extending(holder):
-                while jobs := await self._store.read(LaneJobs(lease.lane, JOBS_AT_ONCE)):
-                    for job in jobs:
-                        if not await self._run(holder, job):
-                            return
+            async with keeper.extending():
+                # One job at a time: each may have megabytes, and the first may make the lane wait.
+                while not self._stopping and (jobs := await self._store.read(LaneJobs(lease.lane, 1))):
+                    if not await self._run(keeper, jobs[0]):
+                        break
         except LeaseLost:
             log.warning("lane.lost", lane=lease.lane)
-            return
         except GatewayError as error:
-            # The store does not answer: the lease runs out and the lane is taken up again, here or elsewhere.
+            # Not released: the lane is taken up again when the lease runs out, which is the pause that it needs.
             log.warning("lane.interrupted", lane=lease.lane, error=type(error).__name__, detail=error.detail)
-            return
-        finally:
-            with contextlib.suppress(GatewayError):
-                await asyncio.shield(self._store.commit(ReleaseLane(holder.lease, self._clock())))
+        except asyncio.CancelledError:
+            await self._release(keeper)
+            raise
+        except Exception:
+            log.exception("lane.failed", lane=lease.lane)
+        else:
+            await self._release(keeper)
 
-    async def _run(self, holder: _Holder, job: Job) -> bool:
+    async def _release(self, keeper: Keeper) -> None:
+        with contextlib.suppress(GatewayError):
+            await asyncio.shield(self._store.commit(ReleaseLane(keeper.lease, self._clock())))
+
+    async def _run(self, keeper: Keeper, job: Job) -> bool:
         """One job; False when the lane must wait."""
-        handler = self._handlers.get(job.kind)
-        result = await self._try(handler, holder, job)
-        now = self._clock()
+        ending = Ending(self._store, self._clock, keeper, job)
+        result = await self._try(keeper, job)
         match result:
             case Done(ops, after):
-                await self._store.commit_all(CompleteJob(holder.lease, job.id, now), *ops)
+                if (refusal := await ending.done(ops)) is not None:
+                    return await self._refused(ending, job, refusal)
                 if after is not None:
                     await self._afterwards(job, after())
                 return True
             case Later(reason, after_ms):
                 delay = back_off_ms(job.attempts) if after_ms is None else after_ms
                 log.info("job.later", job=job.id, kind=job.kind, attempts=job.attempts + 1, delay_ms=delay)
-                await self._store.commit(RetryJob(holder.lease, job.id, now, delay, reason))
+                await ending.later(clean_reason(reason), delay)
                 return False
             case Hold(reason):
-                log.error("job.held", job=job.id, kind=job.kind, reason=reason)
-                await self._store.commit(HoldJob(holder.lease, job.id, now, reason))
-                return True
+                return await self._hold(ending, job, reason)
 
-    async def _try(self, handler: Handler | None, holder: _Holder, job: Job) -> Result:
+    async def _refused(self, ending: Ending, job: Job, error: Exception) -> bool:
+        """The store does not take what the handler wants written; the same try would end the same way."""
+        name = type(error).__name__
+        if isinstance(error, GatewayError) and error.retry:
+            await ending.later(f"the result could not be stored ({name})", back_off_ms(job.attempts))
+            return False
+        return await self._hold(ending, job, f"the result could not be stored ({name})")
+
+    async def _hold(self, ending: Ending, job: Job, reason: str) -> bool:
+        """Set the job aside, and tell whoever must know in the same transaction; False when that must wait."""
+        told = Done()
+        if (handler := self._handlers.get(job.kind)) is not None:
+            try:
+                async with asyncio.timeout(HANDLE_SECONDS):
+                    told = await handler.expire(replace(job, reason=GAVE_UP))
+            except Exception as error:
+                if isinstance(error, GatewayError) and error.retry:
+                    await ending.later(clean_reason(reason), back_off_ms(job.attempts))
+                    return False
+                log.exception("job.held_untold", job=job.id)
+        # The operator may give the job a second chance, for which it needs its envelope.
+        ops = tuple(op for op in told.ops if not isinstance(op, DropEnvelope))
+        log.error("job.held", job=job.id, kind=job.kind, reason=reason)
+        await ending.hold(clean_reason(reason), ops)
+        return True
+
+    async def _try(self, keeper: Keeper, job: Job) -> Result:
         async def checkpoint(payload: bytes) -> None:
-            await self._store.commit(SaveJob(holder.lease, job.id, payload))
+            await self._store.commit(SaveJob(keeper.lease, job.id, payload))
 
+        handler = self._handlers.get(job.kind)
         if handler is None:
             return Hold(f"no handler for jobs of kind {job.kind!r}")
         try:
-            if job.expires_at <= self._clock():
-                return await handler.expire(job)
-            return await handler.handle(job, checkpoint)
+            async with asyncio.timeout(HANDLE_SECONDS):
+                if job.expires_at <= self._clock():
+                    return await handler.expire(job)
+                return await handler.handle(job, checkpoint)
         except LeaseLost:
             raise
+        except TimeoutError:
+            log.warning("job.out_of_time", job=job.id, kind=job.kind)
+            return Later("no answer in time")
         except GatewayError as error:
             log.warning("job.failed", job=job.id, kind=job.kind, error=type(error).__name__, detail=error.detail)
             return Later(error.sentence) if error.retry or job.attempts < MAX_SURPRISES else Hold(error.detail)
@@ -141,40 +216,7 @@ class Worker:
 
     async def _afterwards(self, job: Job, work: Awaitable[None]) -> None:
         try:
-            await work
+            async with asyncio.timeout(HANDLE_SECONDS):
+                await work
         except Exception:
             log.exception("job.afterwards_failed", job=job.id)
-
-    @contextlib.asynccontextmanager
-    async def _extending(self, holder: _Holder) -> AsyncIterator[None]:
-        """Keep the lease while a slow network takes its time; when it is lost, whoever works in it is cancelled."""
-
-        serving = asyncio.current_task()
-
-        async def extend() -> None:
-            try:
-                while True:
-                    await asyncio.sleep(EXTEND_AFTER_SECONDS)
-                    holder.lease = await self._store.commit(ExtendLease(holder.lease, self._clock(), LEASE_MS))
-            except GatewayError as error:
-                holder.lost = error
-                if serving is not None:
-                    serving.cancel()
-
-        keeper = asyncio.create_task(extend())
-        try:
-            yield
-        except asyncio.CancelledError:
-            if holder.lost is not None:
-                raise holder.lost from None
-            raise
-        finally:
-            keeper.cancel()
-
-
-class _Holder:
-    """The current form of a lease that is extended while it is used."""
-
-    def __init__(self, lease: LaneLease) -> None:
-        self.lease = lease
-        self.lost: GatewayError | None = None

@@ -64,18 +64,25 @@ class LaneLease:
 
 @dataclass(frozen=True, slots=True)
 class LeaseLanes:
-    """Lease up to ``limit`` lanes that are due and that nobody holds, the longest waiting first."""
+    """Lease up to ``limit`` lanes that are due and that nobody holds, the longest waiting first.
+
+    Lanes of the destinations ``except_for`` are left alone.
+    """
 
     owner: str
     now: int
     lease_ms: int
     limit: int
+    except_for: tuple[str, ...] = ()
 
     def apply(self, conn: Connection) -> list[LaneLease]:
         """Pick and lock, skipping what another node is just taking, then mark."""
+        wanted = [lanes.c.due <= self.now, lanes.c.lease_until <= self.now]
+        if self.except_for:
+            wanted.append(lanes.c.destination.not_in(self.except_for))
         picked = conn.scalars(
             select(lanes.c.name)
-            .where(lanes.c.due <= self.now, lanes.c.lease_until <= self.now)
+            .where(*wanted)
             .order_by(lanes.c.due)
             .limit(self.limit)
             .with_for_update(skip_locked=True)
