@@ -96,8 +96,8 @@ class DropJob:
 class ExpireJobs:
     """Remove at most ``limit`` jobs on hold whose time is over, and return them.
 
-    Ready jobs are left to the worker, which reports a failure and completes the job in one transaction; a job on
-    hold was reported when it was set aside.
+    Ready jobs are left to the worker, which reports a failure and completes the job in one transaction; the worker
+    reported a job on hold in the transaction that set it aside.
     """
 
     now: int
