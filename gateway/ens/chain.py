@@ -157,7 +157,7 @@ class Chain:
             raise ConfigError(f"{endpoint.host} is of chain {found}, not {self.chain_id}")
 
     async def _ask(self, endpoint: _Endpoint, method: str, params: list[Json]) -> Json:
-        provider = endpoint.provider or await self._open(endpoint)
+        provider = endpoint.provider or await self._to_its_end(self._open(endpoint))
         try:
             async with asyncio.timeout(self._timeout):
                 response: Any = await self._to_its_end(provider.make_request(method, params))
@@ -179,7 +179,7 @@ class Chain:
     async def _open(self, endpoint: _Endpoint) -> AsyncHTTPProvider:
         async with self._opening:
             if endpoint.provider is None:
-                endpoint.provider = await self._to_its_end(_provider(endpoint.url, self._timeout))
+                endpoint.provider = await _provider(endpoint.url, self._timeout)
             return endpoint.provider
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -231,6 +232,21 @@ async def test_closing_waits_for_calls_that_nobody_waits_for() -> None:
             await call
         await chain.close()
         assert not chain._under_way
+
+
+async def test_closing_finds_the_connections_of_a_question_that_was_cancelled_while_they_were_made() -> None:
+    from aiohttp import ClientSession
+
+    async with scripted(rpc(eth_blockNumber="0x1")) as server:
+        chain = Chain([server.url()], 31337)
+        call = asyncio.create_task(chain.block_number())
+        while not chain._under_way:  # noqa: ASYNC110 - a set has no event
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        await chain.close()
+        gc.collect()
+        assert not [each for each in gc.get_objects() if isinstance(each, ClientSession) and not each.closed]
 
 
 def test_web3_is_loaded_by_the_first_question_only() -> None:
