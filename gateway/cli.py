@@ -7,7 +7,7 @@ import json
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -16,7 +16,7 @@ from rich.table import Table
 from gateway import __version__
 from gateway.errors import GatewayError
 from gateway.observability import LogFormat, set_up_logging
-from gateway.settings import Settings, find_config, load_settings
+from gateway.settings import Settings, find_config, load_settings, shown
 
 if TYPE_CHECKING:
     from gateway.demo.ground import GivenChain
@@ -41,7 +41,9 @@ ConfigOption = Annotated[
 PortOption = Annotated[
     int | None, typer.Option(min=0, max=65535, help="A free one when absent and the usual one is taken, or when 0.")
 ]
-LogLevel = Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")]
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"], typer.Option(case_sensitive=False, help="What is worth a line.")
+]
 
 
 def main() -> None:
@@ -126,14 +128,11 @@ def migrate(
     to: Annotated[str, typer.Option(help="Revision to go to; head is this version's.")] = "head",
 ) -> None:
     """Bring the database to a revision; a new database is created."""
-    from gateway.store.migrate import current, downgrade, upgrade
+    from gateway.store.migrate import bring_to, current
 
     url = load_settings(find_config(config)).store.url
     before = current(url)
-    if before is not None and to not in ("head", before):
-        downgrade(url, to)
-    else:
-        upgrade(url, to)
+    bring_to(url, to)
     out.print(f"Database schema: {before or 'none'} -> {current(url)}")
 
 
@@ -141,21 +140,19 @@ def migrate(
 def config_check(config: ConfigOption = None) -> None:
     """Read the configuration and say whether it is right."""
     from gateway.app import make_adapters
+    from gateway.operations.installation import parent_name
 
     path = find_config(config)
     settings = load_settings(path)
+    parent_name(settings.ens.parent)
     adapters = make_adapters(settings, path.resolve().parent)
     out.print(f"{path}: right. Adapters: {', '.join(adapters) or 'none'}")
 
 
 @config_app.command("show")
 def config_show(config: ConfigOption = None) -> None:
-    """Print the configuration as it is in effect; adapters' secrets are hidden."""
-    settings = load_settings(find_config(config))
-    out.print_json(settings.model_dump_json(exclude={"adapters"}))
-    for name, table in settings.adapters.items():
-        shown = {key: "[hidden]" if _secret(key) else value for key, value in table.items()}
-        out.print_json(json.dumps({f"adapters.{name}": shown}, default=str))
+    """Print the configuration as it is in effect; secrets are hidden."""
+    out.print_json(json.dumps(shown(load_settings(find_config(config)))))
 
 
 @config_app.command("schema")
@@ -248,7 +245,3 @@ def run(work: Any) -> Any:
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(with_signals())
-
-
-def _secret(key: str) -> bool:
-    return any(word in key.lower() for word in ("pass", "secret", "token", "users"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
 from gateway.errors import ConfigError
+from gateway.observability import HIDDEN
 
 ENV_PREFIX: Final = "DM3_GATEWAY__"
 CONFIG_VARIABLE: Final = "DM3_GATEWAY_CONFIG"
@@ -24,6 +26,17 @@ DEFAULT_FILE: Final = "gateway.toml"
 MAINNET_ENS_REGISTRY: Final = "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e"
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_FAULTS: Final = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known key",
+    "model_type": "must be a table",
+    "dict_type": "must be a table",
+    "mapping_type": "must be a table",
+}
+_SECRET_KEY: Final = re.compile(r"pass|secret|token|users|private|credential|authorization", re.IGNORECASE)
+_USER_IN_URL: Final = re.compile(r"(?<=://)\S*@")
+_SECRET_IN_QUERY: Final = re.compile(r"(?<=[?&])([^=&\s]*(?:pass|secret|token|key)[^=&\s]*)=[^&\s]*", re.IGNORECASE)
 
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
@@ -65,7 +78,6 @@ class ServerSettings(Section):
     host: str = Field("127.0.0.1", description="address to listen on", examples=["127.0.0.1"])
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one", examples=[8080])
     public_url: WebAddress = Field(description="how the world reaches this server", examples=["https://gw.example"])
-    trusted_proxies: tuple[str, ...] = Field((), description="addresses whose X-Forwarded-For is believed")
 
 
 class StoreSettings(Section):
@@ -76,7 +88,6 @@ class StoreSettings(Section):
         description="sqlite:///file.db (one node) or postgresql://user@host/database (several nodes)",
         examples=["sqlite:///gateway.db"],
     )
-    redis_url: str | None = Field(None, description="fan-out of push messages between nodes; optional")
 
 
 class ChainSettings(Section):
@@ -152,8 +163,7 @@ def load_settings(path: Path, environ: Mapping[str, str] = os.environ) -> Settin
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from error
-    for section, values in _from_environment(environ).items():
-        content[section] = _merge(content.get(section, {}), values)
+    content = _merge(content, _from_environment(environ))
     context = {"base": path.resolve().parent}
     try:
         return Settings.model_validate(content, context=context)
@@ -169,14 +179,46 @@ def validate_section(model: type[Model], values: Mapping[str, Any], *, where: st
         raise ConfigError("\n".join(explain(error, where, model))) from error
 
 
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings as they may be printed.
+
+    Hidden are values under telling keys at any depth, user and password in URLs, and what follows the host in the
+    URLs of RPC servers, where providers put their access keys.
+    """
+    values: dict[str, Any] = settings.model_dump(mode="json")
+    values["chain"]["rpc_urls"] = [_host_only(url) for url in settings.chain.rpc_urls]
+    values["adapters"] = _without_secrets(values["adapters"])
+    return {section: _without_users(table) for section, table in values.items()}
+
+
+def _host_only(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}" + (f"/{HIDDEN}" if parts.path.strip("/") else "")
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if _SECRET_KEY.search(key) else _without_secrets(each) for key, each in value.items()}
+    return [_without_secrets(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _without_users(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_users(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_users(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    return _SECRET_IN_QUERY.sub(rf"\1={HIDDEN}", _USER_IN_URL.sub(f"{HIDDEN}@", value))
+
+
 def explain(error: ValidationError, where: str, model: type[BaseModel]) -> list[str]:
     """One line per fault: file, key, what was wrong, an example. Values are not repeated: they may be secrets."""
     lines = []
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         key = ".".join(str(part) for part in fault["loc"])
-        what = {"missing": "is missing", "extra_forbidden": "is not a known key"}.get(
-            fault["type"], fault["msg"].removeprefix("Value error, ")
-        )
+        what = _FAULTS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         example = _example(model, tuple(fault["loc"]))
         lines.append(f"{where}: {key}: {what}" + (f" (example: {example})" if example else ""))
     return lines
@@ -204,9 +246,13 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         parts = [part.lower() for part in variable.removeprefix(ENV_PREFIX).split("__")]
         if len(parts) < 2 or not all(parts):
             raise ConfigError(f"${variable}: must be {ENV_PREFIX}SECTION__KEY")
-        table = found.setdefault(parts[0], {})
-        for part in parts[1:-1]:
+        table: dict[str, Any] = found
+        for part in parts[:-1]:
             table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"${variable}: another variable gives {part} a value, so it can hold no keys")
+        if parts[-1] in table:
+            raise ConfigError(f"${variable}: another variable gives {parts[-1]} a value or keys")
         table[parts[-1]] = _value(text)
     return found
 
@@ -221,8 +267,12 @@ def _value(text: str) -> Any:
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`; a value below that should be a table stays as it is, for the check to name it."""
     merged = dict(below)
     for key, value in above.items():
-        mine = merged.get(key)
-        merged[key] = _merge(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+        mine = merged.get(key, {})
+        if not isinstance(value, Mapping):
+            merged[key] = value
+        elif isinstance(mine, Mapping):
+            merged[key] = _merge(mine, value)
     return merged

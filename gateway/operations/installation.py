@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.custody.seed import create_seed
-from gateway.errors import ConfigError
+from gateway.ens.names import require_normal
+from gateway.errors import ConfigError, InvalidName
+from gateway.ids import EnsName
 from gateway.resolver.signer import create_signer
 from gateway.settings import load_settings
 
@@ -40,9 +42,28 @@ class Answers:
 def create_installation(folder: Path, answers: Answers) -> Path:
     """Write configuration, seed and keys into `folder`; returns the path of the configuration.
 
-    Raises ConfigError when there is one already, or when the answers do not make a valid configuration; then
-    nothing is left behind that was not there before.
+    Raises ConfigError when there is one already, when the folder cannot be written, or when the answers do not make
+    a valid configuration; then nothing is left behind that was not there before.
     """
+    parent_name(answers.parent)
+    try:
+        return _create(folder, answers)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
+def parent_name(text: str) -> EnsName:
+    """The setting ens.parent as a name; raises ConfigError for what is no name in its normal form.
+
+    Clients ask for names below the normal form only: another spelling in the file would be served to nobody.
+    """
+    try:
+        return require_normal(text)
+    except InvalidName as error:
+        raise ConfigError(f'ens.parent: {error.detail} (example: parent = "gw.eth")') from None
+
+
+def _create(folder: Path, answers: Answers) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = folder / CONFIG
     present = [name for name in (CONFIG, SEED, RELAY_KEY, SIGNER_KEY, RETURN_PATH_KEY) if (folder / name).exists()]

@@ -45,6 +45,16 @@ def downgrade(url: str, revision: str) -> None:
     run(url, lambda conn: _command(conn, command.downgrade, revision))
 
 
+def bring_to(url: str, revision: str) -> None:
+    """Bring the database of ``url`` up or down to ``revision``, whichever way it lies. Raises as ``upgrade``."""
+    from alembic import command
+
+    def work(conn: Connection) -> None:
+        _command(conn, command.downgrade if _is_below(conn, revision) else command.upgrade, revision)
+
+    run(url, work)
+
+
 def current(url: str) -> str | None:
     """Revision of the database, None when it has none."""
     if dialect_of(url) == "sqlite" and not file_exists(sqlite_path(url)):
@@ -82,6 +92,25 @@ def _command(conn: Connection, step: Callable[[Config, str], None], revision: st
         step(_config(conn), revision)
     except CommandError as error:
         raise SchemaMismatch(str(error)) from error
+
+
+def _is_below(conn: Connection, revision: str) -> bool:
+    from alembic.script import ScriptDirectory
+    from alembic.script.revision import RevisionError
+    from alembic.util import CommandError
+
+    stored = stored_revision(conn)
+    if revision == "base" or revision.startswith("-"):
+        return True
+    if stored is None or revision.startswith(("+", "head")):
+        return False
+    script = ScriptDirectory.from_config(_config(conn))
+    try:
+        target = script.get_revision(revision)
+        passed = {each.revision for each in script.iterate_revisions(stored, "base")}
+    except (CommandError, RevisionError) as error:
+        raise SchemaMismatch(str(error)) from error
+    return target is not None and target.revision != stored and target.revision in passed
 
 
 def _config(conn: Connection) -> Config:

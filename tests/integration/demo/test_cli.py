@@ -139,6 +139,44 @@ def test_show_prints_what_is_in_effect_and_hides_secrets(installed: Path) -> Non
     assert "canary" not in done.stdout
 
 
+def test_show_hides_access_keys_of_servers(installed: Path) -> None:
+    config = str(installed / "gateway.toml")
+    hidden = {
+        "DM3_GATEWAY__STORE__URL": "postgresql://gateway:canary@db/mail",
+        "DM3_GATEWAY__CHAIN__RPC_URLS": '["https://eth.example/v3/canary"]',
+        "DM3_GATEWAY__ADAPTERS__EMAIL__LOGIN__PASSWORD": "canary",
+    }
+    done = run("config", "show", "--config", config, env=hidden)
+    assert json.loads(done.stdout)["chain"]["rpc_urls"] == ["https://eth.example/[hidden]"]
+    assert "canary" not in done.stdout + done.stderr
+
+
+def test_an_unknown_log_level_is_a_usage_error(installed: Path) -> None:
+    done = run("serve", "--config", str(installed / "gateway.toml"), "--log-level", "foo")
+    assert done.returncode == 2
+    assert "--log-level" in done.stderr
+    assert "WARNING" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("config", "check"), ("serve",)])
+def test_a_parent_that_is_no_name_stops_the_command(installed: Path, command: tuple[str, ...]) -> None:
+    config = str(installed / "gateway.toml")
+    done = run(*command, "--config", config, env={"DM3_GATEWAY__ENS__PARENT": "Not a name!!"})
+    assert done.returncode == 1
+    assert "ens.parent: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_migrate_tells_of_a_revision_that_does_not_exist(installed: Path) -> None:
+    config = str(installed / "gateway.toml")
+    run("migrate", "--config", config)
+    done = run("migrate", "--config", config, "--to", "7777")
+    assert done.returncode == 1
+    assert "7777" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_schema_is_json() -> None:
     assert "server" in json.loads(run("config", "schema").stdout)["properties"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,18 @@ def test_nothing_is_overwritten(tmp_path: Path, present: str) -> None:
     with pytest.raises(ConfigError, match=present):
         create_installation(tmp_path, ANSWERS)
     assert [file.name for file in tmp_path.iterdir()] == [present]
+
+
+@pytest.mark.parametrize("parent", ["Not a name!!", "", "GW.eth", "gw..eth", "x" * 256])
+def test_a_parent_that_is_no_name_is_refused_before_anything_is_written(tmp_path: Path, parent: str) -> None:
+    with pytest.raises(ConfigError, match=r"^ens\.parent: "):
+        create_installation(tmp_path / "new", replace(ANSWERS, parent=parent))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"^/proc/nope: cannot be written: [^\n]+$"):
+        create_installation(Path("/proc/nope"), ANSWERS)
 
 
 def test_relay_keys_are_two_different_pairs(tmp_path: Path) -> None:

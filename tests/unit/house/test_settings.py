@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.settings import Settings, find_config, load_settings
+from gateway.settings import Settings, find_config, load_settings, shown
 
 MINIMAL = """
 [server]
@@ -102,6 +103,69 @@ def test_a_value_is_never_repeated_because_it_may_be_a_secret(config: Path) -> N
 
 def test_an_environment_variable_without_a_section_is_refused(config: Path) -> None:
     assert "DM3_GATEWAY__PORT" in faults(config, {"DM3_GATEWAY__PORT": "1"})[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "variable", "key"),
+    [
+        ("server = 5\n" + MINIMAL.replace("[server]", "[other]"), "DM3_GATEWAY__SERVER__PORT", "server"),
+        ("relay = 'x'\n" + MINIMAL, "DM3_GATEWAY__RELAY__SIZE_LIMIT", "relay"),
+        (MINIMAL + "[adapters]\nemail = 5\n", "DM3_GATEWAY__ADAPTERS__EMAIL__SMTP_PORT", "adapters.email"),
+    ],
+)
+def test_a_value_where_a_table_should_be_is_told_beside_a_variable_for_a_key_in_it(
+    config: Path, content: str, variable: str, key: str
+) -> None:
+    config.write_text(content)
+    assert any(f"{key}: must be a table" in line for line in faults(config, {variable: "20000"}))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("DM3_GATEWAY__STORE__URL", "DM3_GATEWAY__STORE__URL__HOST"),
+        ("DM3_GATEWAY__ADAPTERS__EMAIL", "DM3_GATEWAY__ADAPTERS__EMAIL__DOMAIN"),
+        ("DM3_GATEWAY__SERVER__PORT", "DM3_GATEWAY__server__port"),
+    ],
+)
+def test_variables_that_contradict_each_other_are_told(config: Path, first: str, second: str, turned: bool) -> None:
+    names = (second, first) if turned else (first, second)
+    (line,) = faults(config, dict.fromkeys(names, "1"))
+    assert line.startswith(f"${names[1]}: another variable gives")
+
+
+SECRET_TABLE = """
+[adapters.matrix]
+homeserver = "https://bot:canary-1@matrix.example/path"
+as_token = "canary-2"
+[adapters.matrix.login]
+password = "canary-3"
+servers = ["https://x:canary-4@y.example", {api_token = "canary-5", name = "seen-1"}]
+"""
+
+
+def test_nothing_that_is_shown_is_a_secret(config: Path) -> None:
+    config.write_text(
+        MINIMAL.replace(
+            '"https://eth.example"', '"https://u:canary-6@eth.example/v3/canary-7", "http://127.0.0.1:8545/"'
+        )
+        + '[store]\nurl = "postgresql://gateway:canary/8@db/mail?password=canary-9&host=/run"\n'
+        + SECRET_TABLE
+    )
+    values = shown(load_settings(config, {}))
+    assert "canary" not in json.dumps(values)
+    assert values["chain"]["rpc_urls"] == ["https://eth.example/[hidden]", "http://127.0.0.1:8545"]
+    assert values["store"]["url"] == "postgresql://[hidden]@db/mail?password=[hidden]&host=/run"
+    assert values["server"]["public_url"] == "https://gw.example"
+    assert values["adapters"]["matrix"]["login"]["servers"][1]["name"] == "seen-1"
+
+
+@pytest.mark.parametrize("line", ["[server]\ntrusted_proxies = []", "[store]\nredis_url = 'redis://x'"])
+def test_settings_that_nothing_obeys_are_not_taken(config: Path, line: str) -> None:
+    section, _ = line.split("\n")
+    config.write_text(MINIMAL.replace("[server]", line) if section == "[server]" else MINIMAL + line)
+    assert any("is not a known key" in each for each in faults(config))
 
 
 def test_a_file_that_is_no_toml_says_so(config: Path) -> None:
