@@ -318,25 +318,25 @@ async def test_work_without_a_lease_is_broken_off(
 async def test_a_result_is_kept_while_the_store_is_away(store: Store, committed: bool) -> None:
     """Unavailable does not say whether it was committed; either way the job is done once."""
     faulty, outages = FaultyStore(store), itertools.count()
-    status = SetStatus(Network("paper"), NativeId("n"), EnsName("a.eth"), DeliveryState.SENT, "", 1)
 
     async def away(ops: tuple[Any, ...]) -> None:
         if isinstance(ops[0], CompleteJob) and next(outages) < 2:
             raise Unavailable("away")
 
-    async def work(_job: Job) -> Result:
-        return Done((status,))
+    async def work(job: Job) -> Result:
+        now = now_ms()
+        return Done((Enqueue(NewJob(lane_key("paper", "reports"), "report", job.payload, now, now + LIFE_MS)),))
 
-    handler = Scripted(work)
+    handler, reports = Scripted(work), Scripted(done)
     if committed:
         faulty.after = away
     else:
         faulty.before = away
     await add(store, "1", b"first")
     await add(store, "1", b"second")
-    async with working(faulty, {"work": handler}):
+    async with working(faulty, {"work": handler, "report": reports}):
         await emptied(store)
-    assert handler.tries == [b"first", b"second"]
+    assert handler.tries == reports.tries == [b"first", b"second"]
 
 
 async def test_an_interrupted_lane_is_not_taken_up_again_at_once(store: Store) -> None:
