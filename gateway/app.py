@@ -41,13 +41,13 @@ from gateway.ens.profiles import Profiles
 from gateway.errors import ConfigError, GatewayError, InvalidRequest, NotFound
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
+from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
 from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.keys import load_service_keys
-from gateway.relay.offload import Offload
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.recipients import Recipients
 from gateway.relay.rest import RestApi
@@ -236,6 +236,7 @@ class Gateway:
             local=LocalService(self.service_name, self.service_profile, submission),
             parent=self.parent,
             clock=self._clock,
+            offload=self._offload,
         )
         inbound = Inbound(
             store=self.store,
@@ -246,6 +247,7 @@ class Gateway:
             require_verified_sender=self.settings.relay.require_verified_sender,
             message_ttl_ms=self._message_ttl_ms,
             clock=self._clock,
+            offload=self._offload,
         )
         self._worker = Worker(
             store=self.store,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +21,7 @@ from gateway.ens.names import normalise
 from gateway.errors import DecryptionFailed, GatewayError, InvalidName, UnknownName
 from gateway.ids import EnsName, MessageHash, NativeId, Network
 from gateway.lifecycle import Clock
+from gateway.offload import Offload
 from gateway.sdk.adapter import Adapter
 from gateway.sdk.degrade import degrade
 from gateway.sdk.delivery import (
@@ -44,8 +44,6 @@ from gateway.store.op import Op
 
 log = structlog.get_logger(__name__)
 
-OFF_LOOP_BYTES: Final = 64_000
-"""Larger envelopes are opened in a thread."""
 RECEIPTS: Final = {
     MessageType.READ_RECEIVED: DeliveryState.DELIVERED,
     MessageType.READ_OPENED: DeliveryState.OPENED,
@@ -68,6 +66,7 @@ class Inbound:
         require_verified_sender: bool,
         message_ttl_ms: int,
         clock: Clock,
+        offload: Offload,
     ) -> None:
         self._store = store
         self._keyring = keyring
@@ -77,6 +76,7 @@ class Inbound:
         self._require_verified = require_verified_sender
         self._ttl_ms = message_ttl_ms
         self._clock = clock
+        self._offload = offload
 
     async def handle(self, job: Job, checkpoint: Checkpoint) -> Result:
         """Deliver one envelope; what cannot be delivered is answered, not dropped."""
@@ -143,8 +143,7 @@ class Inbound:
             raise _Refusal(wording.UNREADABLE)
 
         try:
-            large = len(mail.envelope.body) > OFF_LOOP_BYTES
-            message = await asyncio.to_thread(work) if large else work()
+            message = await self._offload.run(len(mail.envelope.body), work)
             names = normalise(message.from_), normalise(message.to)
         except InvalidName:
             raise _Refusal(wording.MISMATCH) from None

@@ -20,7 +20,6 @@ from gateway.bridge.jobs import (
     encode_outbound,
     report_job,
 )
-from gateway.bridge.offloop import OffLoop
 from gateway.bridge.remote import SLOWEST_BYTES_PER_SECOND, RemoteRelays
 from gateway.bridge.results import Checkpoint, Done, Later, Result
 from gateway.custody.directory import Directory
@@ -33,6 +32,7 @@ from gateway.ens.profiles import Profiles, ResolvedProfile
 from gateway.errors import FetchFailed, GatewayError, RemoteRefused, TooLarge
 from gateway.ids import EnsName, MessageHash
 from gateway.lifecycle import Clock
+from gateway.offload import Offload
 from gateway.sdk.delivery import DeliveryState, StatusReport
 from gateway.store import Store
 from gateway.store.identities import Identity
@@ -82,6 +82,7 @@ class Outbound:
         local: LocalService,
         parent: EnsName,
         clock: Clock,
+        offload: Offload,
     ) -> None:
         self._store = store
         self._keyring = keyring
@@ -91,11 +92,11 @@ class Outbound:
         self._local = local
         self._parent = parent
         self._clock = clock
-        self._off_loop = OffLoop()
+        self._offload = offload
 
     async def handle(self, job: Job, checkpoint: Checkpoint) -> Result:
         """Submit to the first delivery service that takes it; the reasons of the others go to the log."""
-        work = await self._off_loop.run(len(job.payload), lambda: decode_outbound(job.payload))
+        work = await self._offload.run(len(job.payload), lambda: decode_outbound(job.payload))
         sender = await self._directory.identity(work.sender)
         if sender is None:
             log.info("outbound.sender_gone", job=job.id, sender=work.sender)
@@ -114,7 +115,7 @@ class Outbound:
 
     async def expire(self, job: Job) -> Done:
         """Tell the sender that it did not arrive in time."""
-        work = await self._off_loop.run(len(job.payload), lambda: decode_outbound(job.payload))
+        work = await self._offload.run(len(job.payload), lambda: decode_outbound(job.payload))
         sender = await self._directory.identity(work.sender)
         if sender is None:
             return Done()
@@ -150,7 +151,7 @@ class Outbound:
             reference=reference,
         )
         signing = self._keyring.keys(sender).profile_keys.signing
-        return await self._off_loop.run(_size(draft), lambda: sign_message(draft, signing))
+        return await self._offload.run(_size(draft), lambda: sign_message(draft, signing))
 
     async def _in_time(self, attempt: _Attempt) -> Result:
         """Deliver, but do not let a recipient who names slow services hold the lane for long."""
@@ -193,7 +194,7 @@ class Outbound:
             envelope = self._seal(attempt, self._local.profile, Dialect.DEVELOP)
             return envelope, _Hashes(message_hash(attempt.message), hash_of_encrypted(envelope.message))
 
-        envelope, hashes = await self._off_loop.run(attempt.size, work)
+        envelope, hashes = await self._offload.run(attempt.size, work)
         return _Handed(hashes, (await self._local.relay.prepare(envelope),))
 
     async def _to_another(self, attempt: _Attempt, name: EnsName) -> _Handed:
@@ -207,7 +208,7 @@ class Outbound:
                 raise TooLarge(f"{name} takes at most {limit} bytes")
             try:
                 await self._remote.submit(service, sealed.envelope)
-                return _Handed(await self._off_loop.run(attempt.size, partial(_hashes_of, sealed)), ())
+                return _Handed(await self._offload.run(attempt.size, partial(_hashes_of, sealed)), ())
             except RemoteRefused as error:
                 # A service of the other generation answers a bare 400 to a spelling that it does not know.
                 refusal = error
@@ -230,7 +231,7 @@ class Outbound:
                 kept = {key: value for key, value in sealed.items() if not key.startswith(slots)}
                 return made, encode_outbound(replace(attempt.work, sealed={**kept, slot: made}))
 
-            made, payload = await self._off_loop.run(attempt.size, work)
+            made, payload = await self._offload.run(attempt.size, work)
             await attempt.checkpoint(payload)
             for old in [key for key in sealed if key.startswith(slots)]:
                 del sealed[old]

@@ -157,7 +157,9 @@ class Chain:
             raise ConfigError(f"{endpoint.host} is of chain {found}, not {self.chain_id}")
 
     async def _ask(self, endpoint: _Endpoint, method: str, params: list[Json]) -> Json:
-        provider = endpoint.provider or await self._to_its_end(self._open(endpoint))
+        provider = endpoint.provider
+        if provider is None:
+            provider = await self._to_its_end(self._open(endpoint))
         try:
             async with asyncio.timeout(self._timeout):
                 response: Any = await self._to_its_end(provider.make_request(method, params))

@@ -11,10 +11,10 @@ from starlette.types import Receive, Scope, Send
 from gateway.dm3.canonical import Json, stringify
 from gateway.ens.names import normalise
 from gateway.errors import GatewayError, InvalidParams, MethodNotFound
+from gateway.offload import Offload
 from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.jsonrpc import Call, CallId, error_body, parse_call, result_body
-from gateway.relay.offload import Offload
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.submit import Submission
 

@@ -26,7 +26,7 @@ from gateway.ens.names import normalise
 from gateway.errors import BadSignature, GatewayError, TooLarge, UnknownName
 from gateway.ids import EnsName, EnvelopeId
 from gateway.lifecycle import Clock
-from gateway.relay.offload import Offload
+from gateway.offload import Offload
 from gateway.relay.recipients import Recipient, Recipients
 from gateway.store import Store
 from gateway.store.identities import Identity

@@ -29,7 +29,7 @@ ACK_CHUNK: Final = 200
 class StoredEnvelope:
     """An envelope in the mailbox of ``recipient``.
 
-    ``recipient`` is the owner's address and ``recipient_name`` the name that was written to: one owner may have several.
+    ``recipient`` is the address of the owner, ``recipient_name`` the name that was written to, one of perhaps several.
     ``sender`` is the name it came under, ``verified`` whether its signature was checked against that name's profile.
     ``message_hash`` and ``encrypted_hash`` are what an acknowledgement may name. ``seq`` is given by the store and
     rises with arrival at one node.

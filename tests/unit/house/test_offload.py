@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from gateway.relay.offload import INLINE_BYTES, Offload
+from gateway.offload import INLINE_BYTES, Offload
 
 
 async def test_small_work_stays_on_the_event_loop() -> None:

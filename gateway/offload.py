@@ -1,4 +1,4 @@
-"""Where the work on one request is done: small ones on the event loop, large ones in a few threads beside it."""
+"""Where heavy computing is done: small pieces on the event loop, large ones in a few threads beside it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Final, ParamSpec, TypeVar
 INLINE_BYTES: Final = 65_536
 """Up to here the work takes about a millisecond, and a thread would cost more than it spares."""
 THREADS: Final = 2
-"""Large requests worked on at once; further ones wait, so that they leave threads to everybody else."""
+"""Large pieces worked on at once; each holds megabytes several times over, and others need threads too."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Offload:
-    """Keeps the event loop turning while large envelopes are parsed, opened, verified and stamped."""
+    """Keeps the event loop turning while large envelopes and messages are parsed, opened, signed and sealed."""
 
     def __init__(self, *, threads: int = THREADS) -> None:
         self._free = asyncio.Semaphore(threads)
