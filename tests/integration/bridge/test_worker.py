@@ -27,10 +27,7 @@ from gateway.store.mailbox import DropEnvelope
 from gateway.store.op import Op
 from gateway.store.queue import QueueList
 from gateway.store.status import SetStatus
-from tests.support.store import migrated_sqlite, sqlite_store_url
 from tests.support.waiting import until
-
-__all__ = ["migrated_sqlite", "sqlite_store_url"]
 
 LIFE_MS = 3_600_000
 

@@ -26,7 +26,7 @@ from tests.integration.relay.envelopes import keys_of, sealed
 from tests.support.house import House, rpc, running_house
 
 
-def refused(answer: Any, status: int, code: int) -> dict[str, Any]:
+def assert_refused(answer: Any, status: int, code: int) -> dict[str, Any]:
     """The error object of a refusal, which must be both an HTTP and a JSON-RPC error and echo the id."""
     body: dict[str, Any] = answer.json()
     assert answer.status_code == status, body
@@ -102,12 +102,12 @@ async def test_an_envelope_that_was_acknowledged_does_not_come_back(
     ids=repr,
 )
 async def test_params_that_hold_no_envelope(house: House, params: tuple[Any, ...]) -> None:
-    refused(await rpc(house, "dm3_submitMessage", *params), 400, -32602)
+    assert_refused(await rpc(house, "dm3_submitMessage", *params), 400, -32602)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "{" * 100, '{"a":1,"a":2}', '{"message":"\\ud800"}'])
 async def test_an_envelope_that_is_no_json_object(house: House, text: str) -> None:
-    error = refused(await rpc(house, "dm3_submitMessage", text), 400, -32700)
+    error = assert_refused(await rpc(house, "dm3_submitMessage", text), 400, -32700)
     assert "{{" not in json.dumps(error), "the input is not repeated"
 
 
@@ -128,12 +128,12 @@ async def test_an_envelope_that_is_no_json_object(house: House, text: str) -> No
     ids=lambda envelope: json.dumps(envelope)[:60],
 )
 async def test_an_object_that_is_no_envelope(house: House, envelope: dict[str, Any]) -> None:
-    refused(await rpc(house, "dm3_submitMessage", envelope), 400, -32000)
+    assert_refused(await rpc(house, "dm3_submitMessage", envelope), 400, -32000)
 
 
 async def test_delivery_information_for_another_service(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     envelope = sealed(house, alice, bob, service_key=encryption_pair().public)
-    refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 400, -32000)
+    assert_refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 400, -32000)
 
 
 @pytest.mark.parametrize(
@@ -145,44 +145,44 @@ async def test_delivery_information_that_says_nothing(
     envelope = envelope_to_json(sealed(house, alice, bob))
     metadata = _metadata(envelope)
     metadata["deliveryInformation"] = encrypt(house.gateway.service_profile.public_encryption_key, clear)
-    refused(await rpc(house, "dm3_submitMessage", {**envelope, "metadata": metadata}), 400, -32000)
+    assert_refused(await rpc(house, "dm3_submitMessage", {**envelope, "metadata": metadata}), 400, -32000)
 
 
 async def test_a_recipient_without_a_profile(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     envelope = sealed(house, alice, bob, to=EnsName("nobody.eth"))
-    refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 404, -32001)
+    assert_refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 404, -32001)
 
 
 async def test_a_recipient_of_another_service(house: House, alice: Dm3Client) -> None:
     elsewhere = await house.native("carol.eth", "carol", service=EnsName("ds.other.eth"))
     envelope = sealed(house, alice, elsewhere)
-    error = refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 404, -32001)
+    error = assert_refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 404, -32001)
     assert "carol.eth" in error["data"]["detail"]
 
 
 async def test_a_forged_sender(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     """Row 3: the name says alice, the signature is somebody else's."""
     envelope = sealed(house, alice, bob, signing=signing_pair())
-    refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 401, -32003)
+    assert_refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 401, -32003)
     assert await bob.fetch() == []
 
 
 async def test_a_sender_without_a_profile(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     envelope = sealed(house, alice, bob, from_=EnsName("nobody.eth"))
-    refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 401, -32003)
+    assert_refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 401, -32003)
 
 
 async def test_an_unsigned_envelope(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     envelope = envelope_to_json(sealed(house, alice, bob))
     metadata = {key: value for key, value in _metadata(envelope).items() if key != "signature"}
-    refused(await rpc(house, "dm3_submitMessage", {**envelope, "metadata": metadata}), 401, -32003)
+    assert_refused(await rpc(house, "dm3_submitMessage", {**envelope, "metadata": metadata}), 401, -32003)
 
 
 async def test_any_change_of_the_metadata_breaks_the_signature(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     envelope = envelope_to_json(sealed(house, alice, bob))
     for key, value in (("version", "v2"), ("messageHash", sha256_hex("other")), ("extra", 1)):
         metadata = {**_metadata(envelope), key: value}
-        refused(await rpc(house, "dm3_submitMessage", {**envelope, "metadata": metadata}), 401, -32003)
+        assert_refused(await rpc(house, "dm3_submitMessage", {**envelope, "metadata": metadata}), 401, -32003)
 
 
 async def test_unverified_senders_can_be_allowed(tmp_path: Any) -> None:
@@ -205,7 +205,7 @@ async def test_an_unverified_sender_is_stored_in_normal_form(tmp_path: Any) -> N
         assert (stored.sender, stored.verified) == ("nobody.eth", False)
         for name in ("no body", "x" * 300, "a..eth", "\u0430\u200bpple.eth/"):
             envelope = sealed(house, alice, bob, from_=EnsName(name))
-            refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 400, -32000)
+            assert_refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 400, -32000)
 
 
 async def test_an_envelope_over_the_limit(tmp_path: Any) -> None:
@@ -214,7 +214,7 @@ async def test_an_envelope_over_the_limit(tmp_path: Any) -> None:
     async with running_house(tmp_path / "small", overrides=small, working=False) as house:
         alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
         large = canonical_envelope(sealed(house, alice, bob, text="x" * 20_000))
-        refused(await rpc(house, "dm3_submitMessage", large), 413, -32011)
+        assert_refused(await rpc(house, "dm3_submitMessage", large), 413, -32011)
         fitting = canonical_envelope(sealed(house, alice, bob, text="x" * 2_000))
         assert (await rpc(house, "dm3_submitMessage", fitting)).status_code == 200
         body = b'{"jsonrpc":"2.0","method":"x","params":["' + b"y" * 200_000 + b'"]}'
@@ -261,7 +261,7 @@ async def test_when_the_chain_is_down_the_sender_is_asked_to_come_again(
         service = blind.gateway.service_profile.public_encryption_key
         again = sealed(house, alice, bob, service_key=service)
         assert envelope.message != again.message
-        error = refused(await rpc(blind, "dm3_submitMessage", canonical_envelope(again)), 503, -32002)
+        error = assert_refused(await rpc(blind, "dm3_submitMessage", canonical_envelope(again)), 503, -32002)
         assert error["data"]["retry"] is True
 
 
@@ -276,7 +276,7 @@ async def test_a_rotated_key_is_honoured_at_once(house: House, alice: Dm3Client,
     answer = await rpc(house, "dm3_submitMessage", canonical_envelope(sealed(house, alice, bob, signing=fresh)))
     assert answer.status_code == 200, answer.text
     stale = await rpc(house, "dm3_submitMessage", canonical_envelope(sealed(house, alice, bob, text="old key")))
-    refused(stale, 401, -32003)
+    assert_refused(stale, 401, -32003)
 
 
 def _metadata(envelope: JsonObject) -> JsonObject:
