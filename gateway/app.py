@@ -38,7 +38,7 @@ from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
-from gateway.errors import ConfigError, GatewayError, InvalidRequest, NotFound
+from gateway.errors import ConfigError, GatewayError, InvalidParams, NotFound
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.offload import Offload
@@ -325,6 +325,7 @@ def http_app(routes: Sequence[BaseRoute], routers: Sequence[APIRouter]) -> FastA
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _failed)
     return app
 
 
@@ -336,16 +337,21 @@ async def _gateway_error(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _invalid_request(_request: Request, _error: Exception) -> JSONResponse:
-    return JSONResponse({"error": InvalidRequest.sentence}, 400)
+    return JSONResponse({"error": InvalidParams.sentence}, 400)
 
 
 async def _http_error(_request: Request, error: Exception) -> JSONResponse:
     """What the router refuses: no such path (404), no such method there (405)."""
     assert isinstance(error, HTTPException)
     sentence = {404: NotFound.sentence, 405: "This method is not allowed here."}.get(
-        error.status_code, InvalidRequest.sentence
+        error.status_code, InvalidParams.sentence
     )
     return JSONResponse({"error": sentence}, error.status_code, error.headers)
+
+
+async def _failed(_request: Request, _error: Exception) -> JSONResponse:
+    """A fault of ours that has no name; the server writes it to the log."""
+    return JSONResponse({"error": GatewayError.sentence}, GatewayError.status)
 
 
 async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:

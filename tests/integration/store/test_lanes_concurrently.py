@@ -177,7 +177,8 @@ async def test_sweeping_and_adding_at_the_same_moment_strands_nothing(store_url:
                 one.commit(SweepLanes(now, 100)), two.commit(Enqueue(job("a", created_at=now)))
             )
             [lease] = await one.commit(LeaseLanes("w", now, 60_000, 1))
-            await one.commit_all(CompleteJob(lease, number, now), ReleaseLane(lease, now))
+            done, left = await one.commit_all(CompleteJob(lease, number, now), ReleaseLane(lease, now))
+            assert (done, left) == (True, False), "the job was there, and nothing stays behind it"
 
 
 async def test_no_two_workers_get_the_same_lane(store_url: str) -> None:
