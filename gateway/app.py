@@ -26,7 +26,6 @@ from gateway.bridge.jobs import JobKind, inbound_job
 from gateway.bridge.outbound import LocalService, Outbound
 from gateway.bridge.remote import RemoteRelays
 from gateway.bridge.reports import Reports
-from gateway.bridge.worker import Worker
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
@@ -65,6 +64,7 @@ from gateway.store.leases import AcquireLease
 from gateway.web.api_docs import api_docs_router
 from gateway.web.home import home_router, static_files
 from gateway.web.server import HttpServer, listen
+from gateway.work.worker import Worker
 
 log = structlog.get_logger(__name__)
 

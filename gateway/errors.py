@@ -137,6 +137,19 @@ class LimitExceeded(GatewayError):
     sentence = "Too much at once; please try again later."
 
 
+class MailboxFull(LimitExceeded):
+    """No room in the recipient's mailbox, or not for this sender any more; what was accepted stays."""
+
+    sentence = "The recipient's mailbox has no room for this message now; please try again later."
+
+
+class Spam(GatewayError):
+    """The recipient's rules for senders do not let this one in."""
+
+    code, status = -32010, 403
+    sentence = "The recipient does not accept messages from this sender."
+
+
 class Unavailable(GatewayError):
     """Something that we depend on (chain, relay, database) does not answer now."""
 

@@ -11,7 +11,6 @@ import structlog
 from gateway.bridge import wording
 from gateway.bridge.jobs import OutboundJob, ReportJob, conversation, outbound_job, report_job
 from gateway.bridge.reports import Reports
-from gateway.bridge.results import Checkpoint, Done, Later, Result
 from gateway.custody.directory import Directory
 from gateway.custody.keyring import Keyring
 from gateway.dm3.encryption import decrypt
@@ -41,6 +40,7 @@ from gateway.store.lanes import Enqueue
 from gateway.store.mailbox import DropEnvelope, GetEnvelope, StoredEnvelope
 from gateway.store.messagemap import ConversationKnown, MapMessage, MessageLink, NativeOf
 from gateway.store.op import Op
+from gateway.work.results import Checkpoint, Done, Later, Result
 
 log = structlog.get_logger(__name__)
 

@@ -21,7 +21,6 @@ from gateway.bridge.jobs import (
     report_job,
 )
 from gateway.bridge.remote import SLOWEST_BYTES_PER_SECOND, RemoteRelays
-from gateway.bridge.results import Checkpoint, Done, Later, Result
 from gateway.custody.directory import Directory
 from gateway.custody.keyring import Keyring
 from gateway.dm3.envelope import Dialect, Envelope, canonical_envelope, hash_of_encrypted, parse_envelope, seal
@@ -42,6 +41,7 @@ from gateway.store.mailbox import AcceptEnvelope
 from gateway.store.messagemap import ConversationKnown, HashesOf, MapMessage, MessageLink
 from gateway.store.op import Op
 from gateway.store.status import SetStatus
+from gateway.work.results import Checkpoint, Done, Later, Result
 
 log = structlog.get_logger(__name__)
 

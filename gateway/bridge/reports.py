@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import structlog
 
 from gateway.bridge.jobs import decode_report
-from gateway.bridge.results import Checkpoint, Done, Result
 from gateway.ids import Network
 from gateway.sdk.adapter import Adapter, ReportsStatus
 from gateway.sdk.delivery import StatusReport
 from gateway.store.jobs import Job
+from gateway.work.results import Checkpoint, Done, Result
 
 log = structlog.get_logger(__name__)
 

@@ -14,8 +14,8 @@ from gateway.errors import BadSignature, GatewayError, Unauthorised
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.store import Store
-from gateway.store.mailbox import MailboxNames
 from gateway.store.sessions import ConsumeChallenge, IssueChallenge, IssueToken, Session, TokenSubject
+from gateway.store.usage import MailboxNames
 
 CHALLENGE_LIFE_MS: Final = 5 * 60_000
 TOKEN_LIFE_MS: Final = 60 * 60_000

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeVar
 import structlog
 from sqlalchemy import Connection, select
 
-from gateway.errors import LimitExceeded, Unavailable
+from gateway.errors import GatewayError, LimitExceeded, Unavailable
 from gateway.store.faults import Fault, diagnose
 from gateway.store.op import Mergeable, Op, lanes_of, wakes
 from gateway.store.schema import lanes
@@ -165,7 +165,9 @@ class GroupCommit:
 
     def _succeed(self, batch: Sequence[_Waiting], results: Sequence[tuple[Any, ...]]) -> None:
         for waiting, result in zip(batch, results, strict=True):
-            if not waiting.done.done():
+            if len(result) == 1 and isinstance(result[0], GatewayError):
+                _fail(waiting, result[0])
+            elif not waiting.done.done():
                 waiting.done.set_result(result)
         if any(
             wakes(op, result)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_, update
 
-from gateway.errors import DamagedRow
+from gateway.errors import DamagedRow, GatewayError, MailboxFull
 from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
+from gateway.store import usage
 from gateway.store.jobs import NewJob, insert_jobs
 from gateway.store.schema import envelopes, seen
 from gateway.store.upsert import insert
+from gateway.store.usage import UNVERIFIED, Quota, Usage
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +28,24 @@ ACK_CHUNK: Final = 200
 """Acknowledged pairs per DELETE: three values each, well under SQLite's limit of bound values."""
 
 
+_CHARGED: Final = (envelopes.c.recipient, envelopes.c.recipient_name, envelopes.c.holder, envelopes.c.size)
+
+
+class Folder(StrEnum):
+    """Where in a mailbox an envelope waits."""
+
+    INBOX = "inbox"
+    REQUESTS = "requests"
+    """From somebody whom the recipient has yet to let in."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredEnvelope:
     """An envelope in the mailbox of ``recipient``.
 
     ``recipient`` is the address of the owner, ``recipient_name`` the name that was written to, one of perhaps several.
-    ``sender`` is the name it came under, ``verified`` whether its signature was checked against that name's profile.
+    ``sender`` is the name it came under, ``verified`` whether its signature was checked against that name's profile;
+    ``holder`` is whose quota it is charged to.
     ``message_hash`` and ``encrypted_hash`` are what an acknowledgement may name. ``seq`` is given by the store and
     rises with arrival at one node.
     """
@@ -46,6 +61,13 @@ class StoredEnvelope:
     expires_at: int
     recipient_name: EnsName = EnsName("")
     seq: int = 0
+    holder: str = UNVERIFIED
+    folder: Folder = Folder.INBOX
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes of a quota."""
+        return len(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +75,12 @@ class AcceptEnvelope:
     """Take an envelope, and its job with it; False, and nothing done, when its id was taken before.
 
     An id is remembered until the envelope's expiry, also after the envelope was acknowledged or dropped: a repeat
-    of an old submission is not delivered twice.
+    of an old submission is not delivered twice. Raises ``MailboxFull`` when it is new and ``quota`` has no room.
     """
 
     envelope: StoredEnvelope
     job: NewJob | None = None
+    quota: Quota | None = None
 
     def lanes(self) -> tuple[LaneKey, ...]:
         """The job's lane."""
@@ -69,24 +92,32 @@ class AcceptEnvelope:
 
     def apply(self, conn: Connection) -> bool:
         """Insert what is new."""
-        return self.apply_many(conn, [self])[0]
+        result = self.apply_many(conn, [self])[0]
+        if isinstance(result, GatewayError):
+            raise result
+        return result
 
     @staticmethod
-    def apply_many(conn: Connection, ops: Sequence[AcceptEnvelope]) -> list[bool]:
-        """Insert what is new with four statements however many there are."""
+    def apply_many(conn: Connection, ops: Sequence[AcceptEnvelope]) -> list[bool | GatewayError]:
+        """Insert what is new with a few statements however many there are."""
         fresh = _remember(conn, [op.envelope for op in ops])
-        taken: list[AcceptEnvelope] = []
-        results: list[bool] = []
+        new: list[AcceptEnvelope] = []
         for op in ops:
-            results.append(op.envelope.id in fresh)
-            if results[-1]:
+            if op.envelope.id in fresh:
                 fresh.discard(op.envelope.id)
-                taken.append(op)
+                new.append(op)
+        full = _without_room(conn, new)
+        if full:
+            # What was not taken may come again when there is room.
+            conn.execute(delete(seen).where(seen.c.id.in_({op.envelope.id for op in full})))
+        taken = [op for op in new if op not in full]
         if taken:
             conn.execute(envelopes.insert(), [_columns(op.envelope) for op in taken])
-        if new := [op.job for op in taken if op.job is not None]:
-            insert_jobs(conn, new)
-        return results
+            usage.charge(conn, [op.envelope for op in taken])
+        if jobs := [op.job for op in taken if op.job is not None]:
+            insert_jobs(conn, jobs)
+        came, refused = {id(op) for op in taken}, {id(op) for op in full}
+        return [MailboxFull(op.envelope.recipient_name) if id(op) in refused else id(op) in came for op in ops]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +137,17 @@ class PickUp:
     max_bytes: int = PAGE_BYTES
     names: tuple[EnsName, ...] | None = None
     """Only what was addressed to these names of the recipient."""
+    folder: Folder = Folder.INBOX
 
     def run(self, conn: Connection) -> list[StoredEnvelope]:
         """Read the sizes first, then only the bodies that fit."""
         wanted = and_(
             envelopes.c.recipient == self.recipient,
+            envelopes.c.folder == self.folder.value,
             envelopes.c.seq > self.after_seq,
             envelopes.c.expires_at > self.now,
             *([envelopes.c.sender == self.sender] if self.sender is not None else []),
-            *([envelopes.c.recipient_name.in_(self.names)] if self.names is not None else []),
+            *_addressed_to(self.names),
         )
         sizes = conn.execute(
             select(envelopes.c.seq, envelopes.c.size).where(wanted).order_by(envelopes.c.seq).limit(self.limit)
@@ -127,19 +160,6 @@ class PickUp:
             last = seq
         page = conn.execute(select(envelopes).where(wanted, envelopes.c.seq <= last).order_by(envelopes.c.seq))
         return list(_undamaged(page))
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxNames:
-    """At most ``limit`` names under which mail of a recipient waits."""
-
-    recipient: EthAddress
-    limit: int
-
-    def run(self, conn: Connection) -> list[EnsName]:
-        """Distinct names of one mailbox."""
-        names = select(envelopes.c.recipient_name).where(envelopes.c.recipient == self.recipient).distinct()
-        return [EnsName(name) for name in conn.scalars(names.limit(self.limit))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +211,105 @@ class Acknowledge:
         for start in range(0, len(pairs), ACK_CHUNK):
             chunk = pairs[start : start + ACK_CHUNK]
             for column in (envelopes.c.message_hash, envelopes.c.encrypted_hash):
-                removed += conn.execute(
-                    delete(envelopes).where(
-                        envelopes.c.recipient == self.recipient,
-                        # Implied by the pairs, but only a plain IN makes both planners use the index.
-                        column.in_([digest for _, digest in chunk]),
-                        tuple_(envelopes.c.sender, column).in_(chunk),
-                        *([envelopes.c.recipient_name.in_(self.names)] if self.names is not None else []),
-                    )
-                ).rowcount
+                removed += _remove(
+                    conn,
+                    envelopes.c.recipient == self.recipient,
+                    # Implied by the pairs, but only a plain IN makes both planners use the index.
+                    column.in_([digest for _, digest in chunk]),
+                    tuple_(envelopes.c.sender, column).in_(chunk),
+                    *_addressed_to(self.names),
+                )
         return removed
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgeIds:
+    """Delete envelopes of a recipient by their ids; returns how many went. Ids that are not there are ignored.
+
+    Unlike a hash, which the sender writes into the envelope, an id belongs to one envelope only.
+    """
+
+    recipient: EthAddress
+    ids: tuple[EnvelopeId, ...]
+    names: tuple[EnsName, ...] | None = None
+    """Only what was addressed to these names of the recipient."""
+
+    def apply(self, conn: Connection) -> int:
+        """Delete by the unique index."""
+        ids = sorted(set(self.ids))
+        return sum(
+            _remove(
+                conn,
+                envelopes.c.recipient == self.recipient,
+                envelopes.c.id.in_(ids[start : start + ACK_CHUNK]),
+                *_addressed_to(self.names),
+            )
+            for start in range(0, len(ids), ACK_CHUNK)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitSender:
+    """Move what waits from one sender among the message requests into the inbox; returns what was moved."""
+
+    recipient: EthAddress
+    sender: EnsName
+    names: tuple[EnsName, ...]
+
+    def apply(self, conn: Connection) -> list[StoredEnvelope]:
+        """Update, oldest first."""
+        moved = conn.execute(
+            update(envelopes)
+            .where(*_requests(self.recipient, self.sender, self.names))
+            .values(folder=Folder.INBOX.value)
+            .returning(*envelopes.c)
+        )
+        return sorted(_undamaged(moved), key=lambda each: each.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseSender:
+    """Delete what waits from one sender among the message requests; returns how many envelopes went."""
+
+    recipient: EthAddress
+    sender: EnsName
+    names: tuple[EnsName, ...]
+
+    def apply(self, conn: Connection) -> int:
+        """Delete by the mailbox index."""
+        return _remove(conn, *_requests(self.recipient, self.sender, self.names))
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyMailbox:
+    """Delete at most ``limit`` envelopes of a recipient, in every folder; call again while it returns ``limit``."""
+
+    recipient: EthAddress
+    limit: int
+
+    def apply(self, conn: Connection) -> int:
+        """Delete by the mailbox index."""
+        some = select(envelopes.c.seq).where(envelopes.c.recipient == self.recipient).limit(self.limit)
+        return _remove(conn, envelopes.c.seq.in_(some))
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSince:
+    """Whether any envelope in the inbox of a recipient was received at ``since`` (ms) or later, and not picked up."""
+
+    recipient: EthAddress
+    since: int
+
+    def run(self, conn: Connection) -> bool:
+        """Look at the newest row of the mailbox."""
+        newest = (
+            select(envelopes.c.received_at)
+            .where(envelopes.c.recipient == self.recipient, envelopes.c.folder == Folder.INBOX.value)
+            .order_by(envelopes.c.seq.desc())
+            .limit(1)
+        )
+        received = conn.scalar(newest)
+        return received is not None and received >= self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +320,7 @@ class DropEnvelope:
 
     def apply(self, conn: Connection) -> bool:
         """Delete one row; its id stays remembered."""
-        return conn.execute(delete(envelopes).where(envelopes.c.id == self.id)).rowcount > 0
+        return _remove(conn, envelopes.c.id == self.id) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +335,13 @@ class ExpireEnvelopes:
 
     def apply(self, conn: Connection) -> int:
         """Delete oldest first."""
-        expired = conn.execute(
-            delete(envelopes).where(
-                envelopes.c.seq.in_(
-                    select(envelopes.c.seq)
-                    .where(envelopes.c.expires_at <= self.now)
-                    .order_by(envelopes.c.expires_at)
-                    .limit(self.limit)
-                )
-            )
-        ).rowcount
+        oldest = (
+            select(envelopes.c.seq)
+            .where(envelopes.c.expires_at <= self.now)
+            .order_by(envelopes.c.expires_at)
+            .limit(self.limit)
+        )
+        expired = _remove(conn, envelopes.c.seq.in_(oldest))
         conn.execute(
             delete(seen).where(
                 seen.c.id.in_(
@@ -275,6 +381,46 @@ def _remember(conn: Connection, candidates: Sequence[StoredEnvelope]) -> set[Env
     return {EnvelopeId(row.id) for row in inserted}
 
 
+def _without_room(conn: Connection, new: Sequence[AcceptEnvelope]) -> list[AcceptEnvelope]:
+    """Which of these their quotas refuse, when they are taken in their order."""
+    limited = [op for op in new if op.quota is not None]
+    if not limited:
+        return []
+    boxes = usage.whole_mailboxes(conn, {op.envelope.recipient for op in limited})
+    holders = usage.of_holders(conn, [(op.envelope.recipient, op.envelope.holder) for op in limited])
+    refused = []
+    for op in limited:
+        assert op.quota is not None
+        envelope, more = op.envelope, Usage(1, op.envelope.size)
+        pair = (envelope.recipient, envelope.holder)
+        box, held = boxes[envelope.recipient] + more, holders[pair] + more
+        if box.fits(op.quota.mailbox) and held.fits(op.quota.of(envelope.holder)):
+            boxes[envelope.recipient], holders[pair] = box, held
+        else:
+            refused.append(op)
+    return refused
+
+
+def _remove(conn: Connection, *where: ColumnElement[bool]) -> int:
+    """Delete envelopes and give back what they took of quotas."""
+    gone = conn.execute(delete(envelopes).where(*where).returning(*_CHARGED)).all()
+    usage.release(conn, gone)
+    return len(gone)
+
+
+def _addressed_to(names: tuple[EnsName, ...] | None) -> list[ColumnElement[bool]]:
+    return [] if names is None else [envelopes.c.recipient_name.in_(names)]
+
+
+def _requests(recipient: EthAddress, sender: EnsName, names: tuple[EnsName, ...]) -> list[ColumnElement[bool]]:
+    return [
+        envelopes.c.recipient == recipient,
+        envelopes.c.folder == Folder.REQUESTS.value,
+        envelopes.c.sender == sender,
+        *_addressed_to(names),
+    ]
+
+
 def _columns(envelope: StoredEnvelope) -> dict[str, Any]:
     return {
         "id": envelope.id,
@@ -285,10 +431,12 @@ def _columns(envelope: StoredEnvelope) -> dict[str, Any]:
         "message_hash": envelope.message_hash,
         "encrypted_hash": envelope.encrypted_hash,
         "body": envelope.body,
-        "size": len(envelope.body),
+        "size": envelope.size,
         "checksum": _checksum(envelope.id, envelope.recipient, envelope.body),
         "received_at": envelope.received_at,
         "expires_at": envelope.expires_at,
+        "holder": envelope.holder,
+        "folder": envelope.folder.value,
     }
 
 
@@ -324,4 +472,6 @@ def _envelope_of(row: Any) -> StoredEnvelope:
         expires_at=row.expires_at,
         recipient_name=EnsName(row.recipient_name),
         seq=row.seq,
+        holder=row.holder,
+        folder=Folder(row.folder),
     )

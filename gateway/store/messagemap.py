@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, delete, or_, select, tuple_
@@ -28,6 +28,8 @@ class MessageLink:
     encrypted_hash: str
     outbound: bool
     created_at: int
+    reply_instruction: str | None = field(default=None, repr=False)
+    """What the writer of a received message wants to have back with every answer (DM3-MTP, deliveryInstruction)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class MapMessage:
                     encrypted_hash=link.encrypted_hash,
                     outbound=link.outbound,
                     created_at=link.created_at,
+                    reply_instruction=link.reply_instruction,
                 )
                 .on_conflict_do_nothing()
                 .returning(message_links.c.part)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from sqlalchemy import Connection
 
+from gateway.errors import GatewayError
 from gateway.ids import LaneKey
 
 T_co = TypeVar("T_co", covariant=True)
@@ -38,7 +39,11 @@ class Mergeable(Protocol):
 
     @staticmethod
     def apply_many(conn: Connection, ops: Sequence[Any]) -> list[Any]:
-        """Apply ``ops`` in their order; one result each, the same as if they had been applied one by one."""
+        """Apply ``ops`` in their order; one result each, the same as if they had been applied one by one.
+
+        A GatewayError in the place of a result refuses that operation alone, which then has written nothing: raising
+        would cost the others their transaction.
+        """
         ...
 
 
@@ -66,7 +71,7 @@ class Locking(Protocol):
 
 def wakes(op: Op[Any], result: Any) -> bool:
     """True when ``op``, committed with ``result``, may have made work for the workers."""
-    return isinstance(op, Waking) and op.wakes(result)
+    return isinstance(op, Waking) and not isinstance(result, GatewayError) and op.wakes(result)
 
 
 def lanes_of(op: Op[Any]) -> tuple[LaneKey, ...]:

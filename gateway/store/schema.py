@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HISTORY: Final = ("0001",)
+HISTORY: Final = ("0001", "0002")
 """Every alembic revision from the first to the newest; a revision that is not here is newer than this program."""
 
 REVISION: Final = HISTORY[-1]
@@ -53,14 +53,27 @@ envelopes = Table(
     Column("checksum", LargeBinary, nullable=False),
     Column("received_at", Millis, nullable=False),
     Column("expires_at", Millis, nullable=False),
+    Column("holder", Key, nullable=False, server_default=""),
+    Column("folder", Key, nullable=False, server_default="inbox"),
     Index("envelopes_id", "id", unique=True),
-    Index("envelopes_mailbox", "recipient", "seq"),
+    Index("envelopes_mailbox", "recipient", "folder", "seq"),
     Index("envelopes_by_message", "recipient", "message_hash"),
     Index("envelopes_by_encrypted", "recipient", "encrypted_hash"),
     Index("envelopes_expiry", "expires_at"),
     # A number is never given twice, so that a page cursor taken before a deletion stays right.
     sqlite_autoincrement=True,
 )
+
+mailbox_usage = Table(
+    "mailbox_usage",
+    metadata,
+    Column("recipient", Key, primary_key=True),
+    Column("scope", Key, primary_key=True),
+    Column("key", Key, primary_key=True),
+    Column("messages", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+"""What waits in a mailbox, counted per name that was written to and per holder of the quota it was charged to."""
 
 seen = Table(
     "seen",
@@ -160,6 +173,7 @@ message_links = Table(
     Column("encrypted_hash", Key, nullable=False),
     Column("outbound", Boolean, nullable=False),
     Column("created_at", Millis, nullable=False),
+    Column("reply_instruction", Text),
     Index("message_links_by_message", "network", "message_hash"),
     Index("message_links_by_encrypted", "network", "encrypted_hash"),
     Index("message_links_by_conversation", "network", "conversation"),
@@ -187,6 +201,54 @@ tokens = Table(
     Index("tokens_address", "address"),
     Index("tokens_expiry", "expires_at"),
 )
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("address", Key, primary_key=True),
+    Column("name", Key, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("notify", Boolean, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Column("updated_at", Millis, nullable=False),
+)
+"""People who use this relay: the profile they registered with, and their rules for senders (JSON)."""
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("address", Key, primary_key=True),
+    Column("kind", Key, primary_key=True),
+    Column("recipient", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("verified", Boolean, nullable=False),
+    Column("code_digest", LargeBinary),
+    Column("code_sent_at", Millis, nullable=False),
+    Column("code_attempts", Integer, nullable=False),
+    Column("notified_at", Millis, nullable=False),
+    Column("created_at", Millis, nullable=False),
+)
+"""Ways to tell somebody that mail waits: a mail address or a web push subscription, once it is verified."""
+
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("interval_start", Millis, primary_key=True, autoincrement=False),
+    Column("messages", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("notifications", BigInteger, nullable=False),
+)
+"""Figures of the reference's metrics, per interval, of all nodes together."""
+
+services = Table(
+    "services",
+    metadata,
+    Column("url", Key, primary_key=True),
+    Column("dialect", Key, nullable=False),
+    Column("learned_at", Millis, nullable=False),
+)
+"""Which spelling of an envelope another delivery service understands."""
 
 leases = Table(
     "leases",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bridge import results
 from gateway.operations.dm3_client import Dm3Client
+from gateway.work import results
 from tests.support.adapters import PaperAdapter
 from tests.support.house import House, running_house
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bridge import worker
 from gateway.custody.keyring import Keyring
 from gateway.custody.seed import load_seed
 from gateway.dm3.canonical import stringify
@@ -22,6 +21,7 @@ from gateway.store.identities import IdentityNamed, RotateIdentity, ShredIdentit
 from gateway.store.jobs import JobState
 from gateway.store.mailbox import CountMailbox
 from gateway.store.queue import QueueList
+from gateway.work import worker
 from tests.integration.relay.envelopes import keys_of
 from tests.support.adapters import PaperAdapter
 from tests.support.house import House, rpc, running_house

@@ -107,7 +107,17 @@ def test_names_are_compared_by_bytes_on_postgresql(postgres_url: str) -> None:
         )
         return {tuple(row) for row in rows}
 
-    free_text = {"jobs.reason", "identities.display_name", "names.coins", "names.texts", "statuses.reason"}
+    free_text = {
+        "message_links.reply_instruction",
+        "accounts.profile",
+        "accounts.rules",
+        "channels.recipient",
+        "jobs.reason",
+        "identities.display_name",
+        "names.coins",
+        "names.texts",
+        "statuses.reason",
+    }
     assert {column for column, collation in migrate.run(postgres_url, collations) if collation != "C"} == free_text
 
 

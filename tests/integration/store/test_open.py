@@ -73,8 +73,8 @@ async def test_an_unknown_schema_is_refused_and_left_alone(own_store_url: str, f
 
 
 async def test_an_older_schema_is_refused(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.store.store.HISTORY", ("0001", "0002"))
-    with pytest.raises(SchemaMismatch, match="needs 0002: run `dm3-gateway migrate`"):
+    monkeypatch.setattr("gateway.store.store.HISTORY", ("0001", "0002", "0003"))
+    with pytest.raises(SchemaMismatch, match="needs 0003: run `dm3-gateway migrate`"):
         await Store.open(store_url)
 
 

@@ -20,7 +20,7 @@ from gateway.store import Store
 from gateway.store.mailbox import AcceptEnvelope, DamagedEnvelopes
 from tests.integration.store.values import Sql, envelope, job, lane
 
-ENVELOPES = 30
+ENVELOPES = 24
 STATES = 60
 
 

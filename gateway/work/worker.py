@@ -11,9 +11,6 @@ from typing import Final
 
 import structlog
 
-from gateway.bridge.ending import Ending
-from gateway.bridge.keeper import LEASE_MS, Keeper
-from gateway.bridge.results import Done, Handler, Hold, Later, Result, back_off_ms, clean_reason
 from gateway.errors import GatewayError, LeaseLost
 from gateway.lifecycle import Clock
 from gateway.store import Store
@@ -27,6 +24,9 @@ from gateway.store.lanes import (
     destination_of,
 )
 from gateway.store.mailbox import DropEnvelope
+from gateway.work.ending import Ending
+from gateway.work.keeper import LEASE_MS, Keeper
+from gateway.work.results import Done, Handler, Hold, Later, Result, back_off_ms, clean_reason
 
 log = structlog.get_logger(__name__)
 

@@ -12,9 +12,6 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.bridge import ending, keeper, worker
-from gateway.bridge.results import Checkpoint, Done, Handler, Hold, Later, Result
-from gateway.bridge.worker import GAVE_UP, LEASE_AT_ONCE, SHARE, Worker
 from gateway.errors import GatewayError, InvalidInput, LeaseLost, LimitExceeded, Unavailable
 from gateway.ids import EnsName, EnvelopeId, NativeId, Network
 from gateway.lifecycle import now_ms
@@ -27,6 +24,9 @@ from gateway.store.mailbox import DropEnvelope
 from gateway.store.op import Op
 from gateway.store.queue import QueueList
 from gateway.store.status import SetStatus
+from gateway.work import ending, keeper, worker
+from gateway.work.results import Checkpoint, Done, Handler, Hold, Later, Result
+from gateway.work.worker import GAVE_UP, LEASE_AT_ONCE, SHARE, Worker
 from tests.support.waiting import until
 
 LIFE_MS = 3_600_000

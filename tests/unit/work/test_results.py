@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bridge.results import BACK_OFF_SECONDS, JITTER, MAX_REASON, back_off_ms, clean_reason
+from gateway.work.results import BACK_OFF_SECONDS, JITTER, MAX_REASON, back_off_ms, clean_reason
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.bridge.keeper import Keeper
 from gateway.errors import GatewayError, LeaseLost, Unavailable
 from gateway.lifecycle import Clock
 from gateway.store import Store
 from gateway.store.jobs import Job
 from gateway.store.lanes import CompleteJob, HoldJob, LaneJobs, LaneLease, RetryJob
 from gateway.store.op import Op
+from gateway.work.keeper import Keeper
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,182 @@
+"""How full mailboxes are: counted when an envelope comes and goes, so that a quota costs the same at any size.
+
+Counted per name that was written to and per holder, which is whoever the envelope is charged to: the address of a
+verified sender, or ``UNVERIFIED`` for all the rest together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
+
+from gateway.ids import EnsName, EthAddress
+from gateway.store.schema import mailbox_usage
+from gateway.store.upsert import insert
+
+UNVERIFIED: Final = ""
+"""Holder of envelopes whose sender was not verified."""
+NAME: Final = "name"
+HOLDER: Final = "holder"
+
+Key = tuple[str, str, str]
+"""Recipient, scope, key: the primary key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What waits in a mailbox, or of one holder in it."""
+
+    messages: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.messages + other.messages, self.bytes + other.bytes)
+
+    def fits(self, limit: Usage) -> bool:
+        """Neither count passes its limit."""
+        return self.messages <= limit.messages and self.bytes <= limit.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much may wait for one recipient. What was accepted is never pushed out; what comes then is refused.
+
+    Nodes that accept at the same moment can pass a limit by what each has under way.
+    """
+
+    mailbox: Usage
+    sender: Usage
+    """Of one verified sender in one mailbox."""
+
+    @property
+    def unverified(self) -> Usage:
+        """Of all senders together that were not verified: half, so that they cannot fill a mailbox."""
+        return Usage(self.mailbox.messages // 2, self.mailbox.bytes // 2)
+
+    def of(self, holder: str) -> Usage:
+        """The limit of one holder."""
+        return self.unverified if holder == UNVERIFIED else self.sender
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxUsage:
+    """What waits for a recipient, expired envelopes that were not yet removed included."""
+
+    recipient: EthAddress
+
+    def run(self, conn: Connection) -> Usage:
+        """Sum over the recipient's names."""
+        return whole_mailboxes(conn, [self.recipient])[self.recipient]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxNames:
+    """At most ``limit`` names under which mail of a recipient waits, those with most mail first."""
+
+    recipient: EthAddress
+    limit: int
+
+    def run(self, conn: Connection) -> list[EnsName]:
+        """Read by the key."""
+        names = (
+            select(mailbox_usage.c.key)
+            .where(mailbox_usage.c.recipient == self.recipient, mailbox_usage.c.scope == NAME)
+            .order_by(mailbox_usage.c.messages.desc(), mailbox_usage.c.key)
+            .limit(self.limit)
+        )
+        return [EnsName(name) for name in conn.scalars(names)]
+
+
+def whole_mailboxes(conn: Connection, recipients: Iterable[str]) -> dict[str, Usage]:
+    """Usage of each mailbox as a whole."""
+    wanted = set(recipients)
+    rows = conn.execute(
+        select(mailbox_usage.c.recipient, func.sum(mailbox_usage.c.messages), func.sum(mailbox_usage.c.bytes))
+        .where(mailbox_usage.c.recipient.in_(wanted), mailbox_usage.c.scope == NAME)
+        .group_by(mailbox_usage.c.recipient)
+    )
+    # PostgreSQL sums BIGINT to NUMERIC.
+    found = {recipient: Usage(int(messages), int(size)) for recipient, messages, size in rows}
+    return {recipient: found.get(recipient, Usage()) for recipient in wanted}
+
+
+def of_holders(conn: Connection, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Usage]:
+    """Usage of each (recipient, holder)."""
+    pairs = set(wanted)
+    by_holder = [
+        (mailbox_usage.c.recipient == recipient) & (mailbox_usage.c.key == holder) for recipient, holder in pairs
+    ]
+    rows = conn.execute(select(mailbox_usage).where(mailbox_usage.c.scope == HOLDER, or_(*by_holder)))
+    found = {(row.recipient, row.key): Usage(row.messages, row.bytes) for row in rows}
+    return {pair: found.get(pair, Usage()) for pair in pairs}
+
+
+def charge(conn: Connection, came: Iterable[Any]) -> None:
+    """Count envelopes that came; each has recipient, recipient_name, holder and size."""
+    changes = _by_key(came)
+    put = insert(conn, mailbox_usage)
+    conn.execute(
+        put.on_conflict_do_update(
+            index_elements=[mailbox_usage.c.recipient, mailbox_usage.c.scope, mailbox_usage.c.key],
+            set_={
+                "messages": mailbox_usage.c.messages + put.excluded.messages,
+                "bytes": mailbox_usage.c.bytes + put.excluded.bytes,
+            },
+        ),
+        [
+            {"recipient": recipient, "scope": scope, "key": key, "messages": usage.messages, "bytes": usage.bytes}
+            for (recipient, scope, key), usage in _in_order(changes)
+        ],
+    )
+
+
+def release(conn: Connection, gone: Sequence[Any]) -> None:
+    """Count envelopes that are gone; each has recipient, recipient_name, holder and size."""
+    if not gone:
+        return
+    changes = _by_key(gone)
+    row = (
+        mailbox_usage.c.recipient == bindparam("of_recipient"),
+        mailbox_usage.c.scope == bindparam("of_scope"),
+        mailbox_usage.c.key == bindparam("of_key"),
+    )
+    values = [
+        {
+            "of_recipient": recipient,
+            "of_scope": scope,
+            "of_key": key,
+            "less_messages": usage.messages,
+            "less_bytes": usage.bytes,
+        }
+        for (recipient, scope, key), usage in _in_order(changes)
+    ]
+    conn.execute(
+        update(mailbox_usage)
+        .where(*row)
+        .values(
+            messages=mailbox_usage.c.messages - bindparam("less_messages"),
+            bytes=mailbox_usage.c.bytes - bindparam("less_bytes"),
+        ),
+        values,
+    )
+    recipients = {recipient for recipient, _, _ in changes}
+    conn.execute(delete(mailbox_usage).where(mailbox_usage.c.recipient.in_(recipients), mailbox_usage.c.messages <= 0))
+
+
+def _by_key(envelopes: Iterable[Any]) -> dict[Key, Usage]:
+    messages: Counter[Key] = Counter()
+    sizes: Counter[Key] = Counter()
+    for each in envelopes:
+        for key in ((each.recipient, NAME, each.recipient_name), (each.recipient, HOLDER, each.holder)):
+            messages[key] += 1
+            sizes[key] += each.size
+    return {key: Usage(count, sizes[key]) for key, count in messages.items()}
+
+
+def _in_order(changes: Mapping[Key, Usage]) -> list[tuple[Key, Usage]]:
+    """One order for everybody: two nodes that write the same rows must not wait for each other in a circle."""
+    return sorted(changes.items(), key=lambda change: change[0])
