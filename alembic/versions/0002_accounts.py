@@ -65,6 +65,10 @@ def _usage() -> None:
     )
     op.execute(
         "INSERT INTO mailbox_usage (recipient, scope, key, messages, bytes)"
+        " SELECT recipient, 'all', '', COUNT(*), SUM(size) FROM envelopes GROUP BY recipient"
+    )
+    op.execute(
+        "INSERT INTO mailbox_usage (recipient, scope, key, messages, bytes)"
         " SELECT recipient, 'name', recipient_name, COUNT(*), SUM(size) FROM envelopes"
         " GROUP BY recipient, recipient_name"
     )

@@ -112,8 +112,9 @@ class AcceptEnvelope:
             conn.execute(delete(seen).where(seen.c.id.in_({op.envelope.id for op in full})))
         taken = [op for op in new if op not in full]
         if taken:
-            conn.execute(envelopes.insert(), [_columns(op.envelope) for op in taken])
+            # Counted first: the count's row orders whoever writes to the same mailbox (see gateway.store.usage).
             usage.charge(conn, [op.envelope for op in taken])
+            conn.execute(envelopes.insert(), [_columns(op.envelope) for op in taken])
         if jobs := [op.job for op in taken if op.job is not None]:
             insert_jobs(conn, jobs)
         came, refused = {id(op) for op in taken}, {id(op) for op in full}
@@ -124,9 +125,8 @@ class AcceptEnvelope:
 class PickUp:
     """Unexpired envelopes of a recipient in the order of ``seq``, from one sender when ``sender`` is given.
 
-    ``after_seq`` is a cursor for the pages of one pick-up and no feed of changes: with several nodes a lower number
-    can become visible after a higher one; what was not acknowledged comes again with the next pick-up from 0. A page
-    ends at ``limit`` envelopes or ``max_bytes`` of bodies. A damaged row is reported in the log and left out.
+    ``after_seq`` is a cursor: whatever becomes visible in a mailbox later has a higher number. A page ends at
+    ``limit`` envelopes or ``max_bytes`` of bodies. A damaged row is reported in the log and left out.
     """
 
     recipient: EthAddress
@@ -386,19 +386,23 @@ def _without_room(conn: Connection, new: Sequence[AcceptEnvelope]) -> list[Accep
     limited = [op for op in new if op.quota is not None]
     if not limited:
         return []
-    boxes = usage.whole_mailboxes(conn, {op.envelope.recipient for op in limited})
-    holders = usage.of_holders(conn, [(op.envelope.recipient, op.envelope.holder) for op in limited])
+    keys = {id(op): _quota_keys(op.envelope) for op in limited}
+    known = usage.of_keys(conn, [key for pair in keys.values() for key in pair])
     refused = []
     for op in limited:
         assert op.quota is not None
-        envelope, more = op.envelope, Usage(1, op.envelope.size)
-        pair = (envelope.recipient, envelope.holder)
-        box, held = boxes[envelope.recipient] + more, holders[pair] + more
-        if box.fits(op.quota.mailbox) and held.fits(op.quota.of(envelope.holder)):
-            boxes[envelope.recipient], holders[pair] = box, held
+        whole, held = keys[id(op)]
+        more = Usage(1, op.envelope.size)
+        if (known[whole] + more).fits(op.quota.mailbox) and (known[held] + more).fits(op.quota.of(op.envelope.holder)):
+            known[whole] += more
+            known[held] += more
         else:
             refused.append(op)
     return refused
+
+
+def _quota_keys(envelope: StoredEnvelope) -> tuple[usage.Key, usage.Key]:
+    return usage.whole(envelope.recipient), usage.of_holder(envelope.recipient, envelope.holder)
 
 
 def _remove(conn: Connection, *where: ColumnElement[bool]) -> int:

@@ -1,7 +1,9 @@
 """How full mailboxes are: counted when an envelope comes and goes, so that a quota costs the same at any size.
 
-Counted per name that was written to and per holder, which is whoever the envelope is charged to: the address of a
-verified sender, or ``UNVERIFIED`` for all the rest together.
+Counted as a whole, per name that was written to, and per holder, which is whoever the envelope is charged to: the
+address of a verified sender, or ``UNVERIFIED`` for all the rest together. The row of the whole is also what orders
+those who write to one mailbox at the same time: whoever has it inserts and commits before the next one begins, so that
+a page cursor never passes an envelope that becomes visible later.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 
 from gateway.ids import EnsName, EthAddress
 from gateway.store.schema import mailbox_usage
@@ -19,6 +21,7 @@ from gateway.store.upsert import insert
 
 UNVERIFIED: Final = ""
 """Holder of envelopes whose sender was not verified."""
+WHOLE: Final = "all"
 NAME: Final = "name"
 HOLDER: Final = "holder"
 
@@ -69,8 +72,8 @@ class MailboxUsage:
     recipient: EthAddress
 
     def run(self, conn: Connection) -> Usage:
-        """Sum over the recipient's names."""
-        return whole_mailboxes(conn, [self.recipient])[self.recipient]
+        """Read one row."""
+        return of_keys(conn, [whole(self.recipient)])[whole(self.recipient)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +94,23 @@ class MailboxNames:
         return [EnsName(name) for name in conn.scalars(names)]
 
 
-def whole_mailboxes(conn: Connection, recipients: Iterable[str]) -> dict[str, Usage]:
-    """Usage of each mailbox as a whole."""
-    wanted = set(recipients)
-    rows = conn.execute(
-        select(mailbox_usage.c.recipient, func.sum(mailbox_usage.c.messages), func.sum(mailbox_usage.c.bytes))
-        .where(mailbox_usage.c.recipient.in_(wanted), mailbox_usage.c.scope == NAME)
-        .group_by(mailbox_usage.c.recipient)
-    )
-    # PostgreSQL sums BIGINT to NUMERIC.
-    found = {recipient: Usage(int(messages), int(size)) for recipient, messages, size in rows}
-    return {recipient: found.get(recipient, Usage()) for recipient in wanted}
+def whole(recipient: str) -> Key:
+    """The row of a mailbox as a whole."""
+    return recipient, WHOLE, ""
 
 
-def of_holders(conn: Connection, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Usage]:
-    """Usage of each (recipient, holder)."""
-    pairs = set(wanted)
-    by_holder = [
-        (mailbox_usage.c.recipient == recipient) & (mailbox_usage.c.key == holder) for recipient, holder in pairs
-    ]
-    rows = conn.execute(select(mailbox_usage).where(mailbox_usage.c.scope == HOLDER, or_(*by_holder)))
-    found = {(row.recipient, row.key): Usage(row.messages, row.bytes) for row in rows}
-    return {pair: found.get(pair, Usage()) for pair in pairs}
+def of_holder(recipient: str, holder: str) -> Key:
+    """The row of one holder in a mailbox."""
+    return recipient, HOLDER, holder
+
+
+def of_keys(conn: Connection, keys: Iterable[Key]) -> dict[Key, Usage]:
+    """Usage by primary key; nothing at all where there is no row."""
+    wanted = sorted(set(keys))
+    key = mailbox_usage.c.recipient, mailbox_usage.c.scope, mailbox_usage.c.key
+    rows = conn.execute(select(mailbox_usage).where(tuple_(*key).in_(wanted)))
+    found = {(row.recipient, row.scope, row.key): Usage(row.messages, row.bytes) for row in rows}
+    return {each: found.get(each, Usage()) for each in wanted}
 
 
 def charge(conn: Connection, came: Iterable[Any]) -> None:
@@ -171,7 +169,8 @@ def _by_key(envelopes: Iterable[Any]) -> dict[Key, Usage]:
     messages: Counter[Key] = Counter()
     sizes: Counter[Key] = Counter()
     for each in envelopes:
-        for key in ((each.recipient, NAME, each.recipient_name), (each.recipient, HOLDER, each.holder)):
+        named = each.recipient, NAME, each.recipient_name
+        for key in (whole(each.recipient), named, of_holder(each.recipient, each.holder)):
             messages[key] += 1
             sizes[key] += each.size
     return {key: Usage(count, sizes[key]) for key, count in messages.items()}

@@ -1,0 +1,62 @@
+"""How often somebody may ask: a bucket of tokens for each asker, in memory that cannot grow.
+
+Buckets are those of one node. When there are more askers than places, the one that was idle longest starts anew,
+which costs the defence nothing: whoever asks too often is never idle.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable
+from typing import Final
+
+from cachetools import LRUCache
+from starlette.types import Scope
+
+from gateway.errors import LimitExceeded
+
+ASKERS: Final = 50_000
+"""Buckets that are kept at one time; each takes about 200 bytes."""
+IPV6_PREFIX: Final = 64
+"""One customer has all addresses of such a network."""
+
+
+class Rate:
+    """At most ``per_minute`` questions of each asker on average, and ``burst`` at once; 0 per minute is no limit.
+
+    The generic cell rate algorithm: what is kept per asker is the time at which the bucket will be full again.
+    ``clock`` gives monotonic seconds.
+    """
+
+    def __init__(
+        self, per_minute: int, *, burst: int | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pause = 60 / per_minute if per_minute else 0.0
+        self._tolerance = self._pause * (max(1, per_minute // 4) if burst is None else burst)
+        self._clock = clock
+        self._full_at: LRUCache[str, float] = LRUCache(ASKERS)
+
+    def take(self, asker: str) -> None:
+        """Count one question; raises LimitExceeded when the asker has to wait."""
+        if not self._pause:
+            return
+        now = self._clock()
+        full_at = max(now, self._full_at.get(asker, now)) + self._pause
+        if full_at - now > self._tolerance:
+            raise LimitExceeded("too many requests of one asker")
+        self._full_at[asker] = full_at
+
+
+def asker_of(scope: Scope) -> str:
+    """Who asks, by address: behind trusted proxies the server has put the client's address into the scope."""
+    client = scope.get("client")
+    try:
+        address = ipaddress.ip_address(client[0] if client else "")
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
+    return str(address)
