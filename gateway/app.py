@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Route
+from fastapi import FastAPI
 
-from gateway import __version__
 from gateway.bridge.context import BridgeContext, Installation
 from gateway.bridge.inbound import Inbound
 from gateway.bridge.jobs import JobKind, inbound_job
@@ -33,26 +27,23 @@ from gateway.custody.seed import load_seed
 from gateway.dm3.eth import parse_address
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.dm3.sender_rules import SenderRules
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
-from gateway.errors import ConfigError, GatewayError, InvalidParams, NotFound
-from gateway.ids import EnsName, Network
+from gateway.errors import ChainUnavailable, ConfigError, GatewayError
+from gateway.ids import EnsName, EthAddress, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
-from gateway.relay.body import Bodies
-from gateway.relay.extension import ProfileExtensions
+from gateway.relay.gatekeeper import Holdings, Unmet
 from gateway.relay.keys import load_service_keys
-from gateway.relay.properties import ServiceProperties
-from gateway.relay.recipients import Recipients
-from gateway.relay.rest import RestApi
-from gateway.relay.rpc import RpcEndpoint
-from gateway.relay.sessions import Sessions
-from gateway.relay.submit import RelayPolicy, Submission
+from gateway.relay.reports import Reports as SpamReports
+from gateway.relay.service import DeliveryService, Surroundings
+from gateway.relay.submit import Submission
 from gateway.resolver import sources
 from gateway.resolver.endpoint import ccip_routes
 from gateway.resolver.resolver import Resolver
@@ -61,7 +52,10 @@ from gateway.sdk.adapter import Adapter, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.leases import AcquireLease
+from gateway.store.mailbox import StoredEnvelope
+from gateway.store.sessions import Session
 from gateway.web.api_docs import api_docs_router
+from gateway.web.application import http_app
 from gateway.web.home import home_router, static_files
 from gateway.web.server import HttpServer, listen
 from gateway.work.worker import Worker
@@ -72,7 +66,6 @@ ADAPTERS_GROUP: Final = "dm3_gateway.adapters"
 SERVICE_LABEL: Final = "ds"
 """Our delivery service is ``ds.<parent>``."""
 DAY_MS: Final = 24 * 3600 * 1000
-RPC_PATHS: Final = ("/rpc", "/ds/rpc", "/ds", "/ds/", "/")
 
 
 def make_adapters(
@@ -93,6 +86,16 @@ def make_adapters(
     return made
 
 
+class NoHoldings:
+    async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[Unmet, ...]:
+        raise ChainUnavailable
+
+
+class NoReports:
+    async def report(self, session: Session, envelope: StoredEnvelope) -> bool:
+        return False
+
+
 class Gateway:
     """One node. `open` builds it, `start` lets it work, `close` ends it; `app` is its HTTP side."""
 
@@ -111,6 +114,7 @@ class Gateway:
         self._supervisor = Supervisor()
         self._deliveries = Supervisor()
         self._offload = Offload()
+        self._service: DeliveryService
         self._contexts: dict[Network, BridgeContext] = {}
 
     @classmethod
@@ -135,6 +139,8 @@ class Gateway:
             self._supervisor.start(f"adapter {network}", adapter.run)
             log.info("adapter.open", network=network)
         self._supervisor.start("chain", self._reach_chain)
+        for name, work in self._service.tasks().items():
+            self._supervisor.start(name, work)
         self._deliveries.start("worker", self._worker.run)
         self._supervisor.start("housekeeping", self._housekeeping.run)
 
@@ -144,6 +150,10 @@ class Gateway:
             await self._chain.check_chain_id()
         except GatewayError as error:
             log.error("chain.not_ready", error=type(error).__name__, detail=error.detail)
+
+    async def hang_up(self) -> None:
+        """Answer long polls and disconnect sockets, so that the HTTP server can finish what was begun."""
+        await self._service.close()
 
     async def close(self) -> None:
         """Stop the work, close adapters and connections in the opposite order of opening."""
@@ -177,14 +187,14 @@ class Gateway:
         directory = self.directory = Directory(
             store=self.store, keyring=keyring, profiles=profiles, parent=self.parent, clock=self._clock
         )
-        recipients = Recipients(directory, self.service_name)
-        submission = self._submission(keys, recipients, directory)
+        service = self._service = self._delivery_service(keys, directory, NoHoldings(), NoReports())
+        self._resources.push_async_callback(service.close)
         # Slow submissions must not use up the connections of profile look-ups.
         submissions = GuardedClient(allow_private=settings.chain.allow_private_gateways, max_connections=256)
         self._resources.push_async_callback(submissions.close)
-        self._join_bridge(keyring, directory, profiles, submissions, submission)
+        self._join_bridge(keyring, directory, profiles, submissions, service.submission)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
-        self.app = self._http(submission, recipients, directory, self._resolver(keyring, signer), chain)
+        self.app = self._http(service, self._resolver(keyring, signer), chain)
 
     async def _check_store(self) -> None:
         """A write that every node may do: a database that only reads is not ready."""
@@ -194,18 +204,27 @@ class Gateway:
     def _message_ttl_ms(self) -> int:
         return self.settings.relay.message_ttl_days * DAY_MS
 
-    def _submission(self, keys: ServiceKeys, recipients: Recipients, directory: Directory) -> Submission:
-        relay = self.settings.relay
-        return Submission(
-            policy=RelayPolicy(relay.size_limit, self._message_ttl_ms, relay.require_verified_sender),
-            keys=keys,
-            recipients=recipients,
-            directory=directory,
+    def _delivery_service(
+        self, keys: ServiceKeys, directory: Directory, holdings: Holdings, reports: SpamReports
+    ) -> DeliveryService:
+        settings = self.settings
+        around = Surroundings(
             store=self.store,
+            directory=directory,
+            holdings=holdings,
+            reports=reports,
+            keys=keys,
+            service_name=self.service_name,
+            service_profile=self.service_profile,
+            public_url=settings.server.public_url,
+            chain_id=settings.chain.chain_id,
+            redis_url=settings.store.redis_url,
+            capabilities={network: adapter.capabilities for network, adapter in self.adapters.items()},
             job_for=inbound_job,
             clock=self._clock,
             offload=self._offload,
         )
+        return DeliveryService(settings.relay, around)
 
     def _join_bridge(
         self,
@@ -276,82 +295,17 @@ class Gateway:
             clock=lambda: self._clock() / 1000,
         )
 
-    def _http(
-        self,
-        submission: Submission,
-        recipients: Recipients,
-        directory: Directory,
-        resolver: Resolver,
-        chain: Chain,
-    ) -> FastAPI:
-        relay = self.settings.relay
-        capabilities = {network: adapter.capabilities for network, adapter in self.adapters.items()}
-        bodies = Bodies()
-        rpc = RpcEndpoint(
-            submission=submission,
-            properties=ServiceProperties(relay.message_ttl_days, relay.size_limit),
-            extensions=ProfileExtensions(directory=directory, recipients=recipients, capabilities=capabilities),
-            bodies=bodies,
-            offload=self._offload,
-        )
-        rest = RestApi(
-            sessions=Sessions(store=self.store, directory=directory, clock=self._clock),
-            directory=directory,
-            store=self.store,
-            service_profile=self.service_profile,
-            clock=self._clock,
-            bodies=bodies,
-        )
-        routes: list[BaseRoute] = [Route(path, rpc, methods=["POST", "OPTIONS"]) for path in RPC_PATHS]
-        routes.extend(ccip_routes(resolver))
+    def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain) -> FastAPI:
+        routes = [*service.routes(), *ccip_routes(resolver)]
         adapter: object
         for adapter in self.adapters.values():
             if isinstance(adapter, ServesHttp):
                 routes.extend(adapter.routes())
-        health = Health({"store": self._check_store, "chain": chain.check_chain_id})
         routes.append(static_files())
-        return http_app(routes, (rest.router(), health.router(), home_router(self.service_name), api_docs_router()))
-
-
-def http_app(routes: Sequence[BaseRoute], routers: Sequence[APIRouter]) -> FastAPI:
-    """The FastAPI application around the given routes; every error is JSON with a sentence, none a traceback."""
-    app = FastAPI(title="DM3 Gateway", version=__version__, docs_url=None, redoc_url=None)
-    app.router.routes.extend(routes)
-    for router in routers:
-        app.include_router(router)
-    app.add_middleware(
-        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["authorization", "content-type"]
-    )
-    app.add_exception_handler(GatewayError, _gateway_error)
-    app.add_exception_handler(RequestValidationError, _invalid_request)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _failed)
-    return app
-
-
-async def _gateway_error(_request: Request, error: Exception) -> JSONResponse:
-    named = error if isinstance(error, GatewayError) else GatewayError()
-    if named.status >= 500:
-        log.warning("http.failed", error=type(named).__name__, detail=named.detail)
-    return JSONResponse({"error": named.sentence}, named.status)
-
-
-async def _invalid_request(_request: Request, _error: Exception) -> JSONResponse:
-    return JSONResponse({"error": InvalidParams.sentence}, 400)
-
-
-async def _http_error(_request: Request, error: Exception) -> JSONResponse:
-    """What the router refuses: no such path (404), no such method there (405)."""
-    assert isinstance(error, HTTPException)
-    sentence = {404: NotFound.sentence, 405: "This method is not allowed here."}.get(
-        error.status_code, InvalidParams.sentence
-    )
-    return JSONResponse({"error": sentence}, error.status_code, error.headers)
-
-
-async def _failed(_request: Request, _error: Exception) -> JSONResponse:
-    """A fault of ours that has no name; the server writes it to the log."""
-    return JSONResponse({"error": GatewayError.sentence}, GatewayError.status)
+        health = Health({"store": self._check_store, "chain": chain.check_chain_id})
+        return http_app(
+            routes, (*service.routers(), health.router(), home_router(self.service_name), api_docs_router())
+        )
 
 
 async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:
@@ -370,8 +324,9 @@ async def _serve(
     gateway = await Gateway.open(settings, adapters)
     closing.push_async_callback(gateway.close)
     await gateway.start()
-    server = HttpServer(gateway.app, bound)
+    server = HttpServer(gateway.app, bound, trusted_proxies=settings.server.trusted_proxies)
     closing.push_async_callback(server.stop)
+    closing.push_async_callback(gateway.hang_up)
     await server.start()
     log.info("gateway.serving", host=server.host, port=server.port, service=gateway.service_name)
 

@@ -127,6 +127,13 @@ class Unauthorised(GatewayError):
     sentence = "You are not logged in for this name."
 
 
+class WalletRefused(GatewayError):
+    """A wallet signature that is not for this, from here, now, by its owner, for the first time."""
+
+    code, status = -32003, 403
+    sentence = "This wallet signature is not valid for this action, or was used before; please sign again."
+
+
 # --- limits and the world around us -----------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
@@ -78,6 +78,11 @@ class ServerSettings(Section):
     host: str = Field("127.0.0.1", description="address to listen on", examples=["127.0.0.1"])
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one", examples=[8080])
     public_url: WebAddress = Field(description="how the world reaches this server", examples=["https://gw.example"])
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="addresses or networks of reverse proxies, whose X-Forwarded-For is believed",
+        examples=[["127.0.0.1"]],
+    )
 
 
 class StoreSettings(Section):
@@ -87,6 +92,11 @@ class StoreSettings(Section):
         "sqlite:///gateway.db",
         description="sqlite:///file.db (one node) or postgresql://user@host/database (several nodes)",
         examples=["sqlite:///gateway.db"],
+    )
+    redis_url: Annotated[str, Field(pattern=r"^(redis|rediss|unix)://\S+$")] | None = Field(
+        None,
+        description="Redis through which several nodes push to each other's sockets; nothing is kept there",
+        examples=["redis://127.0.0.1:6379/0"],
     )
 
 
@@ -124,6 +134,23 @@ class RelaySettings(Section):
     size_limit: int = Field(20_000_000, ge=10_000, le=100_000_000, description="bytes of the largest envelope")
     require_verified_sender: bool = Field(True, description="refuse envelopes whose sender cannot be checked")
     key_file: FilePath = Field(Path("relay.key"), description="encryption and signing key of the delivery service")
+    mailbox_messages: int = Field(10_000, ge=1, description="envelopes that may wait for one recipient")
+    mailbox_bytes: int = Field(500_000_000, ge=10_000, description="bytes that may wait for one recipient")
+    sender_messages: int = Field(1_000, ge=1, description="envelopes of one verified sender among them")
+    sender_bytes: int = Field(200_000_000, ge=10_000, description="bytes of one verified sender among them")
+    when_chain_is_down: Literal["quarantine", "refuse"] = Field(
+        "quarantine",
+        description="what becomes of mail whose sender a recipient's rules cannot judge: message requests, or -32002",
+    )
+    uniform_refusals: bool = Field(
+        False, description="answer every refusal alike, so that nobody learns who is here and what they block"
+    )
+    calls_per_minute: int = Field(
+        6_000, ge=0, description="JSON-RPC calls of one network address, on average; 0 sets no limit"
+    )
+    log_ins_per_minute: int = Field(
+        60, ge=0, description="log-ins and registrations of one network address, on average; 0 sets no limit"
+    )
 
 
 class CustodySettings(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,8 +19,9 @@ from gateway.ens.documents import Documents
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.memo import DEFAULT_LIMITS, Memo, MemoLimits
+from gateway.ens.names import normalise
 from gateway.ens.together import both
-from gateway.errors import BadProfile, InvalidInput, UnknownName
+from gateway.errors import BadProfile, InvalidInput, InvalidName, UnknownName
 from gateway.ids import EnsName, EthAddress
 from gateway.lifecycle import Clock, now_ms
 
@@ -37,6 +39,14 @@ class ResolvedProfile:
     signed: SignedProfile
     fetched_at: int
     """Milliseconds since the epoch."""
+
+    def uses(self, service: EnsName) -> bool:
+        """Whether the profile names this delivery service, however it spells it."""
+        for text in self.profile.delivery_services:
+            with contextlib.suppress(InvalidName):
+                if normalise(text) == service:
+                    return True
+        return False
 
 
 class Profiles:

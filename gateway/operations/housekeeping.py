@@ -21,6 +21,7 @@ from gateway.store.op import Op
 from gateway.store.queue import ExpireJobs, SweepLanes
 from gateway.store.sessions import ExpireSessions
 from gateway.store.status import ForgetStatuses
+from gateway.store.traffic import ForgetTraffic
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,8 @@ REPORT_TIME_MS: Final = 6 * 3600 * 1000
 """An expired envelope stays this much longer, so that its job can still tell the sender why it failed."""
 LINKS_LIFE_MS: Final = 400 * 24 * 3600 * 1000
 """How long a reply, edit or reaction still finds the message it is about."""
+TRAFFIC_LIFE_MS: Final = 8 * 24 * 3600 * 1000
+"""A day longer than the relay shows its figures."""
 CLOCK_STEP_SECONDS: Final = 60.0
 """When the wall clock went this much further than the time that passed, or less far, somebody set it."""
 SETTLE_SECONDS: Final = 600.0
@@ -124,4 +127,5 @@ def _what_is_over(now: int) -> tuple[Op[Any], ...]:
         ExpireSessions(now, ROWS_AT_ONCE),
         ForgetMessages(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
         ForgetStatuses(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
+        ForgetTraffic(now - TRAFFIC_LIFE_MS, ROWS_AT_ONCE),
     )

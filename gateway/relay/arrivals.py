@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import structlog
 
+from gateway.errors import LimitExceeded
 from gateway.ids import EthAddress
 from gateway.store.mailbox import Folder, StoredEnvelope
 
 log = structlog.get_logger(__name__)
+
+WAITING_PER_MAILBOX: Final = 10
+"""Long polls for one mailbox at one time."""
 
 Listener = Callable[[StoredEnvelope], None]
 """Told of each envelope in an inbox after its commit; must not wait."""
@@ -22,6 +28,7 @@ class Arrivals:
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
         self._waiting: dict[EthAddress, set[asyncio.Event]] = {}
+        self._closed = False
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` of everything that is announced from now on."""
@@ -39,21 +46,35 @@ class Arrivals:
             except Exception:
                 log.exception("arrival.listener_failed", envelope=envelope.id)
 
-    async def wait(self, recipient: EthAddress, seconds: float) -> bool:
-        """Until mail comes to this mailbox at this node, at most `seconds`; True when it came.
+    @contextmanager
+    def waiting(self, recipient: EthAddress) -> Iterator[asyncio.Event]:
+        """An event that is set when mail comes to this mailbox at this node, or the node stops.
 
-        Mail that another node took is not heard of: look at the store from time to time.
+        Begin to wait before looking at the store, or what comes between is missed. Mail that another node took is
+        not heard of: look from time to time. Raises LimitExceeded when too many wait for one mailbox.
         """
         event = asyncio.Event()
         waiting = self._waiting.setdefault(recipient, set())
+        if len(waiting) >= WAITING_PER_MAILBOX:
+            raise LimitExceeded("too many requests wait for one mailbox")
         waiting.add(event)
+        if self._closed:
+            event.set()
         try:
-            async with asyncio.timeout(seconds):
-                await event.wait()
-            return True
-        except TimeoutError:
-            return False
+            yield event
         finally:
             waiting.discard(event)
             if not waiting and self._waiting.get(recipient) is waiting:
                 del self._waiting[recipient]
+
+    def close(self) -> None:
+        """The node stops: nobody waits any longer."""
+        self._closed = True
+        for waiting in self._waiting.values():
+            for event in waiting:
+                event.set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the node stops."""
+        return self._closed

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from starlette.requests import Request
 from starlette.types import Message, Receive, Scope
 
+from gateway.dm3.canonical import Json, parse_json
 from gateway.errors import InvalidRequest, LimitExceeded, TooLarge
 
 BODY_SECONDS: Final = 30.0
@@ -52,6 +54,11 @@ class Bodies:
             yield b"".join(parts)
         finally:
             self._left += held
+
+    async def json(self, request: Request, *, max_bytes: int, max_depth: int) -> Json:
+        """The body of a request as strict JSON; raises as `body`, and ParseError."""
+        async with self.body(request.scope, request.receive, max_bytes=max_bytes) as body:
+            return parse_json(body, max_bytes=max_bytes, max_depth=max_depth)
 
 
 async def _parts(receive: Receive) -> AsyncIterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.dm3.canonical import JsonObject
+from gateway.relay.traffic import INTERVAL_SECONDS, RETENTION_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +22,6 @@ class ServiceProperties:
             "messageTTL": self.message_ttl_days,
             "sizeLimit": self.size_limit,
             "notificationChannel": [],
+            "metricsCollectionIntervalInSeconds": INTERVAL_SECONDS,
+            "metricsRetentionDurationInSeconds": RETENTION_SECONDS,
         }

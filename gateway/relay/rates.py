@@ -23,7 +23,9 @@ IPV6_PREFIX: Final = 64
 
 
 class Rate:
-    """At most ``per_minute`` questions of each asker on average, and ``burst`` at once; 0 per minute is no limit.
+    """At most ``per_minute`` questions of each asker on average; 0 per minute is no limit.
+
+    ``burst`` of them may come at once, those of one minute when it is not given.
 
     The generic cell rate algorithm: what is kept per asker is the time at which the bucket will be full again.
     ``clock`` gives monotonic seconds.
@@ -33,7 +35,7 @@ class Rate:
         self, per_minute: int, *, burst: int | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._pause = 60 / per_minute if per_minute else 0.0
-        self._tolerance = self._pause * (max(1, per_minute // 4) if burst is None else burst)
+        self._tolerance = self._pause * (per_minute if burst is None else burst)
         self._clock = clock
         self._full_at: LRUCache[str, float] = LRUCache(ASKERS)
 

@@ -36,10 +36,10 @@ class Recipients:
         identity = await self._directory.identity(name)
         try:
             profile = await self._directory.user(name)
-            if self._service_name not in profile.profile.delivery_services:
+            if not profile.uses(self._service_name):
                 profile = await self._directory.user(name, fresh=True)
         except UnknownName as error:
             raise UnknownRecipient(f"{name} has no DM3 profile") from error
-        if self._service_name not in profile.profile.delivery_services:
+        if not profile.uses(self._service_name):
             raise UnknownRecipient(f"the profile of {name} does not name {self._service_name}")
         return Recipient(name, profile.address, profile.profile.public_encryption_key, identity)

@@ -9,13 +9,15 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from gateway.custody.directory import Directory
-from gateway.dm3.canonical import Json, parse_json
-from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.dm3.canonical import Json
+from gateway.dm3.profile import DeliveryServiceProfile, SignedProfile, parse_signed_profile
 from gateway.ens.names import normalise
-from gateway.errors import GatewayError, InvalidInput, InvalidName
+from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
+from gateway.relay.accounts import Accounts
 from gateway.relay.body import Bodies
+from gateway.relay.rates import Rate, asker_of
 from gateway.relay.sessions import Sessions
 from gateway.store import Store
 from gateway.store.mailbox import Acknowledge, PickUp
@@ -24,6 +26,8 @@ PAGE: Final = 1000
 """Envelopes of one pick-up; what is acknowledged makes room for the next."""
 MAX_ACKNOWLEDGEMENTS: Final = 5000
 MAX_BODY: Final = 1_000_000
+REGISTERED: Final = "registered"
+"""What registration answers in the place of a token."""
 
 
 class RestApi:
@@ -33,18 +37,22 @@ class RestApi:
         self,
         *,
         sessions: Sessions,
+        accounts: Accounts,
         directory: Directory,
         store: Store,
         service_profile: DeliveryServiceProfile,
         clock: Clock,
         bodies: Bodies,
+        rate: Rate,
     ) -> None:
         self._sessions = sessions
+        self._accounts = accounts
         self._directory = directory
         self._store = store
         self._service_profile = service_profile
         self._clock = clock
         self._bodies = bodies
+        self._rate = rate
 
     def router(self) -> APIRouter:
         """All routes, with and without ``/ds`` in front and a slash behind."""
@@ -54,6 +62,7 @@ class RestApi:
                 ("/hello", "GET", self.hello),
                 ("/delivery-service-profile", "GET", self.delivery_service_profile),
                 ("/profile/{name}", "GET", self.profile),
+                ("/profile/{name}", "POST", self.register),
                 ("/auth/{name}", "GET", self.challenge),
                 ("/auth/{name}", "POST", self.log_in),
                 ("/delivery/messages/incoming/{name}", "GET", self.incoming),
@@ -78,18 +87,33 @@ class RestApi:
         found = await self._directory.user(normalise(name))
         return JSONResponse(found.signed.to_json())
 
-    async def challenge(self, name: str) -> Response:
+    async def register(self, name: str, request: Request) -> Response:
+        """Body: the signed profile that ENS publishes for this name. Makes an account, and gives no right to its mail.
+
+        Answers a JSON string, because clients keep it as their token until they are told to log in (401).
+        """
+        self._rate.take(asker_of(request.scope))
+        try:
+            await self._accounts.register(normalise(name), _signed_profile(await self._read(request)))
+        except GatewayError as error:
+            return JSONResponse({"error": error.sentence}, error.status if error.retry else 400)
+        return JSONResponse(REGISTERED)
+
+    async def challenge(self, name: str, request: Request) -> Response:
         """A challenge to sign, as a JSON string."""
+        self._rate.take(asker_of(request.scope))
         return JSONResponse(await self._sessions.challenge(normalise(name)))
 
     async def log_in(self, name: str, request: Request) -> Response:
         """Body {signature, challenge}; answers a bearer token as a JSON string."""
+        self._rate.take(asker_of(request.scope))
         try:
             body = _object(await self._read(request), ("signature", "challenge"))
             token = await self._sessions.log_in(normalise(name), body["challenge"], body["signature"])
+            await self._accounts.logged_in(normalise(name))
         except GatewayError as error:
             # The messenger compares status and text, and publishes its profile again when they say this.
-            return JSONResponse({"error": error.sentence}, 503 if error.retry else 400)
+            return JSONResponse({"error": error.sentence}, error.status if error.retry else 400)
         return JSONResponse(token)
 
     async def incoming(self, name: str, authorization: str | None = Header(None)) -> Response:
@@ -120,8 +144,13 @@ class RestApi:
         return Response(status_code=200)
 
     async def _read(self, request: Request) -> Json:
-        async with self._bodies.body(request.scope, request.receive, max_bytes=MAX_BODY) as body:
-            return parse_json(body, max_bytes=MAX_BODY, max_depth=4)
+        return await self._bodies.json(request, max_bytes=MAX_BODY, max_depth=4)
+
+
+def _signed_profile(value: Json) -> SignedProfile:
+    if not isinstance(value, dict):
+        raise BadProfile("the body must be a signed profile")
+    return parse_signed_profile(value)
 
 
 def _object(value: Json, keys: tuple[str, ...]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.jsonrpc import Call, CallId, error_body, parse_call, result_body
 from gateway.relay.properties import ServiceProperties
+from gateway.relay.rates import Rate, asker_of
 from gateway.relay.submit import Submission
 
 log = structlog.get_logger(__name__)
@@ -40,12 +41,14 @@ class RpcEndpoint:
         properties: ServiceProperties,
         extensions: ProfileExtensions,
         bodies: Bodies,
+        rate: Rate,
         offload: Offload,
     ) -> None:
         self._submission = submission
         self._properties = properties
         self._extensions = extensions
         self._bodies = bodies
+        self._rate = rate
         self._offload = offload
         # An envelope comes as a string in JSON: every quote and backslash of it is doubled.
         self._max_body = properties.size_limit + properties.size_limit // 4 + 65_536
@@ -64,6 +67,7 @@ class RpcEndpoint:
             return
         identifier: CallId = None
         try:
+            self._rate.take(asker_of(scope))
             async with self._bodies.body(scope, receive, max_bytes=self._max_body) as body:
                 call = await self._offload.run(len(body), parse_call, body, max_bytes=self._max_body)
                 identifier = call.id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from dataclasses import replace
 from typing import Final
 
 from gateway.custody.directory import Directory
@@ -14,7 +15,14 @@ from gateway.errors import BadSignature, GatewayError, Unauthorised
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.store import Store
-from gateway.store.sessions import ConsumeChallenge, IssueChallenge, IssueToken, Session, TokenSubject
+from gateway.store.sessions import (
+    ConsumeChallenge,
+    IssueChallenge,
+    IssueToken,
+    RevokeToken,
+    Session,
+    TokenSubject,
+)
 from gateway.store.usage import MailboxNames
 
 CHALLENGE_LIFE_MS: Final = 5 * 60_000
@@ -61,22 +69,40 @@ class Sessions:
 
     async def authenticate(self, authorization: str | None, name: str) -> Session:
         """The session behind an Authorization header, which must be of the owner of `name`; else Unauthorised."""
+        session = await self.session(authorization)
+        asked = normalise(name)
+        if asked != session.name and not await self._owns(session, asked):
+            raise Unauthorised
+        return replace(session, name=asked)
+
+    async def session(self, authorization: str | None) -> Session:
+        """The session behind an Authorization header, of whoever it is; else Unauthorised."""
         found = _BEARER.match(authorization or "")
-        session = await self._store.read(TokenSubject(_digest(found[1]), self._clock())) if found else None
-        if session is None:
+        return await self.of_token(found[1] if found else "")
+
+    async def of_token(self, token: str) -> Session:
+        """The session of a bare token; Unauthorised when there is none, or the key was changed since."""
+        known = await self._store.read(TokenSubject(_digest(token), self._clock())) if token else None
+        if known is None or not await self._owns(known, known.name):
             raise Unauthorised
-        if not await self._owns(session, session.name) or not await self._owns(session, normalise(name)):
+        return known
+
+    async def log_out(self, authorization: str | None) -> None:
+        """End the session; Unauthorised when there is none."""
+        found = _BEARER.match(authorization or "")
+        if found is None or not await self._store.commit(RevokeToken(_digest(found[1]))):
             raise Unauthorised
-        return session
 
     async def readable_names(self, session: Session) -> tuple[EnsName, ...]:
-        """Names of the owner whose waiting mail this session may read.
+        """Names of the owner whose waiting mail this session may read, the session's own first.
 
         One address has one mailbox for all its names, but an address record alone proves nothing: anybody can point a
-        name at somebody else's address. A name counts when its present profile has the key of this session.
+        name at somebody else's address. A name counts when its present profile has the key of this session. Names
+        that others invent cannot crowd out the one that the owner asked for.
         """
-        names = await self._store.read(MailboxNames(session.address, MAX_NAMES))
-        return tuple([name for name in names if await self._owns(session, name)])
+        waiting = await self._store.read(MailboxNames(session.address, MAX_NAMES))
+        others = [name for name in waiting if name != session.name and await self._owns(session, name)]
+        return session.name, *others
 
     async def _owns(self, session: Session, name: EnsName) -> bool:
         """Whether the name's profile is at the session's address and has its key now, a rotated key having none."""

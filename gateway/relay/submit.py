@@ -1,9 +1,13 @@
-"""The way of one envelope into the store: open, find the recipient, verify the sender, stamp, commit."""
+"""The way of one envelope into the store: open, find the recipient, verify the sender, ask the recipient's rules,
+stamp, commit, and tell whoever waits for it."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -23,17 +27,23 @@ from gateway.dm3.envelope import (
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.postmark import make_postmark
 from gateway.ens.names import normalise
-from gateway.errors import BadSignature, GatewayError, TooLarge, UnknownName
-from gateway.ids import EnsName, EnvelopeId
+from gateway.errors import BadSignature, GatewayError, Spam, TooLarge, UnknownName, UnknownRecipient
+from gateway.ids import EnvelopeId
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
+from gateway.relay.arrivals import Arrivals
+from gateway.relay.gatekeeper import Admission, Gatekeeper, Sender
 from gateway.relay.recipients import Recipient, Recipients
+from gateway.relay.traffic import Traffic
 from gateway.store import Store
 from gateway.store.identities import Identity
 from gateway.store.lanes import NewJob
 from gateway.store.mailbox import AcceptEnvelope, StoredEnvelope
 
 log = structlog.get_logger(__name__)
+
+UNIFORM_SECONDS: Final = 0.5
+"""Refusals that must look alike are answered at multiples of this."""
 
 JobFor = Callable[[StoredEnvelope, Identity], NewJob]
 """Makes the job that brings an envelope to a bridged person; the bridge gives it, the relay stores it."""
@@ -48,6 +58,8 @@ class RelayPolicy:
     ttl_ms: int
     """Milliseconds that an envelope waits for its recipient."""
     require_verified_sender: bool
+    uniform_refusals: bool = False
+    """Answer unknown recipients and spam alike, in the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,9 @@ class Submission:
         keys: ServiceKeys,
         recipients: Recipients,
         directory: Directory,
+        gatekeeper: Gatekeeper,
+        arrivals: Arrivals,
+        traffic: Traffic,
         store: Store,
         job_for: JobFor,
         clock: Clock,
@@ -78,6 +93,9 @@ class Submission:
         self._keys = keys
         self._recipients = recipients
         self._directory = directory
+        self._gatekeeper = gatekeeper
+        self._arrivals = arrivals
+        self._traffic = traffic
         self._store = store
         self._job_for = job_for
         self._clock = clock
@@ -87,34 +105,56 @@ class Submission:
         """Check and store an envelope, given as JSON text (the reference's form) or as an object.
 
         `size` is that of the request in bytes. Returns after the commit. Raises ParseError, TooLarge, InvalidInput,
-        InvalidName, UnknownRecipient, BadSignature, BadProfile, and Unavailable when the chain or the store does
-        not answer.
+        InvalidName, UnknownRecipient, BadSignature, BadProfile, Spam, MailboxFull, and Unavailable when the chain or
+        the store does not answer.
         """
+        started = time.monotonic()
+        try:
+            return await self._submit(content, size)
+        except (UnknownRecipient, Spam) as error:
+            if not self._policy.uniform_refusals:
+                raise
+            log.info("envelope.refused", error=type(error).__name__, detail=error.detail)
+        # Nobody may tell by the time either whether somebody is unknown, closed, or has blocked them.
+        await asyncio.sleep(-(time.monotonic() - started) % UNIFORM_SECONDS)
+        raise Spam
+
+    async def _submit(self, content: str | JsonObject, size: int) -> Accepted:
         envelope = await self._offload.run(size, parse_envelope, content, max_bytes=self._policy.size_limit)
         op = await self.prepare(envelope, size=size)
         stored = await self._store.commit(op)
         log.info("envelope.accepted" if stored else "envelope.repeated", id=op.envelope.id, size=len(op.envelope.body))
+        if stored:
+            self.accepted(op)
         return Accepted(op.envelope.id, repeat=not stored)
 
+    def accepted(self, op: AcceptEnvelope) -> None:
+        """Tell whoever waits for an envelope that is on disk now; bridged people get theirs by a job."""
+        self._traffic.count(op.envelope)
+        if op.job is None:
+            self._arrivals.announce(op.envelope)
+
     async def prepare(self, envelope: Envelope, *, size: int | None = None) -> AcceptEnvelope:
-        """All of `submit` but parsing and the commit, for callers who write more in the same transaction."""
+        """All of `submit` but parsing and the commit, for callers who write more in the same transaction.
+
+        They call `accepted` when it was committed.
+        """
         size = len(envelope.message) if size is None else size
         information = await self._offload.run(size, self._open, envelope)
         recipient = await self._recipients.find(normalise(information.to))
-        sender, verified = await self._verify_sender(envelope, information, size)
-        stored = await self._offload.run(size, self._stamp, envelope, information, recipient, sender, verified)
+        sender = await self._verify_sender(envelope, information, size)
+        admission = await self._gatekeeper.admit(recipient, sender)
+        stored = await self._offload.run(size, self._stamp, envelope, information, recipient, sender, admission)
         job = self._job_for(stored, recipient.identity) if recipient.identity is not None else None
-        return AcceptEnvelope(stored, job)
+        return AcceptEnvelope(stored, job, admission.quota)
 
     def _open(self, envelope: Envelope) -> DeliveryInformation:
         if len(canonical_envelope(envelope).encode()) > self._policy.size_limit:
             raise TooLarge(f"the envelope has more than {self._policy.size_limit} bytes")
         return open_delivery_information(envelope, self._keys)
 
-    async def _verify_sender(
-        self, envelope: Envelope, information: DeliveryInformation, size: int
-    ) -> tuple[EnsName, bool]:
-        """The sender's name and whether its profile's key signed this envelope.
+    async def _verify_sender(self, envelope: Envelope, information: DeliveryInformation, size: int) -> Sender:
+        """The sender's name, and the address behind it when its profile's key signed this envelope.
 
         A signature that fails is checked once more against a fresh profile, because keys rotate. InvalidName is raised
         whatever the policy: what is no name can be neither shown nor answered.
@@ -124,21 +164,21 @@ class Submission:
             for fresh in (False, True):
                 profile = await self._directory.user(sender, fresh=fresh)
                 if await self._offload.run(size, verify_envelope, envelope, profile.profile.public_signing_key):
-                    return sender, True
+                    return Sender(sender, profile.address)
             reason: GatewayError = BadSignature(f"the envelope is not signed by {sender}")
         except UnknownName as error:
             reason = BadSignature(f"the sender cannot be checked: {error.detail}")
         if self._policy.require_verified_sender:
             raise reason
-        return sender, False
+        return Sender(sender, None)
 
     def _stamp(
         self,
         envelope: Envelope,
         information: DeliveryInformation,
         recipient: Recipient,
-        sender: EnsName,
-        verified: bool,
+        sender: Sender,
+        admission: Admission,
     ) -> StoredEnvelope:
         now = self._clock()
         postmark = make_postmark(envelope, information, recipient.encryption_key, self._keys.signing, now)
@@ -147,11 +187,13 @@ class Submission:
             id=envelope_id(recipient.address, envelope),
             recipient=recipient.address,
             recipient_name=recipient.name,
-            sender=sender,
-            verified=verified,
+            sender=sender.name,
+            verified=sender.verified,
             message_hash=message_hash,
             encrypted_hash=encrypted_hash,
             body=stringify(picked_up(envelope, information, postmark)).encode(),
             received_at=now,
             expires_at=now + self._policy.ttl_ms,
+            holder=sender.holder,
+            folder=admission.folder,
         )

@@ -281,6 +281,45 @@ class RefuseSender:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingSender:
+    """A sender among the message requests; ``since`` is when the oldest envelope came (ms)."""
+
+    sender: EnsName
+    verified: bool
+    messages: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsBySender:
+    """Senders among the message requests of a recipient, those who wrote last first; at most ``limit``."""
+
+    recipient: EthAddress
+    names: tuple[EnsName, ...]
+    limit: int
+
+    def run(self, conn: Connection) -> list[WaitingSender]:
+        """Group by sender."""
+        rows = conn.execute(
+            select(
+                envelopes.c.sender,
+                envelopes.c.verified,
+                func.count().label("messages"),
+                func.min(envelopes.c.received_at).label("since"),
+            )
+            .where(
+                envelopes.c.recipient == self.recipient,
+                envelopes.c.folder == Folder.REQUESTS.value,
+                *_addressed_to(self.names),
+            )
+            .group_by(envelopes.c.sender, envelopes.c.verified)
+            .order_by(func.max(envelopes.c.seq).desc())
+            .limit(self.limit)
+        )
+        return [WaitingSender(**row._mapping) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
 class EmptyMailbox:
     """Delete at most ``limit`` envelopes of a recipient, in every folder; call again while it returns ``limit``."""
 

@@ -115,6 +115,17 @@ class TokenSubject:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokeToken:
+    """End the session of the token with this SHA-256; True when there was one."""
+
+    digest: bytes = field(repr=False)
+
+    def apply(self, conn: Connection) -> bool:
+        """Delete by the key."""
+        return conn.execute(delete(tokens).where(tokens.c.digest == self.digest)).rowcount > 0
+
+
+@dataclass(frozen=True, slots=True)
 class RevokeTokens:
     """End every session of an address; returns how many there were."""
 

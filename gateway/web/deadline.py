@@ -30,11 +30,17 @@ class _HeadDeadline(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._watch()
+        if self.transport.get_protocol() is self:
+            self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, *event: Any) -> None:
+        """From here another protocol has the connection, and whoever serves it sets the bounds."""
+        self._forget()
+        super().handle_websocket_upgrade(*event)  # type: ignore[misc]
 
     def _watch(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import uvicorn
@@ -18,6 +18,8 @@ from gateway.web.deadline import HEAD_SECONDS, punctual
 BACKLOG: Final = 2048
 GRACE_SECONDS: Final = 10
 KEEP_ALIVE_SECONDS: Final = 30
+WEBSOCKET_BYTES: Final = 2**20
+"""Of one message; each connection may hold so much half-received."""
 CONNECTIONS: Final = 1000
 """Open at one time; whoever comes above that is answered 503."""
 
@@ -46,14 +48,20 @@ class HttpServer:
         *,
         head_seconds: float = HEAD_SECONDS,
         connections: int = CONNECTIONS,
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
         self.host, self.port = bound.getsockname()[:2]
         self._bound = bound
         config = uvicorn.Config(
             app,
             http=punctual(AutoHTTPProtocol, head_seconds),
-            # Nothing here speaks it, and an upgraded connection would be outside of these bounds.
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=WEBSOCKET_BYTES,
+            # socket.io has its own, and packed messages would have to be bounded twice.
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
             lifespan="off",
             log_config=None,
             # Paths hold the names that people look up: no line per request.

@@ -109,6 +109,7 @@ async def running_house(
         server = HttpServer(gateway.app, bound)
         await server.start()
         stack.push_async_callback(server.stop)
+        stack.push_async_callback(gateway.hang_up)
         client = GuardedClient(allow_private=True)
         stack.push_async_callback(client.close)
         reader = Chain((chain.url,), chain.chain_id)

@@ -125,12 +125,17 @@ async def test_a_signature_by_another_key_is_refused(house: House, alice: Dm3Cli
     assert (answer.status_code, answer.json()) == (400, {"error": "Signature invalid"})
 
 
+@pytest.mark.weakness(1)
+@pytest.mark.attack(1)
 async def test_a_public_profile_is_no_key_to_a_mailbox(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
-    """Row 1: whatever is done with a published profile, there is no token without the signing key."""
-    await submit(house, alice, bob, "secret")
+    """Whatever is done with a published profile, there is no token without the signing key."""
+    digest = await submit(house, alice, bob, "secret")
     answer = await house.http.post(f"{house.url}/ds/profile/{bob.name}", json=bob.signed_profile().to_json())
-    assert answer.status_code in (404, 405)
-    assert (await get(house, f"/ds/delivery/messages/incoming/{bob.name}")).status_code == 401
+    assert (answer.status_code, answer.json()) == (200, "registered")
+    for token in (None, answer.json()):
+        assert (await get(house, f"/ds/delivery/messages/incoming/{bob.name}", token)).status_code == 401
+        assert (await acknowledge(house, bob.name, token or "", ("alice.eth", digest))).status_code == 401
+    assert len(await bob.fetch()) == 1
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer x", "Basic eDp4", "Bearer " + "A" * 43])

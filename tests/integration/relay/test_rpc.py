@@ -23,6 +23,8 @@ async def test_properties_are_a_json_text_inside_the_result(house: House) -> Non
         "messageTTL": 30,
         "sizeLimit": 20_000_000,
         "notificationChannel": [],
+        "metricsCollectionIntervalInSeconds": 3600,
+        "metricsRetentionDurationInSeconds": 604_800,
     }
 
 

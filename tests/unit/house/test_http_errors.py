@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from fastapi import APIRouter
 
-from gateway.app import http_app
 from gateway.errors import GatewayError, InvalidParams, LimitExceeded, UnknownName
+from gateway.web.application import http_app
 
 CANARY = "canary-of-our-own"
 

@@ -1,0 +1,196 @@
+"""The delivery service as one thing: joins the relay's parts, and gives its routes and its background work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.routing import BaseRoute, Route
+
+from gateway.custody.directory import Directory
+from gateway.dm3.keys import ServiceKeys
+from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.ids import EnsName, Network
+from gateway.lifecycle import Clock
+from gateway.offload import Offload
+from gateway.relay.account_api import AccountApi
+from gateway.relay.accounts import Accounts
+from gateway.relay.arrivals import Arrivals
+from gateway.relay.body import Bodies
+from gateway.relay.extension import ProfileExtensions
+from gateway.relay.gatekeeper import Gatekeeper, Holdings
+from gateway.relay.mailbox import Mailbox
+from gateway.relay.mailbox_api import MailboxApi
+from gateway.relay.properties import ServiceProperties
+from gateway.relay.push import Push
+from gateway.relay.rates import Rate
+from gateway.relay.recipients import Recipients
+from gateway.relay.removal import Removal
+from gateway.relay.reports import Reports
+from gateway.relay.rest import RestApi
+from gateway.relay.rpc import RpcEndpoint
+from gateway.relay.rulebook import Rulebook
+from gateway.relay.sessions import Sessions
+from gateway.relay.submit import JobFor, RelayPolicy, Submission
+from gateway.relay.traffic import Traffic
+from gateway.sdk.capabilities import Capabilities
+from gateway.settings import RelaySettings
+from gateway.store import Store
+from gateway.store.usage import Quota, Usage
+
+RPC_PATHS: Final = ("/rpc", "/ds/rpc", "/ds", "/ds/", "/")
+DAY_MS: Final = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the delivery service stands on; all of it belongs to somebody else."""
+
+    store: Store
+    directory: Directory
+    holdings: Holdings
+    reports: Reports
+    keys: ServiceKeys
+    service_name: EnsName
+    service_profile: DeliveryServiceProfile
+    public_url: str
+    chain_id: int
+    redis_url: str | None
+    capabilities: Mapping[Network, Capabilities]
+    job_for: JobFor
+    clock: Clock
+    offload: Offload
+
+
+class DeliveryService:
+    """All parts of the relay, joined. Does no I/O until `run` or a request."""
+
+    def __init__(self, settings: RelaySettings, around: Surroundings) -> None:
+        self._around = around
+        self._arrivals = Arrivals()
+        self._traffic = Traffic(around.store, around.clock)
+        self._bodies = Bodies()
+        self._calls = Rate(settings.calls_per_minute)
+        self._log_ins = Rate(settings.log_ins_per_minute)
+        rulebook = Rulebook(around.store)
+        self._recipients = Recipients(around.directory, around.service_name)
+        self.submission = self._submission(settings, rulebook)
+        self._sessions = Sessions(store=around.store, directory=around.directory, clock=around.clock)
+        self._accounts = Accounts(
+            store=around.store,
+            directory=around.directory,
+            rulebook=rulebook,
+            service_name=around.service_name,
+            clock=around.clock,
+        )
+        self._push = Push(
+            sessions=self._sessions,
+            submission=self.submission,
+            redis_url=around.redis_url,
+            channel=f"dm3-gateway {around.service_name}",
+            rate=self._calls,
+        )
+        self._arrivals.listen(self._push.arrived)
+        self.extensions = ProfileExtensions(
+            recipients=self._recipients,
+            rulebook=rulebook,
+            capabilities=around.capabilities,
+            uniform=settings.uniform_refusals,
+        )
+        self._rpc = RpcEndpoint(
+            submission=self.submission,
+            properties=ServiceProperties(settings.message_ttl_days, settings.size_limit),
+            extensions=self.extensions,
+            bodies=self._bodies,
+            rate=self._calls,
+            offload=around.offload,
+        )
+
+    def routes(self) -> list[BaseRoute]:
+        """Routes that are plain ASGI: JSON-RPC at all its paths, and the socket."""
+        rpc = [Route(path, self._rpc, methods=["POST", "OPTIONS"]) for path in RPC_PATHS]
+        return [*rpc, self._push.route()]
+
+    def routers(self) -> tuple[APIRouter, ...]:
+        """Routes that are described by OpenAPI."""
+        around = self._around
+        rest = RestApi(
+            sessions=self._sessions,
+            accounts=self._accounts,
+            directory=around.directory,
+            store=around.store,
+            service_profile=around.service_profile,
+            clock=around.clock,
+            bodies=self._bodies,
+            rate=self._log_ins,
+        )
+        mailbox = Mailbox(
+            store=around.store,
+            sessions=self._sessions,
+            accounts=self._accounts,
+            arrivals=self._arrivals,
+            clock=around.clock,
+        )
+        mailbox_api = MailboxApi(sessions=self._sessions, mailbox=mailbox, reports=around.reports, bodies=self._bodies)
+        removal = Removal(
+            store=around.store,
+            accounts=self._accounts,
+            service_name=around.service_name,
+            public_url=around.public_url,
+            chain_id=around.chain_id,
+            clock=around.clock,
+        )
+        account_api = AccountApi(
+            sessions=self._sessions,
+            accounts=self._accounts,
+            removal=removal,
+            mailbox=mailbox,
+            bodies=self._bodies,
+            rate=self._log_ins,
+        )
+        return rest.router(), self._traffic.router(), mailbox_api.router(), account_api.router()
+
+    def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """What runs beside the requests, by name."""
+        return {"push": self._push.run, "traffic": self._traffic.run}
+
+    def stop_waiting(self) -> None:
+        """Answer every long poll now: the node stops."""
+        self._arrivals.close()
+
+    async def close(self) -> None:
+        """Disconnect all sockets."""
+        self._arrivals.close()
+        await self._push.close()
+
+    def _submission(self, settings: RelaySettings, rulebook: Rulebook) -> Submission:
+        around = self._around
+        quota = Quota(
+            Usage(settings.mailbox_messages, settings.mailbox_bytes),
+            Usage(settings.sender_messages, settings.sender_bytes),
+        )
+        return Submission(
+            policy=RelayPolicy(
+                settings.size_limit,
+                settings.message_ttl_days * DAY_MS,
+                settings.require_verified_sender,
+                settings.uniform_refusals,
+            ),
+            keys=around.keys,
+            recipients=self._recipients,
+            directory=around.directory,
+            gatekeeper=Gatekeeper(
+                rulebook=rulebook,
+                holdings=around.holdings,
+                quota=quota,
+                when_chain_is_down=settings.when_chain_is_down,
+            ),
+            arrivals=self._arrivals,
+            traffic=self._traffic,
+            store=around.store,
+            job_for=around.job_for,
+            clock=around.clock,
+            offload=around.offload,
+        )

@@ -1,0 +1,94 @@
+"""How much passes through this relay, per interval: the reference's metrics, as CSV."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from fastapi import APIRouter, Response
+
+from gateway.errors import GatewayError
+from gateway.lifecycle import Clock
+from gateway.store import Store
+from gateway.store.mailbox import StoredEnvelope
+from gateway.store.traffic import AddTraffic, Interval, TrafficUntil
+
+INTERVAL_SECONDS: Final = 3600
+RETENTION_SECONDS: Final = 7 * 24 * 3600
+WRITE_SECONDS: Final = 10.0
+"""Figures are written this often: a node that dies loses what it counted since."""
+RETENTION_MS: Final = RETENTION_SECONDS * 1000
+HEAD: Final = "timestampStart,durationSeconds,messageCount,messageSizeBytes,notificationCount"
+
+
+class Traffic:
+    """Counts in memory, written to the store from time to time. ``clock`` gives milliseconds."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._counted: dict[int, Interval] = {}
+
+    def count(self, envelope: StoredEnvelope) -> None:
+        """One envelope was accepted."""
+        self._add(Interval(self._interval(), messages=1, bytes=envelope.size))
+
+    def count_notification(self) -> None:
+        """Somebody was told by e-mail or push that mail waits."""
+        self._add(Interval(self._interval(), notifications=1))
+
+    async def run(self) -> None:
+        """Write until cancelled, and once more then."""
+        try:
+            while True:
+                await asyncio.sleep(WRITE_SECONDS)
+                with contextlib.suppress(GatewayError):
+                    await self.write()
+        finally:
+            with contextlib.suppress(GatewayError):
+                await asyncio.shield(self.write())
+
+    async def write(self) -> None:
+        """Add what was counted to the store's figures; what cannot be written is kept for the next time."""
+        while self._counted:
+            _, figures = self._counted.popitem()
+            try:
+                await self._store.commit(AddTraffic(figures))
+            except GatewayError:
+                self._add(figures)
+                raise
+
+    def router(self) -> APIRouter:
+        """`GET /ds/metrics`; `/metrics` itself is for the operator's monitoring."""
+        router = APIRouter(tags=["delivery service"])
+        for path in ("/ds/metrics", "/ds/metrics/"):
+            router.add_api_route(path, self.csv, methods=["GET"], include_in_schema=not path.endswith("/"))
+        return router
+
+    async def csv(self) -> Response:
+        """Figures per interval as CSV, oldest first; 204 while there are none.
+
+        The interval under way is left out, so that nobody can watch single messages come.
+        """
+        intervals = await self._store.read(TrafficUntil(self._interval()))
+        if not intervals:
+            return Response(status_code=204)
+        rows = [
+            f"{each.start // 1000},{INTERVAL_SECONDS},{each.messages},{each.bytes},{each.notifications}"
+            for each in intervals
+        ]
+        return Response("\n".join([HEAD, *rows]), media_type="text/csv")
+
+    def _add(self, figures: Interval) -> None:
+        before = self._counted.get(figures.start, Interval(figures.start))
+        self._counted[figures.start] = Interval(
+            figures.start,
+            before.messages + figures.messages,
+            before.bytes + figures.bytes,
+            before.notifications + figures.notifications,
+        )
+
+    def _interval(self) -> int:
+        length = INTERVAL_SECONDS * 1000
+        return self._clock() // length * length
