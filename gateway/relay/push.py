@@ -75,6 +75,7 @@ class Push:
         self._accounts: dict[str, EthAddress] = {}
         self._queue: asyncio.Queue[StoredEnvelope] = asyncio.Queue(WAITING)
         self._greetings: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def route(self) -> BaseRoute:
         """`/socket.io`."""
@@ -105,7 +106,10 @@ class Push:
                 log.warning("push.failed", envelope=envelope.id, error=type(error).__name__)
 
     async def close(self) -> None:
-        """Disconnect every client of this node and stop listening to the others."""
+        """Disconnect every client of this node and stop listening to the others. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         for sid in list(self._accounts):
             await self._server.disconnect(sid, ignore_queue=True)
         listening = getattr(self._server.manager, "thread", None)
