@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,24 @@ async def running_house(
         ens = Ens(reader, parse_address(chain.registry), client)
         http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
         yield House(gateway, chain, settings, Profiles(ens, client), ens, http, config)
+
+
+@asynccontextmanager
+async def another_node(house: House, *, working: bool = True) -> AsyncIterator[House]:
+    """A second node of the same installation: same keys, chain and database, an address of its own."""
+    async with AsyncExitStack() as stack:
+        bound = listen("127.0.0.1", 0)
+        stack.callback(bound.close)
+        gateway = await Gateway.open(house.settings, {})
+        stack.push_async_callback(gateway.close)
+        if working:
+            await gateway.start()
+        server = HttpServer(gateway.app, bound)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        stack.push_async_callback(gateway.hang_up)
+        own = house.settings.server.model_copy(update={"public_url": f"http://127.0.0.1:{server.port}"})
+        yield replace(house, gateway=gateway, settings=house.settings.model_copy(update={"server": own}))
 
 
 async def rpc(house: House, method: str, *params: Any, identifier: Any = 7) -> httpx2.Response:
