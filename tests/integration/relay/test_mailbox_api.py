@@ -137,39 +137,38 @@ async def test_ids_of_others_are_left_alone(house: House, alice: Dm3Client, bob:
     assert len(await other.mailbox()) == 1
 
 
-@pytest.mark.parametrize(
-    "body",
-    [None, [], {}, {"ids": "x"}, {"ids": [1]}, {"ids": ["0" * 63]}, {"ids": ["G" * 64]}, {"ids": [[]]}],
-    ids=repr,
-)
 @pytest.mark.attack(29)
-async def test_what_is_no_list_of_ids(api: Api, body: Any) -> None:
-    answer = await api.post("mailbox/acknowledgements", body)
-    assert (answer.status_code, set(answer.json())) == (400, {"error"})
+async def test_what_is_no_list_of_ids(api: Api, subtests: pytest.Subtests) -> None:
+    lists: list[Any] = ["x", [1], ["0" * 63], ["G" * 64], [[]]]
+    bodies: list[Any] = [None, [], {}, *({"ids": ids} for ids in lists)]
+    for body in bodies:
+        with subtests.test(body=body):
+            answer = await api.post("mailbox/acknowledgements", body)
+            assert (answer.status_code, set(answer.json())) == (400, {"error"})
 
 
 async def test_too_many_ids_at_once(api: Api) -> None:
     assert (await api.post("mailbox/acknowledgements", {"ids": ["0" * 64] * (MAX_IDS + 1)})).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "params",
-    [{"cursor": -1}, {"cursor": "x"}, {"limit": 0}, {"limit": 1001}, {"wait": 61}, {"wait": "nan"}, {"folder": "x"}],
-    ids=repr,
-)
-async def test_parameters_out_of_bounds(api: Api, params: dict[str, Any]) -> None:
-    answer = await api.get("mailbox", **params)
-    assert (answer.status_code, set(answer.json())) == (400, {"error"})
+async def test_parameters_out_of_bounds(api: Api, subtests: pytest.Subtests) -> None:
+    wrong = {"cursor": (-1, "x"), "limit": (0, 1001), "wait": (61, "nan"), "folder": ("x",)}
+    for key, values in wrong.items():
+        for value in values:
+            with subtests.test(key=key, value=value):
+                answer = await api.get("mailbox", **{key: value})
+                assert (answer.status_code, set(answer.json())) == (400, {"error"})
 
 
 async def test_a_sender_that_is_no_name(api: Api) -> None:
     assert (await api.get("mailbox", sender="a b")).status_code == 400
 
 
-@pytest.mark.parametrize("path", ["mailbox", "mailbox/requests", "account", "account/rules", "account/export"])
-async def test_nothing_without_a_session(house: House, path: str) -> None:
-    answer = await Api(house, "x" * 43).get(path)
-    assert (answer.status_code, set(answer.json())) == (401, {"error"})
+async def test_nothing_without_a_session(house: House, subtests: pytest.Subtests) -> None:
+    for path in ("mailbox", "mailbox/requests", "account", "account/rules", "account/export"):
+        with subtests.test(path=path):
+            answer = await Api(house, "x" * 43).get(path)
+            assert (answer.status_code, set(answer.json())) == (401, {"error"})
 
 
 # --- message requests -----------------------------------------------------------------------------------------------
@@ -226,9 +225,11 @@ async def test_accepting_ends_a_long_poll(house: House, alice: Dm3Client, bob: D
         assert len(await poll) == 1
 
 
-@pytest.mark.parametrize("body", [None, [], {}, {"action": "eat"}, {"action": 1}, {"action": None}], ids=repr)
-async def test_what_is_no_decision(cautious: Api, body: Any) -> None:
-    assert (await cautious.post("mailbox/requests/alice.eth", body)).status_code == 400
+async def test_what_is_no_decision(cautious: Api, subtests: pytest.Subtests) -> None:
+    bodies: list[Any] = [None, [], {}, {"action": "eat"}, {"action": 1}, {"action": None}]
+    for body in bodies:
+        with subtests.test(body=body):
+            assert (await cautious.post("mailbox/requests/alice.eth", body)).status_code == 400
 
 
 async def test_spam_is_reported_once_and_its_sender_is_blocked(

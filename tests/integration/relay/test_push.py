@@ -89,18 +89,15 @@ async def test_submission_over_the_socket(
     assert [each.message.text for each in await alice.fetch()] == ["hello"]
 
 
-@pytest.mark.parametrize(
-    "data",
-    [None, 1, "x", [], {}, {"envelop": None}, {"envelop": []}, {"envelop": {}}, {"envelop": "{"}, {"envelop": "[]"}],
-    ids=repr,
-)
 async def test_what_is_no_submission_gets_an_error_and_keeps_the_socket(
-    house: House, bob: Dm3Client, token: str, data: Any
+    house: House, bob: Dm3Client, token: str, subtests: pytest.Subtests
 ) -> None:
+    contents: list[Any] = [None, [], {}, "{", "[]"]
+    wrong: list[Any] = [None, 1, "x", [], {}, *({"envelop": content} for content in contents)]
     async with connected(house, bob.name, token) as socket:
-        answer = await socket.client.call("submitMessage", data)
-        assert set(answer) == {"error"}
-        assert set(await socket.client.call("submitMessage", data)) == {"error"}
+        for data in wrong:
+            with subtests.test(data=data):
+                assert set(await socket.client.call("submitMessage", data)) == {"error"}
 
 
 @pytest.mark.weakness(6)
@@ -163,35 +160,36 @@ async def test_a_node_that_stops_disconnects_its_clients(house: House, bob: Dm3C
 # --- who is let in --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "auth",
-    [
-        {},
-        {"account": None, "token": "x"},
-        {"account": {}, "token": "x"},
-        {"account": {"ensName": "bob.eth"}},
-        {"account": {"ensName": "bob.eth"}, "token": ""},
-        {"account": {"ensName": "bob.eth"}, "token": 1},
-        {"account": {"ensName": "bob.eth"}, "token": "A" * 43},
-        {"account": {"ensName": "no name"}, "token": "A" * 43},
-        {"account": {"ensName": 1}, "token": "A" * 43},
-        {"account": {"ensName": "x" * 5000}, "token": "A" * 43},
-        {"token": "A" * 43},
-        [],
-        [1],
-    ],
-    ids=lambda value: repr(value)[:60],
-)
+NO_LOG_INS: list[Any] = [
+    {},
+    {"account": None, "token": "x"},
+    {"account": {}, "token": "x"},
+    {"account": {"ensName": "bob.eth"}},
+    {"account": {"ensName": "bob.eth"}, "token": ""},
+    {"account": {"ensName": "bob.eth"}, "token": 1},
+    {"account": {"ensName": "bob.eth"}, "token": "A" * 43},
+    {"account": {"ensName": "no name"}, "token": "A" * 43},
+    {"account": {"ensName": 1}, "token": "A" * 43},
+    {"account": {"ensName": "x" * 5000}, "token": "A" * 43},
+    {"token": "A" * 43},
+    [],
+    [1],
+]
+
+
 @pytest.mark.weakness(14)
 @pytest.mark.attack(34)
-async def test_without_a_session_there_is_no_connection(house: House, bob: Dm3Client, auth: Any) -> None:
-    async with raw(house) as socket:
-        await socket.send("40" + json.dumps(auth))
-        assert str(await socket.recv()).startswith("44{")
-        await socket.send('421["submitMessage",{"envelop":{}}]')
-        await socket.send("40" + json.dumps(auth))
-        answers = [str(await socket.recv()) for _ in range(1)]
-        assert all(answer.startswith("44{") for answer in answers), "the event is not answered"
+async def test_without_a_session_there_is_no_connection(
+    house: House, bob: Dm3Client, subtests: pytest.Subtests
+) -> None:
+    for auth in NO_LOG_INS:
+        with subtests.test(auth=repr(auth)[:60]):
+            async with raw(house) as socket:
+                await socket.send("40" + json.dumps(auth))
+                assert str(await socket.recv()).startswith("44{")
+                await socket.send('421["submitMessage",{"envelop":{}}]')
+                await socket.send("40" + json.dumps(auth))
+                assert str(await socket.recv()).startswith("44{"), "the event is not answered, only the log-in"
 
 
 @pytest.mark.attack(34)
@@ -217,35 +215,35 @@ async def test_long_polling_is_no_transport_here(house: House) -> None:
 # --- what strangers may not do --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "packet",
-    [
-        "",
-        "x",
-        "5",
-        "0{}",
-        "4",
-        "44{}",
-        "45" + "1-" + '["submitMessage",{"_placeholder":true,"num":0}]',
-        "46" + "9999999999-" + '["x"]',
-        "42" + "[" * 500 + "]" * 500,
-        '42["submitMessage",NaN]',
-        '42["submitMessage",1e999]',
-        '42["submitMessage",{"a":1,"a":2}]',
-        '42["submitMessage","\\ud800"]',
-        '42{"a"',
-        "40" + '{"token":"' + "x" * 20_000 + '"}',
-        b"\x00\x01",
-        b"b4AAAA",
-    ],
-    ids=lambda packet: repr(packet)[:50],
-)
+OUT_OF_ORDER: list[str | bytes] = [
+    "",
+    "x",
+    "5",
+    "0{}",
+    "4",
+    "44{}",
+    "45" + "1-" + '["submitMessage",{"_placeholder":true,"num":0}]',
+    "46" + "9999999999-" + '["x"]',
+    "42" + "[" * 500 + "]" * 500,
+    '42["submitMessage",NaN]',
+    '42["submitMessage",1e999]',
+    '42["submitMessage",{"a":1,"a":2}]',
+    '42["submitMessage","\\ud800"]',
+    '42{"a"',
+    "40" + '{"token":"' + "x" * 20_000 + '"}',
+    b"\x00\x01",
+    b"b4AAAA",
+]
+
+
 @pytest.mark.attack(33)
 @pytest.mark.attack(29)
-async def test_packets_that_are_out_of_order_end_the_connection(house: House, packet: str | bytes) -> None:
-    async with raw(house) as socket:
-        await socket.send(packet)
-        assert await closed_with(socket) == POLICY
+async def test_packets_that_are_out_of_order_end_the_connection(house: House, subtests: pytest.Subtests) -> None:
+    for packet in OUT_OF_ORDER:
+        with subtests.test(packet=repr(packet)[:60]):
+            async with raw(house) as socket:
+                await socket.send(packet)
+                assert await closed_with(socket) == POLICY
     assert (await house.http.get(f"{house.url}/healthz")).status_code == 200
 
 
