@@ -24,7 +24,6 @@ from gateway.bridge.context import BridgeContext, Installation
 from gateway.bridge.inbound import Inbound
 from gateway.bridge.jobs import JobKind, inbound_job
 from gateway.bridge.outbound import LocalService, Outbound
-from gateway.bridge.remote import RemoteRelays
 from gateway.bridge.reports import Reports
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
@@ -37,6 +36,7 @@ from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
+from gateway.ens.relays import RemoteRelays
 from gateway.errors import ConfigError, GatewayError, InvalidParams, NotFound
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms

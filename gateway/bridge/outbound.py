@@ -20,7 +20,6 @@ from gateway.bridge.jobs import (
     encode_outbound,
     report_job,
 )
-from gateway.bridge.remote import SLOWEST_BYTES_PER_SECOND, RemoteRelays
 from gateway.custody.directory import Directory
 from gateway.custody.keyring import Keyring
 from gateway.dm3.envelope import Dialect, Envelope, canonical_envelope, hash_of_encrypted, parse_envelope, seal
@@ -28,6 +27,7 @@ from gateway.dm3.message import Message, MessageType, message_hash, sign_message
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.names import normalise
 from gateway.ens.profiles import Profiles, ResolvedProfile
+from gateway.ens.relays import SLOWEST_BYTES_PER_SECOND, RemoteRelays
 from gateway.errors import FetchFailed, GatewayError, RemoteRefused, TooLarge
 from gateway.ids import EnsName, MessageHash
 from gateway.lifecycle import Clock
