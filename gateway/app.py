@@ -25,6 +25,7 @@ from gateway.bridge.inbound import Inbound
 from gateway.bridge.jobs import JobKind, inbound_job
 from gateway.bridge.outbound import LocalService, Outbound
 from gateway.bridge.reports import Reports
+from gateway.bridge.route import RelayRoute, route_names
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
@@ -46,6 +47,8 @@ from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
 from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
+from gateway.relay.forward import FORWARD, Forwarding, ForwardPolicy
+from gateway.relay.forwarder import Forwarder
 from gateway.relay.keys import load_service_keys
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.recipients import Recipients
@@ -64,6 +67,7 @@ from gateway.store.leases import AcquireLease
 from gateway.web.api_docs import api_docs_router
 from gateway.web.home import home_router, static_files
 from gateway.web.server import HttpServer, listen
+from gateway.work.results import Handler
 from gateway.work.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -135,6 +139,8 @@ class Gateway:
             self._supervisor.start(f"adapter {network}", adapter.run)
             log.info("adapter.open", network=network)
         self._supervisor.start("chain", self._reach_chain)
+        if self._route is not None:
+            self._supervisor.start("route", self._route.run)
         self._deliveries.start("worker", self._worker.run)
         self._supervisor.start("housekeeping", self._housekeeping.run)
 
@@ -179,12 +185,24 @@ class Gateway:
         )
         recipients = Recipients(directory, self.service_name)
         submission = self._submission(keys, recipients, directory)
+        forwarding = self._forwarding(keys)
         # Slow submissions must not use up the connections of profile look-ups.
         submissions = GuardedClient(allow_private=settings.chain.allow_private_gateways, max_connections=256)
         self._resources.push_async_callback(submissions.close)
-        self._join_bridge(keyring, directory, profiles, submissions, submission)
+        bridge = self._join_bridge(keyring, directory, profiles, submissions, submission)
+        forwarder = Forwarder(
+            own_name=self.service_name,
+            profiles=profiles,
+            # Its own turns at each service: strangers' layers must not take those of our people.
+            relays=RemoteRelays(submissions),
+            submission=submission,
+            forwarding=forwarding,
+            offload=self._offload,
+        )
+        handlers = {**bridge, FORWARD: forwarder}
+        self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
-        self.app = self._http(submission, recipients, directory, self._resolver(keyring, signer), chain)
+        self.app = self._http(submission, forwarding, recipients, directory, self._resolver(keyring, signer), chain)
 
     async def _check_store(self) -> None:
         """A write that every node may do: a database that only reads is not ready."""
@@ -207,6 +225,18 @@ class Gateway:
             offload=self._offload,
         )
 
+    def _forwarding(self, keys: ServiceKeys) -> Forwarding | None:
+        relay = self.settings.relay
+        if not relay.forward:
+            return None
+        policy = ForwardPolicy(
+            size_limit=relay.size_limit,
+            max_delay_ms=relay.forward_max_delay_seconds * 1000,
+            max_waiting=relay.forward_max_waiting,
+            max_waiting_bytes=relay.forward_max_waiting_bytes,
+        )
+        return Forwarding(policy=policy, keys=keys, store=self.store, clock=self._clock, offload=self._offload)
+
     def _join_bridge(
         self,
         keyring: Keyring,
@@ -214,7 +244,8 @@ class Gateway:
         profiles: Profiles,
         submissions: GuardedClient,
         submission: Submission,
-    ) -> None:
+    ) -> dict[str, Handler]:
+        """Contexts of the adapters; the handlers of the bridge's jobs."""
         installation = Installation(
             store=self.store,
             identities=Identities(keyring, self.parent),
@@ -227,13 +258,16 @@ class Gateway:
         )
         self._contexts = {network: BridgeContext(network, installation) for network in self.adapters}
         reports = Reports(self.adapters)
+        remote = RemoteRelays(submissions)
+        self._route = self._relay_route(profiles, remote)
         outbound = Outbound(
             store=self.store,
             keyring=keyring,
             directory=directory,
             profiles=profiles,
-            remote=RemoteRelays(submissions),
+            remote=remote,
             local=LocalService(self.service_name, self.service_profile, submission),
+            route=self._route,
             parent=self.parent,
             clock=self._clock,
             offload=self._offload,
@@ -249,11 +283,20 @@ class Gateway:
             clock=self._clock,
             offload=self._offload,
         )
-        self._worker = Worker(
-            store=self.store,
-            handlers={JobKind.INBOUND: inbound, JobKind.OUTBOUND: outbound, JobKind.REPORT: reports},
-            owner=self._owner,
+        return {JobKind.INBOUND: inbound, JobKind.OUTBOUND: outbound, JobKind.REPORT: reports}
+
+    def _relay_route(self, profiles: Profiles, remote: RemoteRelays) -> RelayRoute | None:
+        relay = self.settings.relay
+        if not relay.route:
+            return None
+        return RelayRoute(
+            names=route_names(relay.route, self.service_name),
+            required=relay.route_required,
+            max_delay_ms=relay.route_max_delay_seconds * 1000 or None,
+            profiles=profiles,
+            relays=remote,
             clock=self._clock,
+            offload=self._offload,
         )
 
     def _resolver(self, keyring: Keyring, signer: Signer) -> Resolver:
@@ -279,6 +322,7 @@ class Gateway:
     def _http(
         self,
         submission: Submission,
+        forwarding: Forwarding | None,
         recipients: Recipients,
         directory: Directory,
         resolver: Resolver,
@@ -289,8 +333,11 @@ class Gateway:
         bodies = Bodies()
         rpc = RpcEndpoint(
             submission=submission,
-            properties=ServiceProperties(relay.message_ttl_days, relay.size_limit),
+            properties=ServiceProperties(
+                relay.message_ttl_days, relay.size_limit, relay.forward_max_delay_seconds * 1000 if forwarding else None
+            ),
             extensions=ProfileExtensions(directory=directory, recipients=recipients, capabilities=capabilities),
+            forwarding=forwarding,
             bodies=bodies,
             offload=self._offload,
         )
