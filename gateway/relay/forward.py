@@ -84,18 +84,43 @@ class Backlog:
         self._store = store
         self._policy = policy
         self._monotonic = monotonic
-        self._counted_at = float("-inf")
-        self._waiting = self._bytes = 0
+        self._count_at = float("-inf")
+        self._counted = _Waiting()
+        self._since = _Waiting()
 
     async def admit(self, size: int) -> None:
         """Raise LimitExceeded when there is no room for one more of `size` bytes."""
-        if self._monotonic() - self._counted_at >= COUNT_SECONDS:
-            self._counted_at = self._monotonic()
-            self._waiting, self._bytes = await self._store.read(QueueSize(FORWARD))
-        if self._waiting >= self._policy.max_waiting or self._bytes + size > self._policy.max_waiting_bytes:
+        if self._monotonic() >= self._count_at:
+            await self._count()
+        waiting = self._counted + self._since
+        if waiting.layers >= self._policy.max_waiting or waiting.bytes + size > self._policy.max_waiting_bytes:
             raise LimitExceeded("too many layers wait to be forwarded")
-        self._waiting += 1
-        self._bytes += size
+        self._since += _Waiting(1, size)
+
+    async def _count(self) -> None:
+        before = self._since
+        # Whoever comes meanwhile relies on the figures as they are.
+        self._count_at = float("inf")
+        try:
+            self._counted = _Waiting(*await self._store.read(QueueSize(FORWARD)))
+            # What was let in while we counted may not be on disk yet.
+            self._since -= before
+        finally:
+            self._count_at = self._monotonic() + COUNT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """So many layers with so many bytes."""
+
+    layers: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: _Waiting) -> _Waiting:
+        return _Waiting(self.layers + other.layers, self.bytes + other.bytes)
+
+    def __sub__(self, other: _Waiting) -> _Waiting:
+        return _Waiting(self.layers - other.layers, self.bytes - other.bytes)
 
 
 class Forwarding:
