@@ -106,7 +106,7 @@ async def client() -> AsyncIterator[GuardedClient]:
 async def test_a_silent_service_is_asked_by_a_few_and_then_left_alone(
     tarpit: Tarpit, client: GuardedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(other_services, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(other_services, "PATIENCE_SECONDS", 1.0)
     clock = Hands()
     relays = RemoteRelays(client, clock)
     outcomes = await asyncio.gather(*(relays.submit(tarpit.profile, "{}") for _ in range(50)), return_exceptions=True)
