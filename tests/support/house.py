@@ -44,6 +44,7 @@ class House:
     ens: Ens
     http: httpx2.AsyncClient
     config: Path
+    server: HttpServer
     clients: dict[EnsName, Dm3Client] = field(default_factory=dict)
 
     @property
@@ -118,7 +119,7 @@ async def running_house(
         stack.push_async_callback(reader.close)
         ens = Ens(reader, parse_address(chain.registry), client)
         http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
-        yield House(gateway, chain, settings, Profiles(ens, client), ens, http, config)
+        yield House(gateway, chain, settings, Profiles(ens, client), ens, http, config, server)
 
 
 async def rpc(house: House, method: str, *params: Any, identifier: Any = 7) -> httpx2.Response:
