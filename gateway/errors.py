@@ -52,6 +52,17 @@ class MethodNotFound(GatewayError):
     sentence = "This method does not exist."
 
 
+class MethodNotSupported(GatewayError):
+    """A method of ours that this installation does not offer.
+
+    405 as the reference answers for methods that it does not know. 501 would fit as well, but senders take a server
+    error for a passing one and would come again with what will never be taken.
+    """
+
+    code, status = -32004, 405
+    sentence = "Method not supported"
+
+
 class InvalidParams(GatewayError):
     """Right method, wrong parameters."""
 
@@ -193,6 +204,12 @@ class RemoteRefused(GatewayError):
         super().__init__(detail)
         self.structured = structured
         """True when the service gave its reason as a JSON-RPC error, so that another spelling will not help."""
+
+
+class RouteRefused(RemoteRefused):
+    """The relays that a message has to go through are not known, or the first of them does not forward it."""
+
+    sentence = "The relays that this message has to go through do not forward it, so it was not sent."
 
 
 # --- the house itself -------------------------------------------------------------------------------------------

@@ -34,6 +34,17 @@ DM3_LANES: Final = "dm3"
 
 
 @dataclass(frozen=True, slots=True)
+class Wrapped:
+    """The layers around an envelope as they were, or may have been, sent to the first relay of a route."""
+
+    text: str = field(repr=False)
+    route: str
+    """Short name of relays, their keys and the destination."""
+    made_at: int
+    """Milliseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
 class SealedOnce:
     """An envelope as it was, or may have been, sent."""
 
@@ -41,6 +52,8 @@ class SealedOnce:
     """Canonical JSON text."""
     message_hash: MessageHash
     """Of the message inside, which cannot be read from every dialect of the envelope."""
+    wrapped: Wrapped | None = None
+    """Set when it goes through relays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

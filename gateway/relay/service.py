@@ -12,6 +12,9 @@ from starlette.routing import BaseRoute, Route
 from gateway.custody.directory import Directory
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.ens.egress import GuardedClient
+from gateway.ens.profiles import Profiles
+from gateway.ens.relays import RemoteRelays
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
@@ -20,6 +23,8 @@ from gateway.relay.accounts import Accounts
 from gateway.relay.arrivals import Arrivals
 from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
+from gateway.relay.forward import FORWARD, Forwarding, ForwardPolicy
+from gateway.relay.forwarder import Forwarder
 from gateway.relay.gatekeeper import Gatekeeper, Holdings
 from gateway.relay.mailbox import Mailbox
 from gateway.relay.mailbox_api import MailboxApi
@@ -39,6 +44,7 @@ from gateway.sdk.capabilities import Capabilities
 from gateway.settings import RelaySettings
 from gateway.store import Store
 from gateway.store.usage import Quota, Usage
+from gateway.work.results import Handler
 
 RPC_PATHS: Final = ("/rpc", "/ds/rpc", "/ds", "/ds/", "/")
 DAY_MS: Final = 24 * 3600 * 1000
@@ -50,6 +56,9 @@ class Surroundings:
 
     store: Store
     directory: Directory
+    profiles: Profiles
+    client: GuardedClient
+    """For what other delivery services and strangers' servers are sent."""
     holdings: Holdings
     reports: Reports
     keys: ServiceKeys
@@ -99,10 +108,16 @@ class DeliveryService:
             capabilities=around.capabilities,
             uniform=settings.uniform_refusals,
         )
+        self._forwarding = self._forwarding_for(settings)
         self._rpc = RpcEndpoint(
             submission=self.submission,
-            properties=ServiceProperties(settings.message_ttl_days, settings.size_limit),
+            properties=ServiceProperties(
+                settings.message_ttl_days,
+                settings.size_limit,
+                settings.forward_max_delay_seconds * 1000 if self._forwarding else None,
+            ),
             extensions=self.extensions,
+            forwarding=self._forwarding,
             bodies=self._bodies,
             rate=self._calls,
             offload=around.offload,
@@ -152,6 +167,20 @@ class DeliveryService:
         )
         return rest.router(), self._traffic.router(), mailbox_api.router(), account_api.router()
 
+    def handlers(self) -> Mapping[str, Handler]:
+        """Who does the relay's own jobs, by kind."""
+        around = self._around
+        forwarder = Forwarder(
+            own_name=around.service_name,
+            profiles=around.profiles,
+            # Its own turns at each service: strangers' layers must not take those of our people.
+            relays=RemoteRelays(around.client),
+            submission=self.submission,
+            forwarding=self._forwarding,
+            offload=around.offload,
+        )
+        return {FORWARD: forwarder}
+
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """What runs beside the requests, by name."""
         return {"push": self._push.run, "traffic": self._traffic.run}
@@ -193,4 +222,18 @@ class DeliveryService:
             job_for=around.job_for,
             clock=around.clock,
             offload=around.offload,
+        )
+
+    def _forwarding_for(self, settings: RelaySettings) -> Forwarding | None:
+        if not settings.forward:
+            return None
+        around = self._around
+        policy = ForwardPolicy(
+            size_limit=settings.size_limit,
+            max_delay_ms=settings.forward_max_delay_seconds * 1000,
+            max_waiting=settings.forward_max_waiting,
+            max_waiting_bytes=settings.forward_max_waiting_bytes,
+        )
+        return Forwarding(
+            policy=policy, keys=around.keys, store=around.store, clock=around.clock, offload=around.offload
         )

@@ -107,7 +107,7 @@ class DeliveryState(StrEnum):
     """How far a message from the foreign network has come."""
 
     SENT = "sent"
-    """A delivery service of the recipient keeps it."""
+    """A delivery service of the recipient keeps it, or the first of the relays that it goes through."""
     DELIVERED = "delivered"
     """The recipient's client has it (READ_RECEIVED)."""
     OPENED = "opened"

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from gateway.bridge import outbound, remote
+from gateway.bridge import outbound
 from gateway.bridge.jobs import JobKind, decode_outbound
 from gateway.bridge.outbound import Outbound
-from gateway.bridge.remote import CALLS_AT_ONCE, RemoteRelays
 from gateway.dm3.data_uri import data_uri
 from gateway.dm3.envelope import envelope_hashes, hash_of_encrypted, parse_envelope
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.service_profile import DeliveryServiceProfile
+from gateway.ens import relays as other_services
 from gateway.ens.egress import GuardedClient
+from gateway.ens.relays import CALLS_AT_ONCE, RemoteRelays
 from gateway.errors import FetchFailed, LimitExceeded, RemoteRefused
 from gateway.ids import EnsName, Network
 from gateway.offload import INLINE_BYTES
@@ -105,7 +106,7 @@ async def client() -> AsyncIterator[GuardedClient]:
 async def test_a_silent_service_is_asked_by_a_few_and_then_left_alone(
     tarpit: Tarpit, client: GuardedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(other_services, "PATIENCE_SECONDS", 1.0)
     clock = Hands()
     relays = RemoteRelays(client, clock)
     outcomes = await asyncio.gather(*(relays.submit(tarpit.profile, "{}") for _ in range(50)), return_exceptions=True)
@@ -114,7 +115,7 @@ async def test_a_silent_service_is_asked_by_a_few_and_then_left_alone(
     with pytest.raises(FetchFailed, match="a moment ago"):
         await relays.submit(tarpit.profile, "{}")
     assert tarpit.connections == CALLS_AT_ONCE
-    clock.now += remote.SILENCE_SECONDS
+    clock.now += other_services.SILENCE_SECONDS
     with pytest.raises(FetchFailed, match="within"):
         await relays.submit(tarpit.profile, "{}")
     assert tarpit.connections == CALLS_AT_ONCE + 1
@@ -123,7 +124,7 @@ async def test_a_silent_service_is_asked_by_a_few_and_then_left_alone(
 async def test_who_waits_for_a_turn_at_an_unknown_service_does_not_wait_for_long(
     tarpit: Tarpit, client: GuardedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "TURN_SECONDS_UNKNOWN", 0.01)
+    monkeypatch.setattr(other_services, "TURN_SECONDS_UNKNOWN", 0.01)
     relays = RemoteRelays(client)
     first = [asyncio.create_task(relays.submit(tarpit.profile, "{}")) for _ in range(CALLS_AT_ONCE)]
 
@@ -148,7 +149,7 @@ async def test_a_service_that_answers_again_is_used_again(house: House, client: 
         await relays.submit(profile, "one")
     with pytest.raises(FetchFailed):
         await relays.submit(profile, "two")
-    clock.now += remote.SILENCE_SECONDS
+    clock.now += other_services.SILENCE_SECONDS
     async with service.at(house.chain, "again.eth") as name:
         await relays.submit(await house.profiles.delivery_service(name), "three")
     assert service.taken == ["one", "three"]

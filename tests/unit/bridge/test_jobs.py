@@ -14,6 +14,7 @@ from gateway.bridge.jobs import (
     OutboundJob,
     ReportJob,
     SealedOnce,
+    Wrapped,
     conversation,
     decode_outbound,
     decode_report,
@@ -41,7 +42,12 @@ WORK = OutboundJob(
     native_reference=NativeId("<0@b>"),
     reference=MessageHash("0x" + "ab" * 32),
     automatic=True,
-    sealed={"ds.gw.eth develop 0123456789abcdef": SealedOnce("{}", MessageHash("0x" + "cd" * 32))},
+    sealed={
+        "ds.gw.eth develop 0123456789abcdef": SealedOnce("{}", MessageHash("0x" + "cd" * 32)),
+        "ds.far.eth develop 0123456789abcdef": SealedOnce(
+            "{}", MessageHash("0x" + "cd" * 32), Wrapped('{"ciphertext":""}', "0123456789abcdef", 1_727_000_000_123)
+        ),
+    },
 )
 REPORT = ReportJob(
     EMAIL,

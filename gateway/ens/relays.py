@@ -1,4 +1,4 @@
-"""Other delivery services as a sender uses them: properties and submission by JSON-RPC (DM3-MTP)."""
+"""Other delivery services as senders and forwarding relays use them: properties, submission, forwarding (JSON-RPC)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import Final
 
 from cachetools import LRUCache, TTLCache
 
-from gateway.dm3.canonical import JsonObject, parse_json
+from gateway.dm3.canonical import Json, JsonObject, parse_json
+from gateway.dm3.layers import VERSION, LayerMethod
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.egress import Fetched, GuardedClient
-from gateway.errors import FetchFailed, GatewayError, LimitExceeded, RemoteRefused
+from gateway.errors import FetchFailed, GatewayError, LimitExceeded, RemoteRefused, Unavailable
 
 MAX_ANSWER: Final = 64 * 1024
 PROPERTIES_LIFE: Final = 300
-"""Seconds for which the size limit of a service is remembered."""
+"""Seconds for which the properties of a service are remembered."""
 PATIENCE_SECONDS: Final = 10.0
 SLOWEST_BYTES_PER_SECOND: Final = 200_000
 """Large envelopes get this much more time."""
@@ -36,7 +37,7 @@ TURN_SECONDS_UNKNOWN: Final = 0.5
 
 
 class RemoteRelays:
-    """Submits envelopes to delivery services of others; a dead one costs its own senders a moment and nobody else.
+    """Hands envelopes and layers to delivery services of others; a dead one costs its own senders a moment, no others.
 
     ``monotonic`` gives seconds that no clock change touches.
     """
@@ -44,44 +45,61 @@ class RemoteRelays:
     def __init__(self, client: GuardedClient, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._monotonic = monotonic
-        self._limits: TTLCache[str, int | None] = TTLCache(maxsize=4096, ttl=PROPERTIES_LIFE)
+        self._properties: TTLCache[str, _Properties] = TTLCache(maxsize=4096, ttl=PROPERTIES_LIFE)
         self._lines: LRUCache[str, _Line] = LRUCache(maxsize=4096)
 
     async def size_limit(self, service: DeliveryServiceProfile) -> int | None:
-        """Bytes of the largest envelope that the service says it takes; None when it does not say.
+        """Bytes of the largest envelope or layer that the service says it takes; None when it does not say.
 
         Raises FetchFailed when it does not answer.
         """
-        if service.url not in self._limits:
-            self._limits[service.url] = await self._ask_size_limit(service)
-        return self._limits[service.url]
+        properties = await self._properties_of(service)
+        return None if properties is None else properties.size_limit
 
     async def submit(self, service: DeliveryServiceProfile, envelope: str) -> None:
         """Hand over one envelope (canonical JSON text); returns when the service answered that it keeps it.
 
         Raises FetchFailed and LimitExceeded when it may succeed later, RemoteRefused when it will not.
         """
-        answer = await self._call(service, "dm3_submitMessage", [envelope])
+        await self._hand_over(service, LayerMethod.SUBMIT, envelope)
+
+    async def forward(self, service: DeliveryServiceProfile, layer: str) -> None:
+        """Hand over one layer (gateway.dm3.layers) to a relay that offers to forward it.
+
+        Raises as `submit`, and Unavailable when the relay does not tell its properties now. A service that does not
+        offer it never gets the bytes: names of services come from strangers, and layers are repeated for days.
+        """
+        properties = await self._properties_of(service)
+        if properties is None:
+            raise Unavailable(f"{service.url} does not tell its properties")
+        if not properties.forwards:
+            raise RemoteRefused(f"{service.url} does not forward layers", structured=True)
+        if properties.size_limit is not None and len(layer) > properties.size_limit:
+            raise RemoteRefused(f"{service.url} takes at most {properties.size_limit} bytes", structured=True)
+        await self._hand_over(service, LayerMethod.FORWARD, layer)
+
+    async def _hand_over(self, service: DeliveryServiceProfile, method: LayerMethod, text: str) -> None:
+        answer = await self._call(service, method, [text])
         error = _error_of(answer)
         if answer.status < 300 and error is None:
             return
-        code, text = error if error is not None else (None, f"HTTP status {answer.status}")
-        reason = f"{service.url}: {text[:300]}"
-        # A server error says nothing about the envelope, whatever JSON-RPC code its body has.
-        if answer.status >= 500 or answer.status in LATER_STATUSES or code in LATER_CODES:
+        code, said = error if error is not None else (None, f"HTTP status {answer.status}")
+        reason = f"{service.url}: {said[:300]}"
+        if _passing(answer, code):
             raise LimitExceeded(reason)
         raise RemoteRefused(reason, structured=code is not None)
 
-    async def _ask_size_limit(self, service: DeliveryServiceProfile) -> int | None:
+    async def _properties_of(self, service: DeliveryServiceProfile) -> _Properties | None:
+        """What the service says of itself; None when it has a passing fault, which is not remembered."""
+        known = self._properties.get(service.url)
+        if known is not None:
+            return known
         answer = await self._call(service, "dm3_getDeliveryServiceProperties", [])
-        try:
-            outer = parse_json(answer.body, max_bytes=MAX_ANSWER)
-            text = outer.get("result") if isinstance(outer, dict) else None
-            inner = parse_json(text, max_bytes=MAX_ANSWER) if isinstance(text, str) else None
-        except GatewayError:
+        error = _error_of(answer)
+        if _passing(answer, error[0] if error is not None else None):
             return None
-        limit = inner.get("sizeLimit") if isinstance(inner, dict) else None
-        return limit if isinstance(limit, int) and limit > 0 else None
+        self._properties[service.url] = found = _parse_properties(answer.body)
+        return found
 
     async def _call(self, service: DeliveryServiceProfile, method: str, params: list[str]) -> Fetched:
         call: JsonObject = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
@@ -117,6 +135,35 @@ class RemoteRelays:
             raise FetchFailed(f"{url} did not answer a moment ago")
 
 
+def _passing(answer: Fetched, code: int | None) -> bool:
+    """Whether the same call may succeed later.
+
+    A server error says nothing about what was handed over, whatever JSON-RPC code its body has.
+    """
+    return answer.status >= 500 or answer.status in LATER_STATUSES or code in LATER_CODES
+
+
+def _parse_properties(body: bytes) -> _Properties:
+    """Read leniently: what is not understood counts as not said."""
+    try:
+        outer = parse_json(body, max_bytes=MAX_ANSWER)
+        text = outer.get("result") if isinstance(outer, dict) else None
+        inner = parse_json(text, max_bytes=MAX_ANSWER) if isinstance(text, str) else None
+    except GatewayError:
+        inner = None
+    if not isinstance(inner, dict):
+        return _Properties(None, False)
+    limit, forward = inner.get("sizeLimit"), inner.get("forward")
+    return _Properties(
+        size_limit=limit if isinstance(limit, int) and limit > 0 else None,
+        forwards=isinstance(forward, dict) and _is_version(forward.get("version")),
+    )
+
+
+def _is_version(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value == VERSION
+
+
 def _error_of(answer: Fetched) -> tuple[int | None, str] | None:
     """Code and message of a JSON-RPC error in the body, if there is one."""
     try:
@@ -130,6 +177,14 @@ def _error_of(answer: Fetched) -> tuple[int | None, str] | None:
         return None, str(error)
     code, text = error.get("code"), error.get("message")
     return (code if isinstance(code, int) else None), (text if isinstance(text, str) else "no reason given")
+
+
+@dataclass(frozen=True, slots=True)
+class _Properties:
+    """What matters to whoever hands something over."""
+
+    size_limit: int | None
+    forwards: bool
 
 
 @dataclass(slots=True)
