@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -30,15 +31,18 @@ from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
 from gateway.custody.seed import load_seed
+from gateway.dm3.canonical import JsonObject
+from gateway.dm3.envelope import Envelope
 from gateway.dm3.eth import parse_address
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.dm3.sender_rules import SenderRules
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
 from gateway.errors import ConfigError, GatewayError, InvalidParams, NotFound
-from gateway.ids import EnsName, Network
+from gateway.ids import EnsName, EthAddress, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.offload import Offload
 from gateway.operations.health import Health
@@ -61,6 +65,7 @@ from gateway.sdk.adapter import Adapter, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.leases import AcquireLease
+from gateway.store.mailbox import AcceptEnvelope
 from gateway.web.api_docs import api_docs_router
 from gateway.web.home import home_router, static_files
 from gateway.web.server import HttpServer, listen
@@ -91,6 +96,30 @@ def make_adapters(
             raise ConfigError(f"adapters.{name}: no such adapter is installed (known: {', '.join(sorted(known))})")
         made[Network(name)] = kind(validate_section(kind.Settings, table, where=f"adapters.{name}", base=base))
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRelay:
+    """Our relay as the bridge asks it: without HTTP, and within the transaction that ends a job."""
+
+    submission: Submission
+    extensions: ProfileExtensions
+
+    async def extension(self, name: EnsName) -> JsonObject:
+        """The profile extension of one of its recipients."""
+        return await self.extensions.of(name)
+
+    async def prepare(self, envelope: Envelope) -> AcceptEnvelope:
+        """Check and stamp an envelope; the caller commits."""
+        return await self.submission.prepare(envelope)
+
+
+class NothingKnown:
+    """Standing of senders for a gateway that does not look at the chain for it: every service decides by itself."""
+
+    async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[str, ...]:
+        """Never certain."""
+        return ()
 
 
 class Gateway:
@@ -182,9 +211,11 @@ class Gateway:
         # Slow submissions must not use up the connections of profile look-ups.
         submissions = GuardedClient(allow_private=settings.chain.allow_private_gateways, max_connections=256)
         self._resources.push_async_callback(submissions.close)
-        self._join_bridge(keyring, directory, profiles, submissions, submission)
+        capabilities = {network: adapter.capabilities for network, adapter in self.adapters.items()}
+        extensions = ProfileExtensions(directory=directory, recipients=recipients, capabilities=capabilities)
+        self._join_bridge(keyring, directory, profiles, submissions, OwnRelay(submission, extensions))
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
-        self.app = self._http(submission, recipients, directory, self._resolver(keyring, signer), chain)
+        self.app = self._http(submission, extensions, directory, self._resolver(keyring, signer), chain)
 
     async def _check_store(self) -> None:
         """A write that every node may do: a database that only reads is not ready."""
@@ -213,7 +244,7 @@ class Gateway:
         directory: Directory,
         profiles: Profiles,
         submissions: GuardedClient,
-        submission: Submission,
+        relay: OwnRelay,
     ) -> None:
         installation = Installation(
             store=self.store,
@@ -233,7 +264,8 @@ class Gateway:
             directory=directory,
             profiles=profiles,
             remote=RemoteRelays(submissions),
-            local=LocalService(self.service_name, self.service_profile, submission),
+            local=LocalService(self.service_name, self.service_profile, relay),
+            standing=NothingKnown(),
             parent=self.parent,
             clock=self._clock,
             offload=self._offload,
@@ -279,18 +311,17 @@ class Gateway:
     def _http(
         self,
         submission: Submission,
-        recipients: Recipients,
+        extensions: ProfileExtensions,
         directory: Directory,
         resolver: Resolver,
         chain: Chain,
     ) -> FastAPI:
         relay = self.settings.relay
-        capabilities = {network: adapter.capabilities for network, adapter in self.adapters.items()}
         bodies = Bodies()
         rpc = RpcEndpoint(
             submission=submission,
             properties=ServiceProperties(relay.message_ttl_days, relay.size_limit),
-            extensions=ProfileExtensions(directory=directory, recipients=recipients, capabilities=capabilities),
+            extensions=extensions,
             bodies=bodies,
             offload=self._offload,
         )

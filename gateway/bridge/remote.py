@@ -11,14 +11,30 @@ from typing import Final
 
 from cachetools import LRUCache, TTLCache
 
-from gateway.dm3.canonical import JsonObject, parse_json
+from gateway.dm3.canonical import Json, JsonObject, parse_json
+from gateway.dm3.extension import ProfileExtension, ServiceProperties, read_extension
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.egress import Fetched, GuardedClient
-from gateway.errors import FetchFailed, GatewayError, LimitExceeded, RemoteRefused
+from gateway.errors import (
+    FetchFailed,
+    FetchRefused,
+    GatewayError,
+    LimitExceeded,
+    RemoteBusy,
+    RemoteRefused,
+    ServiceAnswer,
+)
+from gateway.ids import EnsName
 
 MAX_ANSWER: Final = 64 * 1024
+MAX_WORDS: Final = 300
+"""Characters that are kept of what a service says about a refusal."""
 PROPERTIES_LIFE: Final = 300
-"""Seconds for which the size limit of a service is remembered."""
+"""Seconds for which the properties of a service are remembered."""
+EXTENSION_LIFE: Final = 60
+"""Seconds for which a profile extension is remembered: people change their rules."""
+REMEMBERED: Final = 4096
+"""Services, and recipients at services, whose answers are remembered."""
 PATIENCE_SECONDS: Final = 10.0
 SLOWEST_BYTES_PER_SECOND: Final = 200_000
 """Large envelopes get this much more time."""
@@ -44,17 +60,41 @@ class RemoteRelays:
     def __init__(self, client: GuardedClient, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._monotonic = monotonic
-        self._limits: TTLCache[str, int | None] = TTLCache(maxsize=4096, ttl=PROPERTIES_LIFE)
+        self._properties: TTLCache[str, ServiceProperties] = TTLCache(REMEMBERED, PROPERTIES_LIFE, monotonic)
+        self._extensions: TTLCache[tuple[str, EnsName], ProfileExtension] = TTLCache(
+            REMEMBERED, EXTENSION_LIFE, monotonic
+        )
         self._lines: LRUCache[str, _Line] = LRUCache(maxsize=4096)
 
-    async def size_limit(self, service: DeliveryServiceProfile) -> int | None:
-        """Bytes of the largest envelope that the service says it takes; None when it does not say.
+    async def properties(self, service: DeliveryServiceProfile) -> ServiceProperties:
+        """Limits of the service (DM3-MTP, dm3_getDeliveryServiceProperties); none when it names none that can be read.
 
-        Raises FetchFailed when it does not answer.
+        Raises FetchFailed when it does not answer, LimitExceeded when too many ask it already.
         """
-        if service.url not in self._limits:
-            self._limits[service.url] = await self._ask_size_limit(service)
-        return self._limits[service.url]
+        known = self._properties.get(service.url)
+        if known is not None:
+            return known
+        said = await self._ask(service, "dm3_getDeliveryServiceProperties", [])
+        properties = ServiceProperties.from_json(said.value)
+        if said.lasting:
+            self._properties[service.url] = properties
+        return properties
+
+    async def extension(self, service: DeliveryServiceProfile, name: EnsName) -> ProfileExtension:
+        """What the recipient `name` takes there (DM3-MTP, dm3_getProfileExtension).
+
+        No restrictions when the service does not know the method or the name: services of the reference answer 400
+        or 405 then, and take the message all the same or say why not. Raises as `properties`.
+        """
+        key = service.url, name
+        known = self._extensions.get(key)
+        if known is not None:
+            return known
+        said = await self._ask(service, "dm3_getProfileExtension", [name])
+        extension = read_extension(said.value)
+        if said.lasting:
+            self._extensions[key] = extension
+        return extension
 
     async def submit(self, service: DeliveryServiceProfile, envelope: str) -> None:
         """Hand over one envelope (canonical JSON text); returns when the service answered that it keeps it.
@@ -65,23 +105,23 @@ class RemoteRelays:
         error = _error_of(answer)
         if answer.status < 300 and error is None:
             return
-        code, text = error if error is not None else (None, f"HTTP status {answer.status}")
-        reason = f"{service.url}: {text[:300]}"
-        # A server error says nothing about the envelope, whatever JSON-RPC code its body has.
-        if answer.status >= 500 or answer.status in LATER_STATUSES or code in LATER_CODES:
-            raise LimitExceeded(reason)
-        raise RemoteRefused(reason, structured=code is not None)
+        code, text = error if error is not None else (None, "")
+        said = ServiceAnswer(answer.status, code, text[:MAX_WORDS])
+        reason = f"{service.url}: {said.text or f'HTTP status {answer.status}'}"
+        if _is_passing(answer.status, code):
+            raise RemoteBusy(reason, said)
+        raise RemoteRefused(reason, said)
 
-    async def _ask_size_limit(self, service: DeliveryServiceProfile) -> int | None:
-        answer = await self._call(service, "dm3_getDeliveryServiceProperties", [])
+    async def _ask(self, service: DeliveryServiceProfile, method: str, params: list[str]) -> _Said:
+        """The result of a question. Not to be able to answer is an answer; to have no time now is a passing one."""
         try:
-            outer = parse_json(answer.body, max_bytes=MAX_ANSWER)
-            text = outer.get("result") if isinstance(outer, dict) else None
-            inner = parse_json(text, max_bytes=MAX_ANSWER) if isinstance(text, str) else None
-        except GatewayError:
-            return None
-        limit = inner.get("sizeLimit") if isinstance(inner, dict) else None
-        return limit if isinstance(limit, int) and limit > 0 else None
+            answer = await self._call(service, method, params)
+        except FetchRefused:
+            # More than we read, or a redirect.
+            return _Said(None, lasting=True)
+        error = _error_of(answer)
+        passing = _is_passing(answer.status, error[0] if error is not None else None)
+        return _Said(_result_of(answer) if answer.status < 300 else None, lasting=not passing)
 
     async def _call(self, service: DeliveryServiceProfile, method: str, params: list[str]) -> Fetched:
         call: JsonObject = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
@@ -117,6 +157,21 @@ class RemoteRelays:
             raise FetchFailed(f"{url} did not answer a moment ago")
 
 
+def _is_passing(status: int, code: int | None) -> bool:
+    """A server error says nothing about what was sent, whatever JSON-RPC code its body has."""
+    return status >= 500 or status in LATER_STATUSES or code in LATER_CODES
+
+
+def _result_of(answer: Fetched) -> Json:
+    """The result of a call: the reference gives JSON in a text, the specification the value; None when unreadable."""
+    try:
+        body = parse_json(answer.body, max_bytes=MAX_ANSWER)
+        result = body.get("result") if isinstance(body, dict) else None
+        return parse_json(result, max_bytes=MAX_ANSWER) if isinstance(result, str) else result
+    except GatewayError:
+        return None
+
+
 def _error_of(answer: Fetched) -> tuple[int | None, str] | None:
     """Code and message of a JSON-RPC error in the body, if there is one."""
     try:
@@ -129,7 +184,19 @@ def _error_of(answer: Fetched) -> tuple[int | None, str] | None:
     if not isinstance(error, dict):
         return None, str(error)
     code, text = error.get("code"), error.get("message")
-    return (code if isinstance(code, int) else None), (text if isinstance(text, str) else "no reason given")
+    if isinstance(code, float) and code.is_integer():
+        code = int(code)
+    return (code if isinstance(code, int) and not isinstance(code, bool) else None), (
+        text if isinstance(text, str) else ""
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The result of a question, None when there is none; not `lasting` when it may be another one in a moment."""
+
+    value: Json
+    lasting: bool
 
 
 @dataclass(slots=True)
