@@ -35,7 +35,7 @@ from gateway.ens.names import normalise
 from gateway.ens.profiles import Profiles, ResolvedProfile
 from gateway.ens.together import both
 from gateway.errors import FetchFailed, GatewayError, NotTried, RemoteRefused, SchemeRefused, Spam, Unavailable
-from gateway.ids import EnsName, EthAddress, MessageHash
+from gateway.ids import EnsName, EthAddress, MessageHash, NativeId
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
 from gateway.sdk.attachments import content_size
@@ -74,7 +74,10 @@ class Standing(Protocol):
     """What the chain knows of a sender."""
 
     async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[str, ...]:
-        """A sentence for each rule that `address` certainly does not meet; ChainUnavailable when nobody can tell."""
+        """What `address` certainly lacks, in words that go on after its owner's name: "needs 0.1 ETH, and has none".
+
+        One for each rule. Raises ChainUnavailable when nobody can tell.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,7 @@ class Outbound:
         except Spam:
             await self._require_standing(attempt, extension.rules)
             raise
-        return _Handed(hashes, (accepted,), await self._waiting_for(attempt, extension))
+        return await self._noted(attempt, extension, _Handed(hashes, (accepted,)))
 
     async def _to_another(self, attempt: _Attempt, name: EnsName) -> _Handed | None:
         """Submit over HTTP, unless the service says beforehand that it would refuse; None when nothing is to be sent.
@@ -224,7 +227,7 @@ class Outbound:
             if extension.takes_default_scheme:
                 raise
             raise SchemeRefused(error.detail, error.answer) from None
-        return replace(handed, reason=await self._waiting_for(attempt, extension))
+        return await self._noted(attempt, extension, handed)
 
     async def _submit(
         self, attempt: _Attempt, name: EnsName, service: DeliveryServiceProfile, limit: int | None
@@ -250,7 +253,7 @@ class Outbound:
         if limit is not None and len(sealed.envelope.encode()) > limit:
             raise NotTried(wording.envelope_too_large(limit))
         await self._remote.submit(service, sealed.envelope)
-        return _Handed(await self._offload.run(attempt.size, partial(_hashes_of, sealed)), ())
+        return _Handed(await self._offload.run(attempt.size, partial(_hashes_of, sealed)))
 
     async def _fitting(self, attempt: _Attempt, extension: ProfileExtension) -> _Attempt | None:
         """With the message as this recipient can read it, None when it is nothing to them.
@@ -277,17 +280,19 @@ class Outbound:
             log.info("outbound.standing_unknown", sender=attempt.work.sender, error=type(error).__name__)
             return
         if unmet:
-            raise NotTried(wording.rules_unmet(attempt.work.recipient, unmet))
+            raise NotTried(wording.rules_unmet(attempt.work.recipient, attempt.sender.name, unmet))
 
-    async def _waiting_for(self, attempt: _Attempt, extension: ProfileExtension) -> str:
-        """Why a message that was taken may not be read yet: mail of strangers waits to be let in."""
+    async def _noted(self, attempt: _Attempt, extension: ProfileExtension, handed: _Handed) -> _Handed:
+        """With a word to the sender when the message was taken and waits to be let in, as mail of strangers may."""
         work = attempt.work
         if not extension.rules.message_requests or work.native_id is None:
-            return ""
+            return handed
         talk = conversation(attempt.sender.name, work.recipient)
         if await self._store.read(ConversationKnown(work.network, talk)):
-            return ""
-        return wording.waits_for_acceptance(work.recipient)
+            return handed
+        note = wording.waits_for_acceptance(work.recipient)
+        report = self._report(work, work.native_id, attempt.sender, DeliveryState.SENT, note)
+        return replace(handed, ops=(*handed.ops, report), note=note)
 
     async def _sealed_once(
         self, attempt: _Attempt, name: EnsName, service: DeliveryServiceProfile, dialect: Dialect
@@ -337,32 +342,32 @@ class Outbound:
             created_at=now,
             reply_instruction=attempt.composed.instruction,
         )
-        ops = (*handed.ops, MapMessage(link))
-        if not handed.reason:
-            return Done((*ops, SetStatus(work.network, work.native_id, work.recipient, DeliveryState.SENT, "", now)))
-        return Done((*ops, *self._news(work, attempt.sender, DeliveryState.SENT, handed.reason)))
+        status = SetStatus(work.network, work.native_id, work.recipient, DeliveryState.SENT, handed.note, now)
+        return Done((*handed.ops, MapMessage(link), status))
 
     def _failed(self, work: OutboundJob, sender: Identity, reason: str) -> Done:
         """The end of the way: the status says why, and the sender is told by a job of its own."""
         if work.native_id is None:
             log.warning("outbound.own_message_failed", recipient=work.recipient, type=work.type, reason=reason)
             return Done()
-        return Done(self._news(work, sender, DeliveryState.FAILED, reason))
+        failed = DeliveryState.FAILED
+        status = SetStatus(work.network, work.native_id, work.recipient, failed, reason, self._clock())
+        return Done((status, self._report(work, work.native_id, sender, failed, reason)))
 
-    def _news(self, work: OutboundJob, sender: Identity, state: DeliveryState, reason: str) -> tuple[Op[Any], ...]:
-        """A state that its sender must hear of, and the job that tells."""
-        assert work.native_id is not None
-        now = self._clock()
+    def _report(
+        self, work: OutboundJob, native_id: NativeId, sender: Identity, state: DeliveryState, reason: str
+    ) -> Enqueue:
+        """The job that tells the sender through their network."""
         report = StatusReport(
-            native_id=work.native_id,
+            native_id=native_id,
             sender=sender.canonical_id,
             recipient=work.recipient,
             state=state,
             reason=reason,
             automatic=work.automatic,
         )
-        job = report_job(ReportJob(work.network, report), now=now, expires_at=now + REPORT_LIFE_MS)
-        return SetStatus(work.network, work.native_id, work.recipient, state, reason, now), Enqueue(job)
+        now = self._clock()
+        return Enqueue(report_job(ReportJob(work.network, report), now=now, expires_at=now + REPORT_LIFE_MS))
 
 
 REPORT_LIFE_MS: Final = 5 * 24 * 3600 * 1000
@@ -404,6 +409,6 @@ class _Handed:
     """What a delivery service took, and what must be committed for it."""
 
     hashes: _Hashes
-    ops: tuple[Op[Any], ...]
-    reason: str = ""
-    """Why the recipient may not see it yet, in words for its sender."""
+    ops: tuple[Op[Any], ...] = ()
+    note: str = ""
+    """What belongs to the status, in words for the sender."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -43,9 +42,9 @@ def told(error: GatewayError) -> str:
     return f'{sentence} It said: "{quoted}"' if quoted else f"{sentence} It gave no reason (HTTP {answer.http_status})."
 
 
-def rules_unmet(recipient: EnsName, unmet: Sequence[str]) -> str:
-    """Which of the recipient's rules for senders stop this sender; ``unmet`` are sentences."""
-    return f"{recipient} does not take messages from everybody. {' '.join(unmet)}"
+def rules_unmet(recipient: EnsName, sender: EnsName, unmet: Sequence[str]) -> str:
+    """Which of the recipient's rules stop this sender; ``unmet`` goes on after a name: "needs 1 ETH, and has none"."""
+    return f"{recipient} does not take messages from everybody: {sender} {'; '.join(unmet)}."
 
 
 def envelope_too_large(limit: int) -> str:
@@ -72,7 +71,7 @@ def _refusal(answer: ServiceAnswer, otherwise: str) -> str:
 
 def _quotable(text: str) -> str:
     """Without what turns the direction of writing or cannot be seen, and without quotation marks."""
-    seen = "".join(each for each in text if unicodedata.category(each) != "Cf")
+    seen = "".join(each if each.isprintable() else " " for each in text)
     return clean_reason(seen.replace('"', "'"))[:MAX_QUOTED].rstrip()
 
 
