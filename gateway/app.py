@@ -43,7 +43,6 @@ from gateway.operations.installation import parent_name
 from gateway.relay.gatekeeper import Unmet
 from gateway.relay.keys import load_service_keys
 from gateway.relay.service import DeliveryService, Surroundings
-from gateway.relay.submit import Submission
 from gateway.resolver import sources
 from gateway.resolver.endpoint import ccip_routes
 from gateway.resolver.resolver import Resolver
@@ -95,6 +94,11 @@ class NoHoldings:
 class NoReports:
     async def report(self, session: Session, envelope: StoredEnvelope) -> bool:
         return False
+
+
+class NothingKnown:
+    async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[str, ...]:
+        return ()
 
 
 class Gateway:
@@ -196,7 +200,7 @@ class Gateway:
         service = self._service = self._delivery_service(keys, directory, profiles, submissions)
         self._resources.push_async_callback(service.close)
         handlers = {
-            **self._join_bridge(keyring, directory, profiles, submissions, service.submission),
+            **self._join_bridge(keyring, directory, profiles, submissions, service),
             **service.handlers(),
         }
         self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
@@ -241,7 +245,7 @@ class Gateway:
         directory: Directory,
         profiles: Profiles,
         submissions: GuardedClient,
-        submission: Submission,
+        relay: DeliveryService,
     ) -> dict[str, Handler]:
         """Contexts of the adapters; the handlers of the bridge's jobs."""
         installation = Installation(
@@ -264,7 +268,8 @@ class Gateway:
             directory=directory,
             profiles=profiles,
             remote=remote,
-            local=LocalService(self.service_name, self.service_profile, submission),
+            local=LocalService(self.service_name, self.service_profile, relay),
+            standing=NothingKnown(),
             route=self._route,
             parent=self.parent,
             clock=self._clock,

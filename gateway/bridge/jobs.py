@@ -71,9 +71,13 @@ class OutboundJob:
     """None for what the gateway says by itself: receipts and failure notices."""
     native_reference: NativeId | None = None
     reference: MessageHash | None = None
+    instruction: str | None = field(default=None, repr=False)
+    """What the writer of the message under `reference` wants to have back with an answer (DM3-MTP)."""
     automatic: bool = False
     sealed: dict[str, SealedOnce] = field(default_factory=dict, repr=False)
-    """Envelopes already made, by delivery service, dialect and keys: sent again as they are after an ambiguous answer.
+    """Envelopes already made, by delivery service, dialect, type and keys.
+
+    After an ambiguous answer they are sent again as they are.
     """
 
 

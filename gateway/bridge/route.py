@@ -107,7 +107,7 @@ class RelayRoute:
             wrapped = await self._wrapped(sealed, destination, relays, keep)
             await self._relays.forward(relays[0], wrapped.text)
         except (RemoteRefused, TooLarge) as error:
-            raise RouteRefused(error.detail, structured=True) from None
+            raise RouteRefused(error.detail) from None
 
     async def _wrapped(self, sealed: SealedOnce, destination: EnsName, relays: Relays, keep: Keep) -> Wrapped:
         now, digest = self._clock(), self._digest(destination, relays)
@@ -140,7 +140,7 @@ class RelayRoute:
             found = tuple([await self._profiles.delivery_service(name, fresh=True) for name in self._names])
         except (UnknownName, BadProfile, FetchRefused) as error:
             self._known = None
-            raise RouteRefused(error.detail, structured=True) from None
+            raise RouteRefused(error.detail) from None
         self._known, self._known_at = found, asked_at
         return found
 

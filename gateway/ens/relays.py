@@ -12,14 +12,31 @@ from typing import Final
 from cachetools import LRUCache, TTLCache
 
 from gateway.dm3.canonical import Json, JsonObject, parse_json
-from gateway.dm3.layers import VERSION, LayerMethod
+from gateway.dm3.extension import ProfileExtension, ServiceProperties, read_extension
+from gateway.dm3.layers import LayerMethod
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.egress import Fetched, GuardedClient
-from gateway.errors import FetchFailed, GatewayError, LimitExceeded, RemoteRefused, Unavailable
+from gateway.errors import (
+    FetchFailed,
+    FetchRefused,
+    GatewayError,
+    LimitExceeded,
+    RemoteBusy,
+    RemoteRefused,
+    ServiceAnswer,
+    Unavailable,
+)
+from gateway.ids import EnsName
 
 MAX_ANSWER: Final = 64 * 1024
+MAX_WORDS: Final = 300
+"""Characters that are kept of what a service says about a refusal."""
 PROPERTIES_LIFE: Final = 300
 """Seconds for which the properties of a service are remembered."""
+EXTENSION_LIFE: Final = 60
+"""Seconds for which a profile extension is remembered: people change their rules."""
+REMEMBERED: Final = 4096
+"""Services, and recipients at services, whose answers are remembered."""
 PATIENCE_SECONDS: Final = 10.0
 SLOWEST_BYTES_PER_SECOND: Final = 200_000
 """Large envelopes get this much more time."""
@@ -45,16 +62,34 @@ class RemoteRelays:
     def __init__(self, client: GuardedClient, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._monotonic = monotonic
-        self._properties: TTLCache[str, _Properties] = TTLCache(maxsize=4096, ttl=PROPERTIES_LIFE)
+        self._properties: TTLCache[str, ServiceProperties] = TTLCache(REMEMBERED, PROPERTIES_LIFE, monotonic)
+        self._extensions: TTLCache[tuple[str, EnsName], ProfileExtension] = TTLCache(
+            REMEMBERED, EXTENSION_LIFE, monotonic
+        )
         self._lines: LRUCache[str, _Line] = LRUCache(maxsize=4096)
 
-    async def size_limit(self, service: DeliveryServiceProfile) -> int | None:
-        """Bytes of the largest envelope or layer that the service says it takes; None when it does not say.
+    async def properties(self, service: DeliveryServiceProfile) -> ServiceProperties:
+        """Limits of the service (DM3-MTP, dm3_getDeliveryServiceProperties); none when it names none that can be read.
 
-        Raises FetchFailed when it does not answer.
+        Raises FetchFailed when it does not answer, LimitExceeded when too many ask it already.
         """
-        properties = await self._properties_of(service)
-        return None if properties is None else properties.size_limit
+        return await self._properties_of(service) or ServiceProperties()
+
+    async def extension(self, service: DeliveryServiceProfile, name: EnsName) -> ProfileExtension:
+        """What the recipient `name` takes there (DM3-MTP, dm3_getProfileExtension).
+
+        No restrictions when the service does not know the method or the name: services of the reference answer 400
+        or 405 then, and take the message all the same or say why not. Raises as `properties`.
+        """
+        key = service.url, name
+        known = self._extensions.get(key)
+        if known is not None:
+            return known
+        said = await self._ask(service, "dm3_getProfileExtension", [name])
+        extension = read_extension(said.value)
+        if said.lasting:
+            self._extensions[key] = extension
+        return extension
 
     async def submit(self, service: DeliveryServiceProfile, envelope: str) -> None:
         """Hand over one envelope (canonical JSON text); returns when the service answered that it keeps it.
@@ -73,33 +108,44 @@ class RemoteRelays:
         if properties is None:
             raise Unavailable(f"{service.url} does not tell its properties")
         if not properties.forwards:
-            raise RemoteRefused(f"{service.url} does not forward layers", structured=True)
+            raise RemoteRefused(f"{service.url} does not forward layers")
         if properties.size_limit is not None and len(layer) > properties.size_limit:
-            raise RemoteRefused(f"{service.url} takes at most {properties.size_limit} bytes", structured=True)
+            raise RemoteRefused(f"{service.url} takes at most {properties.size_limit} bytes")
         await self._hand_over(service, LayerMethod.FORWARD, layer)
+
+    async def _properties_of(self, service: DeliveryServiceProfile) -> ServiceProperties | None:
+        """What the service says of itself; None when it has a passing fault, which is not remembered."""
+        known = self._properties.get(service.url)
+        if known is not None:
+            return known
+        said = await self._ask(service, "dm3_getDeliveryServiceProperties", [])
+        if not said.lasting:
+            return None
+        self._properties[service.url] = found = ServiceProperties.from_json(said.value)
+        return found
 
     async def _hand_over(self, service: DeliveryServiceProfile, method: LayerMethod, text: str) -> None:
         answer = await self._call(service, method, [text])
         error = _error_of(answer)
         if answer.status < 300 and error is None:
             return
-        code, said = error if error is not None else (None, f"HTTP status {answer.status}")
-        reason = f"{service.url}: {said[:300]}"
-        if _passing(answer, code):
-            raise LimitExceeded(reason)
-        raise RemoteRefused(reason, structured=code is not None)
+        code, text = error if error is not None else (None, "")
+        said = ServiceAnswer(answer.status, code, text[:MAX_WORDS])
+        reason = f"{service.url}: {said.text or f'HTTP status {answer.status}'}"
+        if _is_passing(answer.status, code):
+            raise RemoteBusy(reason, said)
+        raise RemoteRefused(reason, said)
 
-    async def _properties_of(self, service: DeliveryServiceProfile) -> _Properties | None:
-        """What the service says of itself; None when it has a passing fault, which is not remembered."""
-        known = self._properties.get(service.url)
-        if known is not None:
-            return known
-        answer = await self._call(service, "dm3_getDeliveryServiceProperties", [])
+    async def _ask(self, service: DeliveryServiceProfile, method: str, params: list[str]) -> _Said:
+        """The result of a question. Not to be able to answer is an answer; to have no time now is a passing one."""
+        try:
+            answer = await self._call(service, method, params)
+        except FetchRefused:
+            # More than we read, or a redirect.
+            return _Said(None, lasting=True)
         error = _error_of(answer)
-        if _passing(answer, error[0] if error is not None else None):
-            return None
-        self._properties[service.url] = found = _parse_properties(answer.body)
-        return found
+        passing = _is_passing(answer.status, error[0] if error is not None else None)
+        return _Said(_result_of(answer) if answer.status < 300 else None, lasting=not passing)
 
     async def _call(self, service: DeliveryServiceProfile, method: str, params: list[str]) -> Fetched:
         call: JsonObject = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
@@ -135,33 +181,19 @@ class RemoteRelays:
             raise FetchFailed(f"{url} did not answer a moment ago")
 
 
-def _passing(answer: Fetched, code: int | None) -> bool:
-    """Whether the same call may succeed later.
-
-    A server error says nothing about what was handed over, whatever JSON-RPC code its body has.
-    """
-    return answer.status >= 500 or answer.status in LATER_STATUSES or code in LATER_CODES
+def _is_passing(status: int, code: int | None) -> bool:
+    """A server error says nothing about what was sent, whatever JSON-RPC code its body has."""
+    return status >= 500 or status in LATER_STATUSES or code in LATER_CODES
 
 
-def _parse_properties(body: bytes) -> _Properties:
-    """Read leniently: what is not understood counts as not said."""
+def _result_of(answer: Fetched) -> Json:
+    """The result of a call: the reference gives JSON in a text, the specification the value; None when unreadable."""
     try:
-        outer = parse_json(body, max_bytes=MAX_ANSWER)
-        text = outer.get("result") if isinstance(outer, dict) else None
-        inner = parse_json(text, max_bytes=MAX_ANSWER) if isinstance(text, str) else None
+        body = parse_json(answer.body, max_bytes=MAX_ANSWER)
+        result = body.get("result") if isinstance(body, dict) else None
+        return parse_json(result, max_bytes=MAX_ANSWER) if isinstance(result, str) else result
     except GatewayError:
-        inner = None
-    if not isinstance(inner, dict):
-        return _Properties(None, False)
-    limit, forward = inner.get("sizeLimit"), inner.get("forward")
-    return _Properties(
-        size_limit=limit if isinstance(limit, int) and limit > 0 else None,
-        forwards=isinstance(forward, dict) and _is_version(forward.get("version")),
-    )
-
-
-def _is_version(value: Json) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value == VERSION
+        return None
 
 
 def _error_of(answer: Fetched) -> tuple[int | None, str] | None:
@@ -176,15 +208,19 @@ def _error_of(answer: Fetched) -> tuple[int | None, str] | None:
     if not isinstance(error, dict):
         return None, str(error)
     code, text = error.get("code"), error.get("message")
-    return (code if isinstance(code, int) else None), (text if isinstance(text, str) else "no reason given")
+    if isinstance(code, float) and code.is_integer():
+        code = int(code)
+    return (code if isinstance(code, int) and not isinstance(code, bool) else None), (
+        text if isinstance(text, str) else ""
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Properties:
-    """What matters to whoever hands something over."""
+class _Said:
+    """The result of a question, None when there is none; not `lasting` when it may be another one in a moment."""
 
-    size_limit: int | None
-    forwards: bool
+    value: Json
+    lasting: bool
 
 
 @dataclass(slots=True)

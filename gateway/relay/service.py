@@ -10,6 +10,8 @@ from fastapi import APIRouter
 from starlette.routing import BaseRoute, Route
 
 from gateway.custody.directory import Directory
+from gateway.dm3.canonical import JsonObject
+from gateway.dm3.envelope import Envelope
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.egress import GuardedClient
@@ -43,6 +45,7 @@ from gateway.relay.traffic import Traffic
 from gateway.sdk.capabilities import Capabilities
 from gateway.settings import RelaySettings
 from gateway.store import Store
+from gateway.store.mailbox import AcceptEnvelope
 from gateway.store.usage import Quota, Usage
 from gateway.work.results import Handler
 
@@ -85,7 +88,7 @@ class DeliveryService:
         self._log_ins = Rate(settings.log_ins_per_minute)
         rulebook = Rulebook(around.store)
         self._recipients = Recipients(around.directory, around.service_name)
-        self.submission = self._submission(settings, rulebook)
+        self._submission = self._submission_for(settings, rulebook)
         self._sessions = Sessions(store=around.store, directory=around.directory, clock=around.clock)
         self._accounts = Accounts(
             store=around.store,
@@ -96,13 +99,13 @@ class DeliveryService:
         )
         self._push = Push(
             sessions=self._sessions,
-            submission=self.submission,
+            submission=self._submission,
             redis_url=around.redis_url,
             channel=f"dm3-gateway {around.service_name}",
             rate=self._calls,
         )
         self._arrivals.listen(self._push.arrived)
-        self.extensions = ProfileExtensions(
+        self._extensions = ProfileExtensions(
             recipients=self._recipients,
             rulebook=rulebook,
             capabilities=around.capabilities,
@@ -110,18 +113,30 @@ class DeliveryService:
         )
         self._forwarding = self._forwarding_for(settings)
         self._rpc = RpcEndpoint(
-            submission=self.submission,
+            submission=self._submission,
             properties=ServiceProperties(
                 settings.message_ttl_days,
                 settings.size_limit,
                 settings.forward_max_delay_seconds * 1000 if self._forwarding else None,
             ),
-            extensions=self.extensions,
+            extensions=self._extensions,
             forwarding=self._forwarding,
             bodies=self._bodies,
             rate=self._calls,
             offload=around.offload,
         )
+
+    async def extension(self, name: EnsName) -> JsonObject:
+        """The profile extension of a recipient; UnknownRecipient for a name that does not receive here."""
+        return await self._extensions.of(name)
+
+    async def prepare(self, envelope: Envelope) -> AcceptEnvelope:
+        """Check and stamp an envelope of our own people; the caller commits, and calls `accepted` then."""
+        return await self._submission.prepare(envelope)
+
+    def accepted(self, op: AcceptEnvelope) -> None:
+        """What was prepared is on disk."""
+        self._submission.accepted(op)
 
     def routes(self) -> list[BaseRoute]:
         """Routes that are plain ASGI: JSON-RPC at all its paths, and the socket."""
@@ -175,7 +190,7 @@ class DeliveryService:
             profiles=around.profiles,
             # Its own turns at each service: strangers' layers must not take those of our people.
             relays=RemoteRelays(around.client),
-            submission=self.submission,
+            submission=self._submission,
             forwarding=self._forwarding,
             offload=around.offload,
         )
@@ -194,7 +209,7 @@ class DeliveryService:
         self._arrivals.close()
         await self._push.close()
 
-    def _submission(self, settings: RelaySettings, rulebook: Rulebook) -> Submission:
+    def _submission_for(self, settings: RelaySettings, rulebook: Rulebook) -> Submission:
         around = self._around
         quota = Quota(
             Usage(settings.mailbox_messages, settings.mailbox_bytes),

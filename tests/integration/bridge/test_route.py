@@ -27,7 +27,7 @@ from gateway.sdk import DeliveryState
 from gateway.store.jobs import Job, JobState
 from gateway.store.queue import QueueList
 from gateway.store.status import StatusOf
-from tests.integration.bridge.test_other_relays import BOB, ScriptedService, person_at
+from tests.integration.bridge.scripted import BOB, ScriptedService, person_at
 from tests.integration.relay.forwarding import DAY, FORWARDS, ForwardingService, forwarding_house
 from tests.support.adapters import PaperAdapter
 from tests.support.house import House, running_house
@@ -146,7 +146,7 @@ async def test_the_relays_open_what_was_sealed_to_them(tmp_path: Path, paper: Pa
         two, destination, envelope = opened(first.taken[0], first.keys, second.keys)
     assert (two, destination) == (TWO, FAR)
     assert json.loads(envelope).keys() == {"message", "metadata"}
-    assert (second.asked, second.taken, last.taken) == (0, [], [])
+    assert (second.times_asked, second.taken, last.taken) == (0, [], [])
 
 
 async def test_a_doubtful_answer_is_repeated_with_the_same_bytes(tmp_path: Path, paper: PaperAdapter) -> None:

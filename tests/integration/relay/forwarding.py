@@ -17,7 +17,7 @@ from gateway.lifecycle import now_ms
 from gateway.relay.forward import FORWARD
 from gateway.store.jobs import Job, JobState
 from gateway.store.queue import QueueList
-from tests.integration.bridge.test_other_relays import ScriptedService
+from tests.integration.bridge.scripted import ScriptedService
 from tests.support.house import House, running_house
 from tests.support.layers import envelope_text, plain_layer
 
@@ -42,14 +42,15 @@ class ForwardingService(ScriptedService):
 
     properties: dict[str, Any] = field(default_factory=lambda: dict(FORWARDS))
     methods: list[str] = field(default_factory=list)
-    asked: int = 0
-    """How often its properties were asked for."""
+
+    @property
+    def times_asked(self) -> int:
+        """How often its properties were asked for."""
+        return sum(method == "dm3_getDeliveryServiceProperties" for method, _ in self.asked)
 
     async def handle(self, request: Request) -> Response:
         method = (await request.json())["method"]
-        if method == "dm3_getDeliveryServiceProperties":
-            self.asked += 1
-        else:
+        if method != "dm3_getDeliveryServiceProperties":
             self.methods.append(method)
         return await super().handle(request)
 

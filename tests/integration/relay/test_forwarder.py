@@ -162,7 +162,7 @@ async def test_a_relay_that_does_not_offer_forwarding_never_gets_the_bytes(house
     async with service.at(house.chain, FAR):
         await send(house, text)
         await nothing_left(house)
-    assert service.asked == 1
+    assert service.times_asked == 1
     assert service.methods == []
 
 
@@ -207,7 +207,7 @@ async def test_a_service_on_a_forbidden_address_is_not_asked(tmp_path: Path) -> 
                 await send(house, layer_for(house))
                 await nothing_left(house)
     assert [each["error"] for each in logs if each["event"] == "layer.refused"] == ["FetchRefused"]
-    assert (service.asked, service.taken) == (0, [])
+    assert (service.times_asked, service.taken) == (0, [])
 
 
 async def test_an_endless_answer_is_cut_off(house: House) -> None:
