@@ -50,14 +50,16 @@ class ProfileExtension:
             types=_types(value),
             schemes=_schemes(value),
             rules=SenderRules() if rules is None else SenderRules.from_json(rules),
-            max_attachment_bytes=limit if isinstance(limit, int) and not isinstance(limit, bool) else None,
+            max_attachment_bytes=limit if isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0 else None,
             end_to_end=end_to_end if isinstance(end_to_end, bool) else None,
         )
 
 
 def _types(value: JsonObject) -> frozenset[MessageType]:
     """The specification lists what is supported, the reference what is not; both may stand there."""
-    supported = _texts(value.get("supportedMessageTypes")) or _texts(value.get("supportedMesssageTypes"))
+    supported = _texts(value.get("supportedMessageTypes"))
+    if supported is None:
+        supported = _texts(value.get("supportedMesssageTypes"))
     kinds = _kinds(supported) if supported is not None else frozenset(MessageType)
     refused = _kinds(_texts(value.get("notSupportedMessageTypes")) or [])
     return (kinds - refused) | {MessageType.NEW}
