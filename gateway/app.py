@@ -164,7 +164,7 @@ class Gateway:
         self._resources.push_async_callback(client.close)
         ipfs = GuardedClient(allow_private=True)
         self._resources.push_async_callback(ipfs.close)
-        chain = self._chain = Chain(settings.chain.rpc_urls, settings.chain.chain_id)
+        chain = self._chain = Chain(settings.chain.rpc_urls, settings.chain.chain_id, quorum=settings.chain.quorum)
         self._resources.push_async_callback(chain.close)
         profiles = Profiles(
             Ens(chain, parse_address(settings.chain.ens_registry), client),

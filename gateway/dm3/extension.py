@@ -44,15 +44,18 @@ class ProfileExtension:
         if not isinstance(value, dict):
             raise InvalidInput("the profile extension is not an object")
         rules = value.get("spamFilterRules")
-        limit = value.get("maxAttachmentBytes")
         end_to_end = value.get("endToEnd")
         return cls(
             types=_types(value),
             schemes=_schemes(value),
             rules=SenderRules() if rules is None else SenderRules.from_json(rules),
-            max_attachment_bytes=limit if isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0 else None,
+            max_attachment_bytes=_limit(value.get("maxAttachmentBytes")),
             end_to_end=end_to_end if isinstance(end_to_end, bool) else None,
         )
+
+
+def _limit(value: Json) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _types(value: JsonObject) -> frozenset[MessageType]:
