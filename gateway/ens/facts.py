@@ -19,7 +19,7 @@ from gateway.errors import InvalidInput
 from gateway.ids import EthAddress
 
 READ_GAS: Final = 2_000_000
-"""Bound for one read; a token needs some ten thousand."""
+"""Bound for one read; a token needs some ten thousand. What memory costs keeps the result below a megabyte, too."""
 STAKE_VIEW: Final = "stakeOf(address)"
 
 _BALANCE_OF: Final = bytes.fromhex("70a08231")  # balanceOf(address), ERC-20 and ERC-721

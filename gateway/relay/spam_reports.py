@@ -23,8 +23,6 @@ REPORT_SPAM: Final = "report-spam"
 LIFE_MS: Final = 7 * 24 * 3600 * 1000
 """For which a receiver may be away."""
 MAX_PAYLOAD: Final = 4096
-MAX_ANSWER: Final = 4096
-"""Bytes of the receiver's answer, of which only the status counts."""
 _LATER_STATUSES: Final = frozenset({408, 425, 429})
 
 log = structlog.get_logger(__name__)
@@ -56,9 +54,7 @@ class SpamReports:
         except (ParseError, TooLarge, InvalidInput) as error:
             return Hold(f"the report cannot be read: {error.detail}")
         try:
-            answer = await self._client.post_json(
-                self._url, sign_report(report, self._signing_key), max_bytes=MAX_ANSWER
-            )
+            answer = await self._client.post_json(self._url, sign_report(report, self._signing_key))
         except FetchFailed as error:
             return Later(error.detail)
         except FetchRefused as error:
