@@ -172,7 +172,7 @@ class Chain:
             tasks = {asyncio.create_task(endpoint.ask(questions, block)): endpoint.host for endpoint in wave}
             pending = set(tasks)
             try:
-                while pending and votes.answers is None:
+                while pending and votes.decision() is None:
                     done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                     for task in done:
                         failures += votes.add(tasks[task], task.result())
@@ -180,7 +180,7 @@ class Chain:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-            if (decided := votes.answers) is not None:
+            if (decided := votes.decision()) is not None:
                 if votes.dissenters:
                     log.warning("chain.dissent", hosts=votes.dissenters)
                 return decided

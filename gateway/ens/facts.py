@@ -18,7 +18,7 @@ from gateway.ens.unmet import RuleKind, Unmet
 from gateway.errors import InvalidInput
 from gateway.ids import EthAddress
 
-READ_GAS: Final = 2_000_000
+READ_GAS: Final = 1_000_000
 """Bound for one read; a token needs some ten thousand. What memory costs keeps the result below a megabyte, too."""
 STAKE_VIEW: Final = "stakeOf(address)"
 

@@ -40,8 +40,7 @@ class Votes:
                 poll.decided = answer
         return list(failures)
 
-    @property
-    def answers(self) -> tuple[Answer, ...] | None:
+    def decision(self) -> tuple[Answer, ...] | None:
         """The answers agreed on, or None while a question is open."""
         decided = tuple(poll.decided for poll in self._polls if poll.decided is not None)
         return decided if len(decided) == len(self._polls) else None
