@@ -163,7 +163,7 @@ class RelaySettings(Section):
     size_limit: int = Field(20_000_000, ge=10_000, le=100_000_000, description="bytes of the largest envelope")
     require_verified_sender: bool = Field(True, description="refuse envelopes whose sender cannot be checked")
     key_file: FilePath = Field(Path("relay.key"), description="encryption and signing key of the delivery service")
-    stake: StakeSettings = Field(default_factory=dict, validate_default=True)
+    stake: StakeSettings = Field(default_factory=dict, validate_default=True, description="deposits of senders")
 
 
 class CustodySettings(Section):

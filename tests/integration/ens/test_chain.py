@@ -164,6 +164,7 @@ async def test_resting_endpoints_are_asked_when_there_is_no_other() -> None:
         await chain.close()
 
 
+@pytest.mark.attack(39)
 async def test_the_check_at_the_start() -> None:
     async with scripted(rpc()) as good, scripted(rpc(eth_chainId="0x1")) as wrong, scripted(silence) as mute:
         for urls, error in (

@@ -87,6 +87,8 @@ async def test_the_bound_itself_is_enough(amount: int, unmet: bool) -> None:
     assert bool(await world.holdings().unmet(ALICE, RICH)) is unmet
 
 
+@pytest.mark.weakness(4)
+@pytest.mark.attack(37)
 async def test_what_meets_a_rule_is_remembered_for_a_minute() -> None:
     world = World()
     holdings = world.holdings()
@@ -100,6 +102,7 @@ async def test_what_meets_a_rule_is_remembered_for_a_minute() -> None:
     assert len(world.reads) == 2
 
 
+@pytest.mark.attack(37)
 async def test_what_does_not_is_asked_again_soon() -> None:
     world = World()
     world.amount = 99
