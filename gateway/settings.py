@@ -51,6 +51,21 @@ def _web_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _https_address(url: str) -> str:
+    """A web address for what others must not read on its way: only this very machine may be reached without TLS."""
+    parts = urlsplit(_web_address(url))
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+        raise ValueError("must be an https address")
+    return url
+
+
+def _quorum(count: int, info: ValidationInfo) -> int:
+    servers = len(set(info.data.get("rpc_urls", ())))
+    if servers and count > servers:
+        raise ValueError(f"must be at most the number of different rpc_urls, which is {servers}")
+    return count
+
+
 def _store_url(url: str, info: ValidationInfo) -> str:
     kind, _, rest = url.partition("://")
     if kind == "sqlite" and rest.startswith("/") and len(rest) > 1:
@@ -101,12 +116,18 @@ class StoreSettings(Section):
 
 
 class ChainSettings(Section):
-    """``[chain]``: where ENS is read."""
+    """``[chain]``: where ENS and what people hold are read."""
 
     rpc_urls: tuple[WebAddress, ...] = Field(
         min_length=1,
         description="Ethereum JSON-RPC servers, asked in this order",
         examples=[["https://eth.example"]],
+    )
+    quorum: Annotated[int, AfterValidator(_quorum)] = Field(
+        1, ge=1, description="servers that must give the same answer; above 1 all of rpc_urls are asked at once"
+    )
+    decision_block: Literal["finalized", "safe", "latest"] = Field(
+        "finalized", description="block at which the balances, tokens and stakes of senders are read"
     )
     chain_id: int = Field(1, ge=1, description="chain id that these servers must report", examples=[1])
     ens_registry: Address = Field(MAINNET_ENS_REGISTRY, description="the ENS registry contract")
@@ -125,6 +146,24 @@ class EnsSettings(Section):
     )
     signer_key_file: FilePath = Field(Path("resolver.key"), description="key that signs resolver answers")
     answer_ttl: int = Field(300, ge=10, le=3600, description="seconds for which a signed answer is valid")
+
+
+class StakeSettings(Section):
+    """``[relay.stake]``: the contract in which senders deposit, and who hears of those that send spam."""
+
+    contract: Address | None = Field(
+        None, description="contract that recipients may ask a deposit in", examples=["0x" + "12" * 20]
+    )
+    view: str = Field(
+        "stakeOf(address)",
+        pattern=r"^[A-Za-z_$][A-Za-z0-9_$]{0,63}\(address\)$",
+        description="its function that returns an address's deposit as uint256",
+    )
+    report_url: Annotated[str, AfterValidator(_https_address)] | None = Field(
+        None,
+        description="where signed reports of spam are sent; https, or http on this machine",
+        examples=["https://stake.example/reports"],
+    )
 
 
 class RelaySettings(Section):
@@ -171,6 +210,7 @@ class RelaySettings(Section):
     route_max_delay_seconds: int = Field(
         0, ge=0, le=86_400, description="longest random wait that each relay of the route is asked for"
     )
+    stake: StakeSettings = Field(default_factory=dict, validate_default=True, description="deposits of senders")
 
 
 class CustodySettings(Section):
@@ -230,10 +270,12 @@ def shown(settings: Settings) -> dict[str, Any]:
     """The settings as they may be printed.
 
     Hidden are values under telling keys at any depth, user and password in URLs, and what follows the host in the
-    URLs of RPC servers, where providers put their access keys.
+    URLs of RPC servers and of the receiver of reports, where providers put their access keys.
     """
     values: dict[str, Any] = settings.model_dump(mode="json")
     values["chain"]["rpc_urls"] = [_host_only(url) for url in settings.chain.rpc_urls]
+    if settings.relay.stake.report_url is not None:
+        values["relay"]["stake"]["report_url"] = _host_only(settings.relay.stake.report_url)
     values["adapters"] = _without_secrets(values["adapters"])
     return {section: _without_users(table) for section, table in values.items()}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import structlog
 
 from gateway.dm3.sender_rules import RecipientRules, SenderRules
+from gateway.ens.holdings import Holdings
 from gateway.errors import ChainUnavailable, Spam, UnknownRecipient
 from gateway.ids import EnsName, EthAddress
 from gateway.relay.recipients import Recipient
@@ -37,21 +37,6 @@ class Sender:
     def holder(self) -> str:
         """Whose quota the envelope is charged to."""
         return self.address or UNVERIFIED
-
-
-class Unmet(Protocol):
-    """A rule that an address does not meet."""
-
-    @property
-    def sentence(self) -> str:
-        """What is missing, for people."""
-
-
-class Holdings(Protocol):
-    """What addresses have on chain."""
-
-    async def unmet(self, address: EthAddress, rules: SenderRules) -> Sequence[Unmet]:
-        """Rules that the address does not meet; raises ChainUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)

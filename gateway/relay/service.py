@@ -15,6 +15,7 @@ from gateway.dm3.envelope import Envelope
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.egress import GuardedClient
+from gateway.ens.holdings import Holdings
 from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
 from gateway.ids import EnsName, Network
@@ -27,7 +28,7 @@ from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.forward import FORWARD, Forwarding, ForwardPolicy
 from gateway.relay.forwarder import Forwarder
-from gateway.relay.gatekeeper import Gatekeeper, Holdings
+from gateway.relay.gatekeeper import Gatekeeper
 from gateway.relay.mailbox import Mailbox
 from gateway.relay.mailbox_api import MailboxApi
 from gateway.relay.properties import ServiceProperties
@@ -40,6 +41,7 @@ from gateway.relay.rest import RestApi
 from gateway.relay.rpc import RpcEndpoint
 from gateway.relay.rulebook import Rulebook
 from gateway.relay.sessions import Sessions
+from gateway.relay.spam_reports import REPORT_SPAM, SpamReports
 from gateway.relay.submit import JobFor, RelayPolicy, Submission
 from gateway.relay.traffic import Traffic
 from gateway.sdk.capabilities import Capabilities
@@ -62,8 +64,9 @@ class Surroundings:
     profiles: Profiles
     client: GuardedClient
     """For what other delivery services and strangers' servers are sent."""
+    named_by_operator: GuardedClient
+    """For servers that stand in the configuration."""
     holdings: Holdings
-    reports: Reports
     keys: ServiceKeys
     service_name: EnsName
     service_profile: DeliveryServiceProfile
@@ -81,6 +84,7 @@ class DeliveryService:
 
     def __init__(self, settings: RelaySettings, around: Surroundings) -> None:
         self._around = around
+        self._settings = settings
         self._arrivals = Arrivals()
         self._traffic = Traffic(around.store, around.clock)
         self._bodies = Bodies()
@@ -163,7 +167,13 @@ class DeliveryService:
             arrivals=self._arrivals,
             clock=around.clock,
         )
-        mailbox_api = MailboxApi(sessions=self._sessions, mailbox=mailbox, reports=around.reports, bodies=self._bodies)
+        reports = Reports(
+            store=around.store,
+            service_name=around.service_name,
+            enabled=self._settings.stake.report_url is not None,
+            clock=around.clock,
+        )
+        mailbox_api = MailboxApi(sessions=self._sessions, mailbox=mailbox, reports=reports, bodies=self._bodies)
         removal = Removal(
             store=around.store,
             accounts=self._accounts,
@@ -177,6 +187,7 @@ class DeliveryService:
             accounts=self._accounts,
             removal=removal,
             mailbox=mailbox,
+            stake_contract=self._settings.stake.contract,
             bodies=self._bodies,
             rate=self._log_ins,
         )
@@ -194,7 +205,12 @@ class DeliveryService:
             forwarding=self._forwarding,
             offload=around.offload,
         )
-        return {FORWARD: forwarder}
+        handlers: dict[str, Handler] = {FORWARD: forwarder}
+        if (url := self._settings.stake.report_url) is not None:
+            handlers[REPORT_SPAM] = SpamReports(
+                client=around.named_by_operator, url=url, signing_key=around.keys.signing
+            )
+        return handlers
 
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """What runs beside the requests, by name."""
