@@ -26,6 +26,7 @@ from gateway.bridge.jobs import JobKind, inbound_job
 from gateway.bridge.outbound import LocalService, Outbound
 from gateway.bridge.remote import RemoteRelays
 from gateway.bridge.reports import Reports
+from gateway.custody.derive import notification_code_key
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
@@ -37,7 +38,7 @@ from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
-from gateway.errors import ConfigError, GatewayError, InvalidParams, NotFound
+from gateway.errors import ConfigError, GatewayError, InvalidParams, NotFound, NotificationRefused
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.offload import Offload
@@ -47,6 +48,13 @@ from gateway.operations.installation import parent_name
 from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.keys import load_service_keys
+from gateway.relay.notifications import NotificationsApi
+from gateway.relay.notify.codes import CODE_JOB, Codes
+from gateway.relay.notify.mail_channel import MailChannel
+from gateway.relay.notify.notifier import NOTIFY_JOB, Notifier, NotifyPolicy
+from gateway.relay.notify.offered import Offered
+from gateway.relay.notify.push_channel import PushChannel
+from gateway.relay.notify.vapid import default_subject, load_vapid_key
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.recipients import Recipients
 from gateway.relay.rest import RestApi
@@ -57,7 +65,7 @@ from gateway.resolver import sources
 from gateway.resolver.endpoint import ccip_routes
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.signer import Signer, load_signer
-from gateway.sdk.adapter import Adapter, ServesHttp
+from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.leases import AcquireLease
@@ -178,6 +186,7 @@ class Gateway:
             store=self.store, keyring=keyring, profiles=profiles, parent=self.parent, clock=self._clock
         )
         recipients = Recipients(directory, self.service_name)
+        await self._join_notifications(client, notification_code_key(seed))
         submission = self._submission(keys, recipients, directory)
         # Slow submissions must not use up the connections of profile look-ups.
         submissions = GuardedClient(allow_private=settings.chain.allow_private_gateways, max_connections=256)
@@ -185,6 +194,29 @@ class Gateway:
         self._join_bridge(keyring, directory, profiles, submissions, submission)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         self.app = self._http(submission, recipients, directory, self._resolver(keyring, signer), chain)
+
+    async def _join_notifications(self, client: GuardedClient, code_key: bytes) -> None:
+        """Mail through the first adapter that can send it, web push when there is a key."""
+        settings = self.settings.notifications
+        capable = (adapter for adapter in self.adapters.values() if isinstance(adapter, SendsNotices))
+        mail = next((MailChannel(adapter, self.service_name) for adapter in capable), None)
+        push = None
+        if settings.vapid_key_file is not None:
+            push = PushChannel(
+                key=await asyncio.to_thread(load_vapid_key, settings.vapid_key_file),
+                subject=settings.vapid_subject or default_subject(self.settings.server.public_url),
+                client=client,
+                clock=self._clock,
+            )
+        self._offered = Offered(*(way for way in (mail, push) if way is not None))
+        self._codes = Codes(store=self.store, channel=mail, key=code_key, clock=self._clock)
+        self._notifier = Notifier(
+            store=self.store,
+            offered=self._offered,
+            policy=NotifyPolicy(settings.delay_seconds * 1000, settings.min_interval_seconds * 1000),
+            service=self.service_name,
+            clock=self._clock,
+        )
 
     async def _check_store(self) -> None:
         """A write that every node may do: a database that only reads is not ready."""
@@ -203,6 +235,7 @@ class Gateway:
             directory=directory,
             store=self.store,
             job_for=inbound_job,
+            notice_for=self._notifier.job_for,
             clock=self._clock,
             offload=self._offload,
         )
@@ -251,7 +284,13 @@ class Gateway:
         )
         self._worker = Worker(
             store=self.store,
-            handlers={JobKind.INBOUND: inbound, JobKind.OUTBOUND: outbound, JobKind.REPORT: reports},
+            handlers={
+                JobKind.INBOUND: inbound,
+                JobKind.OUTBOUND: outbound,
+                JobKind.REPORT: reports,
+                NOTIFY_JOB: self._notifier,
+                CODE_JOB: self._codes,
+            },
             owner=self._owner,
             clock=self._clock,
         )
@@ -289,13 +328,22 @@ class Gateway:
         bodies = Bodies()
         rpc = RpcEndpoint(
             submission=submission,
-            properties=ServiceProperties(relay.message_ttl_days, relay.size_limit),
+            properties=ServiceProperties(relay.message_ttl_days, relay.size_limit, self._offered),
             extensions=ProfileExtensions(directory=directory, recipients=recipients, capabilities=capabilities),
             bodies=bodies,
             offload=self._offload,
         )
+        sessions = Sessions(store=self.store, directory=directory, clock=self._clock)
+        notifications = NotificationsApi(
+            sessions=sessions,
+            store=self.store,
+            offered=self._offered,
+            codes=self._codes,
+            bodies=bodies,
+            clock=self._clock,
+        )
         rest = RestApi(
-            sessions=Sessions(store=self.store, directory=directory, clock=self._clock),
+            sessions=sessions,
             directory=directory,
             store=self.store,
             service_profile=self.service_profile,
@@ -310,7 +358,10 @@ class Gateway:
                 routes.extend(adapter.routes())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
         routes.append(static_files())
-        return http_app(routes, (rest.router(), health.router(), home_router(self.service_name), api_docs_router()))
+        return http_app(
+            routes,
+            (rest.router(), notifications.router(), health.router(), home_router(self.service_name), api_docs_router()),
+        )
 
 
 def http_app(routes: Sequence[BaseRoute], routers: Sequence[APIRouter]) -> FastAPI:
@@ -323,6 +374,7 @@ def http_app(routes: Sequence[BaseRoute], routers: Sequence[APIRouter]) -> FastA
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["authorization", "content-type"]
     )
     app.add_exception_handler(GatewayError, _gateway_error)
+    app.add_exception_handler(NotificationRefused, _notification_refused)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _failed)
@@ -334,6 +386,12 @@ async def _gateway_error(_request: Request, error: Exception) -> JSONResponse:
     if named.status >= 500:
         log.warning("http.failed", error=type(named).__name__, detail=named.detail)
     return JSONResponse({"error": named.sentence}, named.status)
+
+
+async def _notification_refused(_request: Request, error: Exception) -> JSONResponse:
+    """Here the detail is the sentence for the client, as the reference has it."""
+    assert isinstance(error, NotificationRefused)
+    return JSONResponse({"error": error.detail}, error.status)
 
 
 async def _invalid_request(_request: Request, _error: Exception) -> JSONResponse:

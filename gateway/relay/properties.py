@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.dm3.canonical import JsonObject
+from gateway.relay.notify.offered import Offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +15,13 @@ class ServiceProperties:
     message_ttl_days: int
     size_limit: int
     """Bytes of the largest envelope."""
+    offered: Offered = field(default_factory=Offered)
+    """How recipients can have themselves notified."""
 
     def to_json(self) -> JsonObject:
         """The fields of DM3-MTP; messageTTL in days as it says, while the reference counts milliseconds."""
         return {
             "messageTTL": self.message_ttl_days,
             "sizeLimit": self.size_limit,
-            "notificationChannel": [],
+            "notificationChannel": self.offered.to_json(),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -38,6 +38,9 @@ log = structlog.get_logger(__name__)
 JobFor = Callable[[StoredEnvelope, Identity], NewJob]
 """Makes the job that brings an envelope to a bridged person; the bridge gives it, the relay stores it."""
 
+NoticeFor = Callable[[StoredEnvelope], Awaitable[NewJob | None]]
+"""Makes the job that tells a native recipient of an envelope, or None when nobody is to be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class RelayPolicy:
@@ -71,6 +74,7 @@ class Submission:
         directory: Directory,
         store: Store,
         job_for: JobFor,
+        notice_for: NoticeFor,
         clock: Clock,
         offload: Offload,
     ) -> None:
@@ -80,6 +84,7 @@ class Submission:
         self._directory = directory
         self._store = store
         self._job_for = job_for
+        self._notice_for = notice_for
         self._clock = clock
         self._offload = offload
 
@@ -103,8 +108,9 @@ class Submission:
         recipient = await self._recipients.find(normalise(information.to))
         sender, verified = await self._verify_sender(envelope, information, size)
         stored = await self._offload.run(size, self._stamp, envelope, information, recipient, sender, verified)
-        job = self._job_for(stored, recipient.identity) if recipient.identity is not None else None
-        return AcceptEnvelope(stored, job)
+        if recipient.identity is not None:
+            return AcceptEnvelope(stored, self._job_for(stored, recipient.identity))
+        return AcceptEnvelope(stored, await self._notice_for(stored))
 
     def _open(self, envelope: Envelope) -> DeliveryInformation:
         if len(canonical_envelope(envelope).encode()) > self._policy.size_limit:

@@ -25,7 +25,12 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be: what to do (``kind``, ``payload``), in which lane, and until when (ms) it makes sense."""
+    """A job to be: what to do (``kind``, ``payload``), in which lane, and until when (ms) it makes sense.
+
+    ``due`` is when an idle lane wakes for it, ``created_at`` when not given. It is a property of the lane and not kept
+    with the job: a lane that is awake comes to the job when the ones before it are done, so a handler that must not
+    be early looks at the clock itself and asks for the rest of the time with ``Later``.
+    """
 
     lane: LaneKey
     kind: str
@@ -33,6 +38,12 @@ class NewJob:
     created_at: int
     expires_at: int
     envelope: EnvelopeId | None = None
+    due: int | None = None
+
+    @property
+    def wake_at(self) -> int:
+        """When (ms) this job makes an idle lane due."""
+        return self.created_at if self.due is None else self.due
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,7 @@ def destination_of(lane: LaneKey) -> str:
 class Enqueue:
     """Append a job to its lane and return the job's id.
 
-    A lane that was idle becomes due at once; a lane in back-off stays in back-off.
+    A lane that was idle becomes due at once, or when the job says; a lane that waits goes on waiting.
     """
 
     job: NewJob
@@ -96,7 +107,8 @@ def insert_jobs(conn: Connection, new: Sequence[NewJob]) -> list[int]:
     """
     first_due: dict[LaneKey, int] = {}
     for job in new:
-        first_due[job.lane] = min(job.created_at, first_due.get(job.lane, job.created_at))
+        # The first job of an idle lane is the one that is done first: a later one cannot make the lane due earlier.
+        first_due.setdefault(job.lane, job.wake_at)
     wake = insert(conn, lanes)
     conn.execute(
         wake.on_conflict_do_update(
