@@ -11,6 +11,7 @@ from gateway.ids import CanonicalId
 
 MAX_ADDRESS: Final = 254
 """Octets of a path in SMTP without its angle brackets (RFC 5321, section 4.5.3.1.3)."""
+MAX_LABEL: Final = 63
 _TOP_LABEL: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])")
 
 
@@ -23,7 +24,8 @@ def parse_mail_address(text: str) -> CanonicalId:
     if len(text) > MAX_ADDRESS:
         raise InvalidInput(f"a mail address has at most {MAX_ADDRESS} octets")
     address = canonical_email(text)
-    _, dot, top = address.rpartition("@")[2].rpartition(".")
-    if len(address.encode()) > MAX_ADDRESS or not dot or not _TOP_LABEL.fullmatch(top):
+    labels = address.rpartition("@")[2].split(".")
+    public = len(labels) > 1 and _TOP_LABEL.fullmatch(labels[-1]) and all(len(each) <= MAX_LABEL for each in labels)
+    if len(address.encode()) > MAX_ADDRESS or not public:
         raise InvalidInput("not an address of public mail")
     return address
