@@ -62,7 +62,7 @@ def test_headers() -> None:
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Message-ID"] == mail().message_id
     assert message.get_content_type() == "text/plain"
-    assert message.get_content() == "Hello\n\nBob\n"
+    assert message.get_content().splitlines() == ["Hello", "", "Bob"]
     assert sorted(message.keys()) == sorted(EXPECTED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -126,8 +127,6 @@ def test_the_worst_texts_are_read_at_once(pattern: str, size: int) -> None:
     repeated = (pattern * size)[:size]
     for text in (repeated, f"{repeated}@{repeated}", f"bob@{repeated}"[:size], f'"{repeated}'[:size], f"{repeated}!"):
         start = time.thread_time()
-        try:
+        with contextlib.suppress(InvalidInput):
             parse_mail_address(text)
-        except InvalidInput:
-            pass
         assert time.thread_time() - start < 0.05
