@@ -119,13 +119,17 @@ class EmailAdapter:
         if status.state is not DeliveryState.FAILED or status.automatic:
             return
         ctx, transport, _ = self._opened()
-        mail: RenderedMail = await asyncio.to_thread(
-            notice.failure_notice,
-            status,
-            domain=self._settings.domain,
-            host_name=self._settings.host_name,
-            now_ms=ctx.now_ms(),
-        )
+        try:
+            mail: RenderedMail = await asyncio.to_thread(
+                notice.failure_notice,
+                status,
+                domain=self._settings.domain,
+                host_name=self._settings.host_name,
+                now_ms=ctx.now_ms(),
+            )
+        except InvalidInput as error:
+            log.warning("notice.not_written", native_id=status.native_id, detail=error.detail)
+            return
         result = await transport.send(Letter("", status.sender, mail.content, mail.utf8))
         if isinstance(result, Retry):
             raise Unavailable(f"failure notice was not taken: {result.reason}")
@@ -137,7 +141,10 @@ class EmailAdapter:
         if notice.recipient.rpartition("@")[2] == self._settings.domain:
             return Rejected("this address belongs to the gateway itself")
         now = ctx.now_ms()
-        mail = await asyncio.to_thread(gateway_mail, notice, domain=self._settings.domain, now_ms=now)
+        try:
+            mail = await asyncio.to_thread(gateway_mail, notice, domain=self._settings.domain, now_ms=now)
+        except InvalidInput as error:
+            return Rejected(error.detail)
         sender = return_path.address(notice_hash(notice.key), now)
         result = await transport.send(Letter(sender, notice.recipient, mail.content, mail.utf8))
         log.info("notice.sent", native_id=mail.message_id, result=type(result).__name__)

@@ -12,7 +12,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Final
 
-from adapters.email.charsets import one_line, plain_text
+from adapters.email.charsets import header_line, plain_text
 from adapters.email.parse import TRACE_HEADER
 from adapters.email.render import ASCII_HEADERS, UTF8_HEADERS, RenderedMail, serialise, to_address
 from gateway.sdk import MailNotice, MessageHash, NativeId
@@ -24,13 +24,16 @@ _MAX_TEXT: Final = 10_000
 
 
 def gateway_mail(notice: MailNotice, *, domain: str, now_ms: int) -> RenderedMail:
-    """One mail of text alone, marked as automatic (RFC 3834); its Message-ID is the same at every try."""
+    """One mail of text alone, marked as automatic (RFC 3834); its Message-ID is the same at every try.
+
+    Raises InvalidInput when the recipient's address cannot be written in a header.
+    """
     policy = ASCII_HEADERS if notice.recipient.isascii() else UTF8_HEADERS
     message = EmailMessage(policy=policy)
     message_id = _message_id(notice.key, domain)
     message["From"] = Address("DM3 gateway", username=LOCAL_PART, domain=domain)
     message["To"] = to_address(notice.recipient)
-    message["Subject"] = one_line(notice.subject, _MAX_SUBJECT)
+    message["Subject"] = header_line(notice.subject, _MAX_SUBJECT)
     message["Date"] = datetime.fromtimestamp(now_ms / 1000, UTC)
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"

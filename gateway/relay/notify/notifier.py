@@ -1,8 +1,9 @@
 """When somebody is told that mail waits: after a delay, if they have not picked it up, and not too often.
 
-Two steps, both jobs. The first is committed with the envelope and due after the delay; it looks whether anything is
-still waiting and passes the news on to each of the person's channels. The second tells by one channel, in a lane of
-that channel, so that a push service which is down holds up no mail.
+Two steps, both jobs. The first is committed with the envelope and due after the delay; when the envelope still waits
+it passes the news on to each of the person's channels. The second tells by one channel, in a lane of that channel, so
+that a push service which is down holds up no mail. Every envelope has its job, so each job looks after its own
+envelope: one that came later has not had its time yet.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import InvalidInput
-from gateway.ids import EnsName, EthAddress
+from gateway.ids import EnsName, EnvelopeId, EthAddress
 from gateway.lifecycle import Clock
 from gateway.relay.notify.news import News
 from gateway.relay.notify.offered import Gone, Offered, Told
@@ -24,7 +25,7 @@ from gateway.sdk.delivery import Delivered, Rejected, Retry
 from gateway.store import Store
 from gateway.store.channels import Channel, ChannelKind, MarkNotified, RemoveChannel, UsableChannels
 from gateway.store.jobs import Enqueue, Job, NewJob, lane_key
-from gateway.store.mailbox import Folder, StoredEnvelope, WaitingSince
+from gateway.store.mailbox import Folder, IsWaiting, StoredEnvelope
 from gateway.work.results import Checkpoint, Done, Later, Result
 
 log = structlog.get_logger(__name__)
@@ -47,9 +48,10 @@ class NotifyPolicy:
 
 @dataclass(frozen=True, slots=True)
 class NotifyJob:
-    """Somebody has mail; the job's ``created_at`` is when it came, its envelope what came."""
+    """Somebody has mail; the job's ``created_at`` is when it came."""
 
     address: EthAddress
+    envelope: EnvelopeId
     recipient: EnsName
     sender: EnsName
     verified: bool
@@ -89,7 +91,7 @@ class Notifier:
             return None
         if not await self._store.read(UsableChannels(envelope.recipient, self._offered.kinds)):
             return None
-        work = NotifyJob(envelope.recipient, envelope.recipient_name, envelope.sender, envelope.verified)
+        work = NotifyJob(envelope.recipient, envelope.id, envelope.recipient_name, envelope.sender, envelope.verified)
         due = envelope.received_at + self._policy.delay_ms
         return NewJob(
             lane=lane_key("notify", _short(envelope.recipient)),
@@ -97,7 +99,6 @@ class Notifier:
             payload=_JOB.dump_json(work),
             created_at=envelope.received_at,
             expires_at=min(envelope.expires_at, due + LIFE_MS),
-            envelope=envelope.id,
             due=due,
         )
 
@@ -115,9 +116,9 @@ class Notifier:
         channels = [
             channel
             for channel in await self._store.read(UsableChannels(work.address, kinds))
-            if self._last_told(channel) < job.created_at
+            if self._last_told(channel) <= job.created_at
         ]
-        if not channels or not await self._store.read(WaitingSince(work.address, job.created_at)):
+        if not channels or not await self._store.read(IsWaiting(work.envelope)):
             return Done()
         if work.kind is None:
             return Done(tuple(Enqueue(self._channel_job(job, work, channel.kind)) for channel in channels))
@@ -135,7 +136,6 @@ class Notifier:
             payload=_JOB.dump_json(replace(work, kind=kind)),
             created_at=job.created_at,
             expires_at=job.expires_at,
-            envelope=job.envelope,
             due=self._clock(),
         )
 
@@ -146,7 +146,7 @@ class Notifier:
         if pause > 0:
             return Later("told a moment ago", pause)
         news = News(recipient=work.recipient, sender=work.sender, verified=work.verified, service=self._service)
-        told = await way.tell(channel.recipient, news, f"{job.envelope}.{channel.kind}")
+        told = await way.tell(channel.recipient, news, f"{work.envelope}.{channel.kind}")
         log.info("notification.tried", job=job.id, channel=channel.kind, result=type(told).__name__)
         return self._ended(channel, told)
 

@@ -16,6 +16,8 @@ from adapters.email.replies import MailRefused
 from gateway.sdk import CanonicalId, MailNotice
 
 NOW = 1_800_000_000_000
+ENCODED = "=?utf-8?q?=0D=0ABcc:_eve=40example.net?="
+HOSTILE = st.text(max_size=400) | st.lists(st.sampled_from([ENCODED, "=?", "?=", " ", "a"])).map("".join)
 EXPECTED = [
     "From",
     "To",
@@ -86,7 +88,7 @@ def test_what_comes_back_to_our_own_door_is_a_loop() -> None:
 
 @pytest.mark.weakness(13)
 @pytest.mark.attack(25)
-@given(st.text(max_size=400), st.text(max_size=400))
+@given(HOSTILE, HOSTILE)
 def test_no_text_becomes_a_header_or_a_part(subject: str, text: str) -> None:
     message = parsed(mail(subject=f"a{subject}", text=f"a{text}", key=text))
     assert sorted(message.keys()) == sorted(EXPECTED)
@@ -98,7 +100,13 @@ def test_no_text_becomes_a_header_or_a_part(subject: str, text: str) -> None:
 @pytest.mark.weakness(13)
 @pytest.mark.parametrize(
     "evil",
-    ["x\r\nBcc: eve@example.net", "x\nContent-Type: text/html\n\n<script>", "x\r\n.\r\nMAIL FROM:<a@b.c>", "x\0y\x85z"],
+    [
+        "x\r\nBcc: eve@example.net",
+        "x\nContent-Type: text/html\n\n<script>",
+        "x\r\n.\r\nMAIL FROM:<a@b.c>",
+        "x\0y\x85z",
+        f"x {ENCODED}",
+    ],
     ids=repr,
 )
 def test_line_ends_in_a_subject_are_blanks(evil: str) -> None:
