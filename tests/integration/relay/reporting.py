@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +17,7 @@ from adapters.email.settings import EmailSettings
 from gateway.ids import EthAddress, Network
 from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
+from gateway.store.lanes import JobState, QueueList
 from tests.integration.email.peers import Mailbox, mail_server
 from tests.integration.relay.test_rest import token_of
 from tests.support.accounts import Registered
@@ -135,10 +135,8 @@ async def wants_mail(outside: Outside, person: Person, address: str = "bob@examp
 
 async def settled(house: House) -> None:
     """Until no job waits for its time or for a worker."""
-    from gateway.store.lanes import JobState, QueueList
 
     async def look() -> bool | None:
         return None if await house.gateway.store.read(QueueList(JobState.READY, 1)) else True
 
     await until(look)
-    await asyncio.sleep(0)
