@@ -20,6 +20,7 @@ from gateway.bridge.jobs import JobKind, inbound_job
 from gateway.bridge.outbound import LocalService, Outbound
 from gateway.bridge.reports import Reports
 from gateway.bridge.route import RelayRoute, route_names
+from gateway.custody.derive import notification_code_key
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
@@ -41,12 +42,17 @@ from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
 from gateway.relay.keys import load_service_keys
-from gateway.relay.service import DeliveryService, Surroundings
+from gateway.relay.notify.mail_channel import MailChannel
+from gateway.relay.notify.notifier import NotifyPolicy
+from gateway.relay.notify.offered import Offered
+from gateway.relay.notify.push_channel import PushChannel
+from gateway.relay.notify.vapid import default_subject, load_vapid_key
+from gateway.relay.service import DeliveryService, Notifications, Surroundings
 from gateway.resolver import sources
 from gateway.resolver.endpoint import ccip_routes
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.signer import Signer, load_signer
-from gateway.sdk.adapter import Adapter, ServesHttp
+from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.leases import AcquireLease
@@ -178,10 +184,13 @@ class Gateway:
         directory = self.directory = Directory(
             store=self.store, keyring=keyring, profiles=profiles, parent=self.parent, clock=self._clock
         )
+        notifications = await self._notifications(client, notification_code_key(seed))
         # Slow submissions must not use up the connections of profile look-ups.
         submissions = GuardedClient(allow_private=settings.chain.allow_private_gateways, max_connections=256)
         self._resources.push_async_callback(submissions.close)
-        service = self._service = self._delivery_service(keys, directory, profiles, holdings, submissions, named)
+        service = self._service = self._delivery_service(
+            keys, directory, profiles, holdings, submissions, named, notifications
+        )
         self._resources.push_async_callback(service.close)
         handlers = {
             **self._join_bridge(keyring, directory, profiles, submissions, service, holdings),
@@ -190,6 +199,23 @@ class Gateway:
         self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         self.app = self._http(service, self._resolver(keyring, signer), chain)
+
+    async def _notifications(self, client: GuardedClient, code_key: bytes) -> Notifications:
+        """Mail through the first adapter that can send it, web push when there is a key."""
+        settings = self.settings.notifications
+        capable = (adapter for adapter in self.adapters.values() if isinstance(adapter, SendsNotices))
+        mail = next((MailChannel(adapter, self.service_name) for adapter in capable), None)
+        push = None
+        if settings.vapid_key_file is not None:
+            push = PushChannel(
+                key=await asyncio.to_thread(load_vapid_key, settings.vapid_key_file),
+                subject=settings.vapid_subject or default_subject(self.settings.server.public_url),
+                client=client,
+                clock=self._clock,
+            )
+        offered = Offered(*(way for way in (mail, push) if way is not None))
+        policy = NotifyPolicy(settings.delay_seconds * 1000, settings.min_interval_seconds * 1000)
+        return Notifications(offered, policy, mail, code_key)
 
     async def _check_store(self) -> None:
         """A write that every node may do: a database that only reads is not ready."""
@@ -207,6 +233,7 @@ class Gateway:
         holdings: Holdings,
         client: GuardedClient,
         named: GuardedClient,
+        notifications: Notifications,
     ) -> DeliveryService:
         settings = self.settings
         around = Surroundings(
@@ -224,6 +251,7 @@ class Gateway:
             redis_url=settings.store.redis_url,
             capabilities={network: adapter.capabilities for network, adapter in self.adapters.items()},
             job_for=inbound_job,
+            notifications=notifications,
             clock=self._clock,
             offload=self._offload,
         )

@@ -23,6 +23,7 @@ from gateway.observability import HIDDEN
 ENV_PREFIX: Final = "DM3_GATEWAY__"
 CONFIG_VARIABLE: Final = "DM3_GATEWAY_CONFIG"
 DEFAULT_FILE: Final = "gateway.toml"
+VAPID_SUBJECT: Final = r"^(mailto:[^\s@<>]{1,64}@|https://)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$"
 MAINNET_ENS_REGISTRY: Final = "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -219,6 +220,25 @@ class CustodySettings(Section):
     seed_file: FilePath = Field(Path("seed.key"), description="master seed; back it up")
 
 
+class NotificationSettings(Section):
+    """``[notifications]``: telling people by mail or web push that a message waits for them."""
+
+    vapid_key_file: FilePath | None = Field(
+        None, description="key that names this server to push services; absent: no web push"
+    )
+    vapid_subject: Annotated[str, Field(pattern=VAPID_SUBJECT)] | None = Field(
+        None,
+        description="whom push services may write to about our pushes, mailto: or https:; absent: from public_url",
+        examples=["mailto:operator@gw.example"],
+    )
+    delay_seconds: int = Field(
+        60, ge=0, le=86_400, description="seconds that a message waits for pick-up before its recipient is told"
+    )
+    min_interval_seconds: int = Field(
+        300, ge=0, le=604_800, description="shortest time between two notifications of one person by one channel"
+    )
+
+
 class Settings(Section):
     """The whole file. ``[adapters.<name>]`` tables are checked by the adapters themselves."""
 
@@ -228,6 +248,7 @@ class Settings(Section):
     ens: EnsSettings
     relay: RelaySettings = Field(default_factory=dict, validate_default=True)
     custody: CustodySettings = Field(default_factory=dict, validate_default=True)
+    notifications: NotificationSettings = Field(default_factory=dict, validate_default=True)
     adapters: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="one table per foreign network")
 
 

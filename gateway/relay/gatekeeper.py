@@ -45,6 +45,8 @@ class Admission:
 
     folder: Folder
     quota: Quota
+    notify: bool
+    """Whether the recipient wants to be told that mail waits."""
 
 
 class Gatekeeper:
@@ -68,7 +70,7 @@ class Gatekeeper:
         if decisions.closed and recipient.identity is None:
             raise UnknownRecipient(f"{recipient.name} closed the account here")
         rules = decisions.rules
-        return Admission(await self._folder(recipient, sender, rules), self._quota_of(rules))
+        return Admission(await self._folder(recipient, sender, rules), self._quota_of(rules), decisions.notify)
 
     async def _folder(self, recipient: Recipient, sender: Sender, rules: RecipientRules) -> Folder:
         if sender.name in rules.block:

@@ -28,10 +28,13 @@ MAX_RULES: Final = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The rules of one recipient, and whether they closed their account; the default for who never registered."""
+    """What one recipient wants; the default is for whoever never registered."""
 
     rules: RecipientRules = field(default_factory=RecipientRules)
     closed: bool = False
+    """Whether they closed their account."""
+    notify: bool = False
+    """Whether they are to be told that mail waits, if they have a channel for it."""
 
 
 class Rulebook:
@@ -73,7 +76,7 @@ def _decisions(state: AccountState) -> Decisions:
     if state.account is None:
         return Decisions(closed=state.closed)
     try:
-        return Decisions(read_rules(state.account.rules))
+        return Decisions(read_rules(state.account.rules), notify=state.account.notify)
     except GatewayError as error:
         # Written by a newer version. Refusing all mail of this person would be worse than letting it in.
         log.error("rules.unreadable", detail=error.detail)

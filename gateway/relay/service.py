@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from fastapi import APIRouter
@@ -31,6 +31,11 @@ from gateway.relay.forwarder import Forwarder
 from gateway.relay.gatekeeper import Gatekeeper
 from gateway.relay.mailbox import Mailbox
 from gateway.relay.mailbox_api import MailboxApi
+from gateway.relay.notifications import NotificationsApi
+from gateway.relay.notify.codes import CODE_JOB, Codes
+from gateway.relay.notify.mail_channel import MailChannel
+from gateway.relay.notify.notifier import NOTIFY_JOB, Notifier, NotifyPolicy
+from gateway.relay.notify.offered import Offered
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.push import Push
 from gateway.relay.rates import Rate
@@ -55,6 +60,17 @@ RPC_PATHS: Final = ("/rpc", "/ds/rpc", "/ds", "/ds/", "/")
 DAY_MS: Final = 24 * 3600 * 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Notifications:
+    """How people can be told that mail waits."""
+
+    offered: Offered
+    policy: NotifyPolicy
+    mail: MailChannel | None
+    """What carries codes that prove a mail address; None when no adapter sends mail."""
+    code_key: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the delivery service stands on; all of it belongs to somebody else."""
@@ -67,6 +83,7 @@ class Surroundings:
     named_by_operator: GuardedClient
     """For servers that stand in the configuration."""
     holdings: Holdings
+    notifications: Notifications
     keys: ServiceKeys
     service_name: EnsName
     service_profile: DeliveryServiceProfile
@@ -90,7 +107,17 @@ class DeliveryService:
         self._bodies = Bodies()
         self._calls = Rate(settings.calls_per_minute)
         self._log_ins = Rate(settings.log_ins_per_minute)
-        rulebook = Rulebook(around.store)
+        rulebook = self._rulebook = Rulebook(around.store)
+        notices = around.notifications
+        self._codes = Codes(store=around.store, channel=notices.mail, key=notices.code_key, clock=around.clock)
+        self._notifier = Notifier(
+            store=around.store,
+            offered=notices.offered,
+            policy=notices.policy,
+            service=around.service_name,
+            clock=around.clock,
+            count=self._traffic.count_notification,
+        )
         self._recipients = Recipients(around.directory, around.service_name)
         self._submission = self._submission_for(settings, rulebook)
         self._sessions = Sessions(store=around.store, directory=around.directory, clock=around.clock)
@@ -122,6 +149,7 @@ class DeliveryService:
                 settings.message_ttl_days,
                 settings.size_limit,
                 settings.forward_max_delay_seconds * 1000 if self._forwarding else None,
+                notices.offered,
             ),
             extensions=self._extensions,
             forwarding=self._forwarding,
@@ -191,7 +219,16 @@ class DeliveryService:
             bodies=self._bodies,
             rate=self._log_ins,
         )
-        return rest.router(), self._traffic.router(), mailbox_api.router(), account_api.router()
+        notifications = NotificationsApi(
+            sessions=self._sessions,
+            store=around.store,
+            offered=around.notifications.offered,
+            codes=self._codes,
+            changed=self._rulebook.forget,
+            bodies=self._bodies,
+            clock=around.clock,
+        )
+        return rest.router(), notifications.router(), self._traffic.router(), mailbox_api.router(), account_api.router()
 
     def handlers(self) -> Mapping[str, Handler]:
         """Who does the relay's own jobs, by kind."""
@@ -205,7 +242,7 @@ class DeliveryService:
             forwarding=self._forwarding,
             offload=around.offload,
         )
-        handlers: dict[str, Handler] = {FORWARD: forwarder}
+        handlers: dict[str, Handler] = {FORWARD: forwarder, NOTIFY_JOB: self._notifier, CODE_JOB: self._codes}
         if (url := self._settings.stake.report_url) is not None:
             handlers[REPORT_SPAM] = SpamReports(
                 client=around.named_by_operator, url=url, signing_key=around.keys.signing
@@ -251,6 +288,7 @@ class DeliveryService:
             traffic=self._traffic,
             store=around.store,
             job_for=around.job_for,
+            notice_for=self._notifier.job_for,
             clock=around.clock,
             offload=around.offload,
         )

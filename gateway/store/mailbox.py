@@ -352,6 +352,18 @@ class WaitingSince:
 
 
 @dataclass(frozen=True, slots=True)
+class IsWaiting:
+    """Whether the envelope with this id is in an inbox and not picked up."""
+
+    id: EnvelopeId
+
+    def run(self, conn: Connection) -> bool:
+        """Look up by the unique index; the body is not read."""
+        found = select(envelopes.c.seq).where(envelopes.c.id == self.id, envelopes.c.folder == Folder.INBOX.value)
+        return conn.scalar(found) is not None
+
+
+@dataclass(frozen=True, slots=True)
 class DropEnvelope:
     """Delete one envelope by its id, as a bridge does after delivery; True when it was there."""
 

@@ -132,10 +132,11 @@ class Model(RuleBasedStateMachine):
     def time_passes(self, step: int) -> None:
         self.now += step
 
-    @rule(number=ENVELOPES, which=st.none() | LANES, life=st.integers(1, 600))
-    def accept(self, number: int, which: LaneKey | None, life: int) -> None:
+    @rule(number=ENVELOPES, which=st.none() | LANES, life=st.integers(1, 600), wait=st.none() | DELAYS)
+    def accept(self, number: int, which: LaneKey | None, life: int, wait: int | None) -> None:
         sent = envelope(number, expires_at=self.now + life, sender=(ALICE, BOB)[number % 2])
-        queued = None if which is None else job(lane=which, created_at=self.now)
+        due = None if wait is None else self.now + wait
+        queued = None if which is None else job(lane=which, created_at=self.now, due=due)
         new = sent.id not in self.seen
         assert self.commit(AcceptEnvelope(sent, queued)) is new
         if new:
@@ -143,16 +144,18 @@ class Model(RuleBasedStateMachine):
             self.mailbox[number] = sent.expires_at
             if which is not None:
                 [(number,)] = self.runner.run(self.store.read(Sql("SELECT max(id) FROM jobs")))
-                self.add_job(which, number)
+                self.add_job(which, number, due)
 
-    @rule(which=LANES)
-    def enqueue(self, which: LaneKey) -> None:
-        self.add_job(which, self.commit(Enqueue(job(lane=which, created_at=self.now))))
+    @rule(which=LANES, wait=st.none() | DELAYS)
+    def enqueue(self, which: LaneKey, wait: int | None) -> None:
+        due = None if wait is None else self.now + wait
+        self.add_job(which, self.commit(Enqueue(job(lane=which, created_at=self.now, due=due))), due)
 
-    def add_job(self, which: LaneKey, number: int) -> None:
+    def add_job(self, which: LaneKey, number: int, due: int | None) -> None:
         queue = self.lanes.setdefault(which, ModelLane())
         queue.jobs.append(ModelJob(number))
-        queue.due = self.now if queue.due is None else queue.due
+        if queue.due is None:
+            queue.due = self.now if due is None else due
 
     @rule(numbers=st.lists(ENVELOPES, max_size=4), by=HASHES, right=st.booleans())
     def acknowledge(self, numbers: list[int], by: Any, right: bool) -> None:

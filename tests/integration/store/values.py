@@ -81,10 +81,11 @@ def job(
     created_at: int = NOW,
     expires_at: int = NOW + 30 * DAY,
     envelope: EnvelopeId | None = None,
+    due: int | None = None,
 ) -> NewJob:
     """A job whose payload is the text of ``payload``."""
     data = payload if isinstance(payload, bytes) else str(payload).encode()
-    return NewJob(lane, "deliver", data, created_at, expires_at, envelope)
+    return NewJob(lane, "deliver", data, created_at, expires_at, envelope, due)
 
 
 def identity(number: object, *, network: Network = EMAIL, **changes: Any) -> NewIdentity:

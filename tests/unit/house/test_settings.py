@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.settings import Settings, find_config, load_settings, shown
+from gateway.settings import NotificationSettings, Settings, find_config, load_settings, shown
 
 MINIMAL = """
 [server]
@@ -44,6 +44,35 @@ def test_a_minimal_file_has_sane_defaults(config: Path) -> None:
     assert settings.relay.require_verified_sender is True
     assert settings.chain.allow_private_gateways is False
     assert settings.adapters == {}
+    assert settings.notifications == NotificationSettings()
+
+
+def test_notifications_are_sent_after_a_minute_and_without_a_key_not_pushed(config: Path) -> None:
+    notifications = load_settings(config, {}).notifications
+    assert (notifications.delay_seconds, notifications.min_interval_seconds) == (60, 300)
+    assert notifications.vapid_key_file is None
+    config.write_text(
+        MINIMAL + '[notifications]\nvapid_key_file = "vapid.key"\nvapid_subject = "mailto:op@gw.example"\n'
+    )
+    notifications = load_settings(config, {"DM3_GATEWAY__NOTIFICATIONS__DELAY_SECONDS": "0"}).notifications
+    assert notifications.vapid_key_file == config.parent / "vapid.key"
+    assert (notifications.vapid_subject, notifications.delay_seconds) == ("mailto:op@gw.example", 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "delay_seconds = -1",
+        "delay_seconds = 100000",
+        "min_interval_seconds = 1000000",
+        'vapid_subject = "op@gw.example"',
+        'vapid_key = "x"',
+    ],
+)
+def test_wrong_notification_settings_are_told(config: Path, line: str) -> None:
+    config.write_text(MINIMAL + f"[notifications]\n{line}\n")
+    [fault] = faults(config)
+    assert f"notifications.{line.partition(' ')[0]}" in fault
 
 
 def test_paths_are_relative_to_the_file(config: Path) -> None:
