@@ -12,7 +12,7 @@ from gateway.errors import GatewayError
 from gateway.lifecycle import Clock
 from gateway.store import Store
 from gateway.store.mailbox import StoredEnvelope
-from gateway.store.traffic import AddTraffic, Interval, TrafficUntil
+from gateway.store.traffic import AddTraffic, Interval, TrafficBetween
 
 INTERVAL_SECONDS: Final = 3600
 RETENTION_SECONDS: Final = 7 * 24 * 3600
@@ -67,11 +67,12 @@ class Traffic:
         return router
 
     async def csv(self) -> Response:
-        """Figures per interval as CSV, oldest first; 204 while there are none.
+        """Figures per interval of the last seven days as CSV, oldest first; 204 while there are none.
 
         The interval under way is left out, so that nobody can watch single messages come.
         """
-        intervals = await self._store.read(TrafficUntil(self._interval()))
+        now = self._interval()
+        intervals = await self._store.read(TrafficBetween(now - RETENTION_MS, now))
         if not intervals:
             return Response(status_code=204)
         rows = [
