@@ -122,8 +122,13 @@ class AccountApi:
 
 
 def _normal(rules: RecipientRules) -> RecipientRules:
-    """Names on lists in the form in which senders are known here; raises InvalidName."""
-    return replace(rules, allow=_normalised(rules.allow), block=_normalised(rules.block))
+    """Names on lists in the form in which senders are known here.
+
+    Raises InvalidName, and InvalidInput when two spellings of one name stand on both lists.
+    """
+    return RecipientRules.from_json(
+        replace(rules, allow=_normalised(rules.allow), block=_normalised(rules.block)).to_json()
+    )
 
 
 def _normalised(names: frozenset[EnsName]) -> frozenset[EnsName]:
