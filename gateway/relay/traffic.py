@@ -40,14 +40,24 @@ class Traffic:
 
     async def run(self) -> None:
         """Write until cancelled, and once more then."""
+        writing: asyncio.Task[None] | None = None
         try:
             while True:
                 await asyncio.sleep(WRITE_SECONDS)
-                with contextlib.suppress(GatewayError):
-                    await self.write()
+                # Not given up by a stop: nobody would know whether its figures were written.
+                writing = asyncio.create_task(self._try_to_write())
+                await asyncio.shield(writing)
         finally:
-            with contextlib.suppress(GatewayError):
-                await asyncio.shield(self.write())
+            await asyncio.shield(self._end(writing))
+
+    async def _end(self, writing: asyncio.Task[None] | None) -> None:
+        if writing is not None:
+            await writing
+        await self._try_to_write()
+
+    async def _try_to_write(self) -> None:
+        with contextlib.suppress(GatewayError):
+            await self.write()
 
     async def write(self) -> None:
         """Add what was counted to the store's figures; what cannot be written is kept for the next time."""
