@@ -179,6 +179,7 @@ class Gateway:
             client,
             ipfs_gateways=settings.chain.ipfs_gateways,
             ipfs_client=named,
+            clock=self._clock,
         )
         keyring = Keyring(seed, delivery_services=(self.service_name,), max_ttl_ms=self._message_ttl_ms)
         directory = self.directory = Directory(

@@ -43,16 +43,22 @@ class Rulebook:
     def __init__(self, store: Store, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._known: TTLCache[EthAddress, Decisions] = TTLCache(REMEMBERED, REMEMBERED_SECONDS, monotonic)
+        self._changes = 0
 
     async def of(self, address: EthAddress) -> Decisions:
         """What the owner of `address` decided; raises Unavailable when the store does not answer."""
         known = self._known.get(address)
         if known is None:
-            known = self._known[address] = _decisions(await self._store.read(AccountOf(address)))
+            changes = self._changes
+            known = _decisions(await self._store.read(AccountOf(address)))
+            if changes == self._changes:
+                # What was read before a change must not be remembered after it.
+                self._known[address] = known
         return known
 
     def forget(self, address: EthAddress) -> None:
         """Something was changed here."""
+        self._changes += 1
         self._known.pop(address, None)
 
 

@@ -145,8 +145,13 @@ class Submission:
         """
         size = len(envelope.message) if size is None else size
         information = await self._offload.run(size, self._open, envelope)
-        recipient = await self._recipients.find(normalise(information.to))
-        sender = await self._verify_sender(envelope, information, size)
+        if self._policy.uniform_refusals:
+            # Whoever cannot be checked is told the same whomever they write to, and learns nothing about anybody.
+            sender = await self._verify_sender(envelope, information, size)
+            recipient = await self._recipients.find(normalise(information.to))
+        else:
+            recipient = await self._recipients.find(normalise(information.to))
+            sender = await self._verify_sender(envelope, information, size)
         admission = await self._gatekeeper.admit(recipient, sender)
         stored = await self._offload.run(size, self._stamp, envelope, information, recipient, sender, admission)
         if recipient.identity is not None:
