@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -111,8 +112,9 @@ class Messengers:
         *,
         wallet: bytes | None = None,
         nonce: str | None = None,
+        services: Sequence[str] = (),
     ) -> Messenger:
-        """Somebody with a wallet and a signed profile that nobody knows yet."""
+        """Somebody with a wallet and a signed profile that nobody knows yet; it names the house's service unless given."""
         wallet = wallet or secrets.token_bytes(32)
         person = secrets.token_hex(4)
         made = await self.ask(
@@ -120,7 +122,7 @@ class Messengers:
             person=person,
             name=name,
             walletKey="0x" + wallet.hex(),
-            services=[house.gateway.service_name],
+            services=list(services) or [house.gateway.service_name],
             dialect=generation,
             nonce=nonce,
         )
@@ -140,14 +142,19 @@ class Messenger:
         self._house = house
         self._person = person
 
+    @property
+    def service_url(self) -> str:
+        """Address of the house's delivery service."""
+        return f"{self._house.url}/ds"
+
     async def ask(self, op: str, **args: Any) -> Any:
         """One operation of this person."""
         return await self._messengers.ask(op, person=self._person, **args)
 
-    async def publish(self) -> None:
-        """Write name, address and profile into ENS, and find the delivery service there."""
+    async def publish(self, url: str | None = None) -> None:
+        """Write name, address and profile into ENS, and find the delivery service there; or use the one at `url`."""
         await asyncio.to_thread(self._write)
-        await self.ask("meet")
+        await self.ask("meet", url=url)
 
     def _write(self) -> None:
         ens = self._house.chain.ens

@@ -4,6 +4,9 @@
 const axios = require("axios");
 const { sign } = require("@dm3-org/dm3-lib-crypto");
 
+// A messenger has no such bound: it asks again for as long as the answer is 401.
+const ENDLESS = 500;
+
 exports.Connector = class Connector {
   // `name` is the account, as nameprep spells it; `signed` its profile, `keys` the keys that belong to it.
   constructor({ url, name, keys, signed, onToken }) {
@@ -76,6 +79,7 @@ exports.Connector = class Connector {
 
   async #retried(error) {
     if (error.response?.status !== 401) throw error;
+    if (this.requests.length > ENDLESS) throw new Error("asks for ever");
     const token = await this.authenticate();
     this.useToken(token);
     const { config } = error;

@@ -2,6 +2,7 @@
 "use strict";
 
 const axios = require("axios");
+const crypto = require("@dm3-org/dm3-lib-crypto");
 const messaging = require("@dm3-org/dm3-lib-messaging");
 const profile = require("@dm3-org/dm3-lib-profile");
 const { createJsonDataUri } = require("@dm3-org/dm3-lib-shared");
@@ -63,10 +64,7 @@ serve({
     people.set(person, made);
     return { name: made.name, address: made.wallet.address, signed: made.signed, uri: createJsonDataUri(made.signed) };
   },
-  meet: on(async (person, { url }) => {
-    await person.meetService(url);
-    return person.service;
-  }),
+  meet: on((person, { url, signed }) => person.meetService(url ?? undefined, signed)),
   profileOf: ({ name }) => names.user(name),
   serviceOf: ({ name }) => names.service(name),
   checkProfile: ({ signed, address }) => profile.checkUserProfileWithAddress(signed, address),
@@ -75,6 +73,7 @@ serve({
     return outcome(person.connector.register());
   }),
   challenge: on((person) => person.connector.challenge()),
+  sign: on((person, { text }) => crypto.sign(person.keys.signingKeyPair.privateKey, text)),
   logIn: on((person) => outcome(person.connector.logIn())),
   useToken: on((person, { token }) => person.connector.useToken(token)),
   token: on((person) => person.connector.token),

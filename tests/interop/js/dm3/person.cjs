@@ -32,10 +32,13 @@ exports.Person = class Person {
     this.signed = made.signedProfile;
   }
 
-  // Finds the delivery service that the profile names; `url` is another door to the same service.
-  async meetService(url) {
-    this.service = await this.names.service(this.signed.profile.deliveryServices[0]);
-    const { name, keys, signed } = this;
+  // Finds the delivery service that the profile names. `url` is another door to it, or to one that ENS does not know.
+  async meetService(url, signed = this.signed) {
+    const [service] = signed.profile.deliveryServices;
+    this.service = await this.names.service(service).catch((error) => {
+      if (!url) throw error;
+    });
+    const { name, keys } = this;
     this.connector = new Connector({ url: url ?? this.service.url, name, keys, signed });
   }
 
