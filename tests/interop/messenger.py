@@ -114,7 +114,10 @@ class Messengers:
         nonce: str | None = None,
         services: Sequence[str] = (),
     ) -> Messenger:
-        """Somebody with a wallet and a signed profile that nobody knows yet; it names the house's service unless given."""
+        """Somebody with a wallet and a signed profile that nobody knows yet.
+
+        The profile names `services`, or else the house's.
+        """
         wallet = wallet or secrets.token_bytes(32)
         person = secrets.token_hex(4)
         made = await self.ask(
