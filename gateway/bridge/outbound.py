@@ -58,9 +58,6 @@ class LocalRelay(Protocol):
     async def prepare(self, envelope: Envelope) -> AcceptEnvelope:
         """Check and stamp an envelope; the caller commits."""
 
-    def accepted(self, op: AcceptEnvelope) -> None:
-        """Told of what was prepared, once it is committed."""
-
 
 @dataclass(frozen=True, slots=True)
 class LocalService:
@@ -249,7 +246,7 @@ class Outbound:
     def _sent(self, attempt: _Attempt, handed: _Handed) -> Done:
         work, now = attempt.work, self._clock()
         if work.native_id is None:
-            return Done(handed.ops, partial(self._announce, handed.ops))
+            return Done(handed.ops)
         link = MessageLink(
             network=work.network,
             native_id=work.native_id,
@@ -261,13 +258,7 @@ class Outbound:
             created_at=now,
         )
         status = SetStatus(work.network, work.native_id, work.recipient, DeliveryState.SENT, "", now)
-        return Done((*handed.ops, MapMessage(link), status), partial(self._announce, handed.ops))
-
-    async def _announce(self, ops: tuple[Op[Any], ...]) -> None:
-        """What our own relay keeps now is pushed to whoever waits for it."""
-        for op in ops:
-            if isinstance(op, AcceptEnvelope):
-                self._local.relay.accepted(op)
+        return Done((*handed.ops, MapMessage(link), status))
 
     def _failed(self, work: OutboundJob, sender: Identity, reason: str) -> Done:
         """The end of the way: the status says why, and the sender is told by a job of its own."""
