@@ -18,8 +18,8 @@ from gateway.bridge.context import BridgeContext, Installation
 from gateway.bridge.inbound import Inbound
 from gateway.bridge.jobs import JobKind, inbound_job
 from gateway.bridge.outbound import LocalService, Outbound
-from gateway.bridge.remote import RemoteRelays
 from gateway.bridge.reports import Reports
+from gateway.bridge.route import RelayRoute, route_names
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
@@ -32,6 +32,7 @@ from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
+from gateway.ens.relays import RemoteRelays
 from gateway.errors import ChainUnavailable, ConfigError, GatewayError
 from gateway.ids import EnsName, EthAddress, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
@@ -39,11 +40,9 @@ from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
-from gateway.relay.gatekeeper import Holdings, Unmet
+from gateway.relay.gatekeeper import Unmet
 from gateway.relay.keys import load_service_keys
-from gateway.relay.reports import Reports as SpamReports
 from gateway.relay.service import DeliveryService, Surroundings
-from gateway.relay.submit import Submission
 from gateway.resolver import sources
 from gateway.resolver.endpoint import ccip_routes
 from gateway.resolver.resolver import Resolver
@@ -58,6 +57,7 @@ from gateway.web.api_docs import api_docs_router
 from gateway.web.application import http_app
 from gateway.web.home import home_router, static_files
 from gateway.web.server import HttpServer, listen
+from gateway.work.results import Handler
 from gateway.work.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -94,6 +94,11 @@ class NoHoldings:
 class NoReports:
     async def report(self, session: Session, envelope: StoredEnvelope) -> bool:
         return False
+
+
+class NothingKnown:
+    async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[str, ...]:
+        return ()
 
 
 class Gateway:
@@ -141,6 +146,8 @@ class Gateway:
         self._supervisor.start("chain", self._reach_chain)
         for name, work in self._service.tasks().items():
             self._supervisor.start(name, work)
+        if self._route is not None:
+            self._supervisor.start("route", self._route.run)
         self._deliveries.start("worker", self._worker.run)
         self._supervisor.start("housekeeping", self._housekeeping.run)
 
@@ -187,12 +194,16 @@ class Gateway:
         directory = self.directory = Directory(
             store=self.store, keyring=keyring, profiles=profiles, parent=self.parent, clock=self._clock
         )
-        service = self._service = self._delivery_service(keys, directory, NoHoldings(), NoReports())
-        self._resources.push_async_callback(service.close)
         # Slow submissions must not use up the connections of profile look-ups.
         submissions = GuardedClient(allow_private=settings.chain.allow_private_gateways, max_connections=256)
         self._resources.push_async_callback(submissions.close)
-        self._join_bridge(keyring, directory, profiles, submissions, service.submission)
+        service = self._service = self._delivery_service(keys, directory, profiles, submissions)
+        self._resources.push_async_callback(service.close)
+        handlers = {
+            **self._join_bridge(keyring, directory, profiles, submissions, service),
+            **service.handlers(),
+        }
+        self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         self.app = self._http(service, self._resolver(keyring, signer), chain)
 
@@ -205,14 +216,16 @@ class Gateway:
         return self.settings.relay.message_ttl_days * DAY_MS
 
     def _delivery_service(
-        self, keys: ServiceKeys, directory: Directory, holdings: Holdings, reports: SpamReports
+        self, keys: ServiceKeys, directory: Directory, profiles: Profiles, client: GuardedClient
     ) -> DeliveryService:
         settings = self.settings
         around = Surroundings(
             store=self.store,
             directory=directory,
-            holdings=holdings,
-            reports=reports,
+            profiles=profiles,
+            client=client,
+            holdings=NoHoldings(),
+            reports=NoReports(),
             keys=keys,
             service_name=self.service_name,
             service_profile=self.service_profile,
@@ -232,8 +245,9 @@ class Gateway:
         directory: Directory,
         profiles: Profiles,
         submissions: GuardedClient,
-        submission: Submission,
-    ) -> None:
+        relay: DeliveryService,
+    ) -> dict[str, Handler]:
+        """Contexts of the adapters; the handlers of the bridge's jobs."""
         installation = Installation(
             store=self.store,
             identities=Identities(keyring, self.parent),
@@ -246,13 +260,17 @@ class Gateway:
         )
         self._contexts = {network: BridgeContext(network, installation) for network in self.adapters}
         reports = Reports(self.adapters)
+        remote = RemoteRelays(submissions)
+        self._route = self._relay_route(profiles, remote)
         outbound = Outbound(
             store=self.store,
             keyring=keyring,
             directory=directory,
             profiles=profiles,
-            remote=RemoteRelays(submissions),
-            local=LocalService(self.service_name, self.service_profile, submission),
+            remote=remote,
+            local=LocalService(self.service_name, self.service_profile, relay),
+            standing=NothingKnown(),
+            route=self._route,
             parent=self.parent,
             clock=self._clock,
             offload=self._offload,
@@ -268,11 +286,20 @@ class Gateway:
             clock=self._clock,
             offload=self._offload,
         )
-        self._worker = Worker(
-            store=self.store,
-            handlers={JobKind.INBOUND: inbound, JobKind.OUTBOUND: outbound, JobKind.REPORT: reports},
-            owner=self._owner,
+        return {JobKind.INBOUND: inbound, JobKind.OUTBOUND: outbound, JobKind.REPORT: reports}
+
+    def _relay_route(self, profiles: Profiles, remote: RemoteRelays) -> RelayRoute | None:
+        relay = self.settings.relay
+        if not relay.route:
+            return None
+        return RelayRoute(
+            names=route_names(relay.route, self.service_name),
+            required=relay.route_required,
+            max_delay_ms=relay.route_max_delay_seconds * 1000 or None,
+            profiles=profiles,
+            relays=remote,
             clock=self._clock,
+            offload=self._offload,
         )
 
     def _resolver(self, keyring: Keyring, signer: Signer) -> Resolver:

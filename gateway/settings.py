@@ -151,6 +151,26 @@ class RelaySettings(Section):
     log_ins_per_minute: int = Field(
         60, ge=0, description="log-ins and registrations of one network address, on average; 0 sets no limit"
     )
+    forward: bool = Field(False, description="forward layers for others (dm3_forward, privacy routing)")
+    forward_max_delay_seconds: int = Field(
+        3600, ge=0, le=86_400, description="longest random wait that a layer may ask for"
+    )
+    forward_max_waiting: int = Field(10_000, ge=1, le=1_000_000, description="layers that may wait to be forwarded")
+    forward_max_waiting_bytes: int = Field(
+        1_000_000_000, ge=1_000_000, description="bytes of the layers that may wait to be forwarded, all together"
+    )
+    route: tuple[str, ...] = Field(
+        (),
+        max_length=4,
+        description="relays that messages of bridged people go through before the recipient's delivery service",
+        examples=[["ds.one.eth", "ds.two.eth"]],
+    )
+    route_required: bool = Field(
+        True, description="fail a message whose relays do not forward it; false sends it straight instead"
+    )
+    route_max_delay_seconds: int = Field(
+        0, ge=0, le=86_400, description="longest random wait that each relay of the route is asked for"
+    )
 
 
 class CustodySettings(Section):

@@ -50,6 +50,8 @@ RECEIPTS: Final = {
 }
 CONFIRMED: Final = frozenset({MessageType.NEW, MessageType.REPLY, MessageType.EDIT})
 """Types whose delivery is answered by READ_RECEIVED."""
+MAX_INSTRUCTION: Final = 4096
+"""Bytes of a reply instruction that is kept; a longer one is not echoed."""
 
 
 class Inbound:
@@ -201,10 +203,11 @@ class Inbound:
             encrypted_hash=envelope.encrypted_hash,
             outbound=False,
             created_at=now,
+            reply_instruction=_instruction(message),
         )
         ops: tuple[Op[Any], ...] = (DropEnvelope(envelope.id), MapMessage(link))
         if message.type in CONFIRMED and not _is_notice(message):
-            ops += (self._own_message(mail, MessageType.READ_RECEIVED, ""),)
+            ops += (self._own_message(mail, message, MessageType.READ_RECEIVED, ""),)
         return Done(ops)
 
     async def _receipt(self, mail: _Mail, message: Message) -> Done:
@@ -232,7 +235,7 @@ class Inbound:
         sender = await self._directory.identity(mail.envelope.sender)
         if sender is None:
             text = wording.failure_notice(mail.identity.canonical_id, reason)
-            return Done((drop, self._own_message(mail, MessageType.REPLY, text)))
+            return Done((drop, self._own_message(mail, message, MessageType.REPLY, text)))
         about = await self._report_about(sender, mail.identity.name, MessageHash(mail.envelope.message_hash))
         if about is None:
             return Done((drop,))
@@ -261,8 +264,11 @@ class Inbound:
             native_id=about.native_id, sender=about.sender, recipient=about.recipient, state=state, reason=reason
         )
 
-    def _own_message(self, mail: _Mail, kind: MessageType, text: str) -> Enqueue:
-        """A message in the person's name that they did not write: a receipt or a failure notice."""
+    def _own_message(self, mail: _Mail, about: Message | None, kind: MessageType, text: str) -> Enqueue:
+        """A message in the person's name that they did not write: a receipt or a failure notice.
+
+        `about` is the message that it answers, None when that could not be opened.
+        """
         now = self._clock()
         work = OutboundJob(
             network=mail.identity.network,
@@ -272,8 +278,17 @@ class Inbound:
             text=text,
             sent_at=now,
             reference=MessageHash(mail.envelope.message_hash),
+            instruction=None if about is None else _instruction(about),
         )
         return Enqueue(outbound_job(work, now=now, expires_at=now + self._ttl_ms))
+
+
+def _instruction(message: Message) -> str | None:
+    """What goes back with answers, as it came; None when it is longer than we keep, or no text of a database."""
+    text = message.reply_instruction
+    if not text or len(text) > MAX_INSTRUCTION or len(text.encode()) > MAX_INSTRUCTION or "\0" in text:
+        return None
+    return text
 
 
 def _is_notice(message: Message) -> bool:

@@ -8,6 +8,7 @@ stays in the mailbox until it is acknowledged.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from gateway.errors import GatewayError, InvalidParams, LimitExceeded
 from gateway.ids import EthAddress
 from gateway.relay.rates import Rate
 from gateway.relay.sessions import Sessions
-from gateway.relay.socket_guard import LOGGED_IN, SocketGuard
+from gateway.relay.socket_guard import DROP, LOGGED_IN, SocketGuard
 from gateway.relay.submit import Submission
 from gateway.store.mailbox import StoredEnvelope
 
@@ -33,6 +34,7 @@ WAITING: Final = 1_000
 UNREAD: Final = 200
 """Packets that a client may leave unread before it is disconnected."""
 PUBLISH_SECONDS: Final = 5.0
+PART_SECONDS: Final = 1.0
 PING_SECONDS: Final = 25
 PONG_SECONDS: Final = 20
 
@@ -73,6 +75,7 @@ class Push:
         self._app = socketio.ASGIApp(self._server)
         self._sockets: dict[EthAddress, set[str]] = {}
         self._accounts: dict[str, EthAddress] = {}
+        self._drops: dict[str, asyncio.Event] = {}
         self._queue: asyncio.Queue[StoredEnvelope] = asyncio.Queue(WAITING)
         self._greetings: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -110,8 +113,7 @@ class Push:
         if self._closed:
             return
         self._closed = True
-        for sid in list(self._accounts):
-            await self._server.disconnect(sid, ignore_queue=True)
+        await asyncio.gather(*map(self._part, list(self._accounts)))
         listening = getattr(self._server.manager, "thread", None)
         if isinstance(listening, asyncio.Task):
             listening.cancel()
@@ -133,7 +135,9 @@ class Push:
         except Exception:
             log.exception("push.connect_failed")
             raise self._refused(GatewayError.sentence) from None
-        environ["asgi.scope"][LOGGED_IN] = True
+        scope = environ["asgi.scope"]
+        scope[LOGGED_IN] = True
+        self._drops[sid] = scope[DROP]
         self._accounts[sid] = session.address
         self._sockets.setdefault(session.address, set()).add(sid)
         await self._server.enter_room(sid, session.address)
@@ -141,6 +145,7 @@ class Push:
         self._later(self._server.emit("authorized", to=sid, ignore_queue=True))
 
     async def _disconnect(self, sid: str, *_reason: Any) -> None:
+        self._drops.pop(sid, None)
         address = self._accounts.pop(sid, None)
         if address is not None:
             sockets = self._sockets.get(address, set())
@@ -171,12 +176,30 @@ class Push:
     async def _drop_deaf(self, address: EthAddress) -> None:
         """A client that leaves everything unread would fill our memory."""
         for sid in list(self._sockets.get(address, ())):
-            engine_id = self._server.manager.eio_sid_from_sid(sid, "/")
-            socket = self._server.eio.sockets.get(engine_id)
+            socket = self._engine_socket(sid)
             if socket is not None and socket.queue.qsize() > UNREAD:
                 log.info("push.deaf_client")
-                await self._disconnect(sid)
-                await socket.close(wait=False, abort=True)
+                await self._drop(sid)
+
+    async def _part(self, sid: str) -> None:
+        """Tell a client that this is the end, if it still listens."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PART_SECONDS):
+                await self._server.disconnect(sid, ignore_queue=True)
+        await self._drop(sid)
+
+    async def _drop(self, sid: str) -> None:
+        """End a connection whatever its peer does."""
+        drop, socket = self._drops.get(sid), self._engine_socket(sid)
+        if socket is not None:
+            await socket.close(wait=False, abort=True)
+        await self._disconnect(sid)
+        if drop is not None:
+            drop.set()
+
+    def _engine_socket(self, sid: str) -> Any:
+        """The engine.io side of a session; None when it is gone."""
+        return self._server.eio.sockets.get(self._server.manager.eio_sid_from_sid(sid, "/"))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

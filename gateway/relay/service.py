@@ -10,8 +10,13 @@ from fastapi import APIRouter
 from starlette.routing import BaseRoute, Route
 
 from gateway.custody.directory import Directory
+from gateway.dm3.canonical import JsonObject
+from gateway.dm3.envelope import Envelope
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.ens.egress import GuardedClient
+from gateway.ens.profiles import Profiles
+from gateway.ens.relays import RemoteRelays
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
@@ -20,6 +25,8 @@ from gateway.relay.accounts import Accounts
 from gateway.relay.arrivals import Arrivals
 from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
+from gateway.relay.forward import FORWARD, Forwarding, ForwardPolicy
+from gateway.relay.forwarder import Forwarder
 from gateway.relay.gatekeeper import Gatekeeper, Holdings
 from gateway.relay.mailbox import Mailbox
 from gateway.relay.mailbox_api import MailboxApi
@@ -38,7 +45,9 @@ from gateway.relay.traffic import Traffic
 from gateway.sdk.capabilities import Capabilities
 from gateway.settings import RelaySettings
 from gateway.store import Store
+from gateway.store.mailbox import AcceptEnvelope
 from gateway.store.usage import Quota, Usage
+from gateway.work.results import Handler
 
 RPC_PATHS: Final = ("/rpc", "/ds/rpc", "/ds", "/ds/", "/")
 DAY_MS: Final = 24 * 3600 * 1000
@@ -50,6 +59,9 @@ class Surroundings:
 
     store: Store
     directory: Directory
+    profiles: Profiles
+    client: GuardedClient
+    """For what other delivery services and strangers' servers are sent."""
     holdings: Holdings
     reports: Reports
     keys: ServiceKeys
@@ -76,7 +88,7 @@ class DeliveryService:
         self._log_ins = Rate(settings.log_ins_per_minute)
         rulebook = Rulebook(around.store)
         self._recipients = Recipients(around.directory, around.service_name)
-        self.submission = self._submission(settings, rulebook)
+        self._submission = self._submission_for(settings, rulebook)
         self._sessions = Sessions(store=around.store, directory=around.directory, clock=around.clock)
         self._accounts = Accounts(
             store=around.store,
@@ -87,26 +99,44 @@ class DeliveryService:
         )
         self._push = Push(
             sessions=self._sessions,
-            submission=self.submission,
+            submission=self._submission,
             redis_url=around.redis_url,
             channel=f"dm3-gateway {around.service_name}",
             rate=self._calls,
         )
         self._arrivals.listen(self._push.arrived)
-        self.extensions = ProfileExtensions(
+        self._extensions = ProfileExtensions(
             recipients=self._recipients,
             rulebook=rulebook,
             capabilities=around.capabilities,
             uniform=settings.uniform_refusals,
         )
+        self._forwarding = self._forwarding_for(settings)
         self._rpc = RpcEndpoint(
-            submission=self.submission,
-            properties=ServiceProperties(settings.message_ttl_days, settings.size_limit),
-            extensions=self.extensions,
+            submission=self._submission,
+            properties=ServiceProperties(
+                settings.message_ttl_days,
+                settings.size_limit,
+                settings.forward_max_delay_seconds * 1000 if self._forwarding else None,
+            ),
+            extensions=self._extensions,
+            forwarding=self._forwarding,
             bodies=self._bodies,
             rate=self._calls,
             offload=around.offload,
         )
+
+    async def extension(self, name: EnsName) -> JsonObject:
+        """The profile extension of a recipient; UnknownRecipient for a name that does not receive here."""
+        return await self._extensions.of(name)
+
+    async def prepare(self, envelope: Envelope) -> AcceptEnvelope:
+        """Check and stamp an envelope of our own people; the caller commits, and calls `accepted` then."""
+        return await self._submission.prepare(envelope)
+
+    def accepted(self, op: AcceptEnvelope) -> None:
+        """What was prepared is on disk."""
+        self._submission.accepted(op)
 
     def routes(self) -> list[BaseRoute]:
         """Routes that are plain ASGI: JSON-RPC at all its paths, and the socket."""
@@ -152,6 +182,20 @@ class DeliveryService:
         )
         return rest.router(), self._traffic.router(), mailbox_api.router(), account_api.router()
 
+    def handlers(self) -> Mapping[str, Handler]:
+        """Who does the relay's own jobs, by kind."""
+        around = self._around
+        forwarder = Forwarder(
+            own_name=around.service_name,
+            profiles=around.profiles,
+            # Its own turns at each service: strangers' layers must not take those of our people.
+            relays=RemoteRelays(around.client),
+            submission=self._submission,
+            forwarding=self._forwarding,
+            offload=around.offload,
+        )
+        return {FORWARD: forwarder}
+
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """What runs beside the requests, by name."""
         return {"push": self._push.run, "traffic": self._traffic.run}
@@ -165,7 +209,7 @@ class DeliveryService:
         self._arrivals.close()
         await self._push.close()
 
-    def _submission(self, settings: RelaySettings, rulebook: Rulebook) -> Submission:
+    def _submission_for(self, settings: RelaySettings, rulebook: Rulebook) -> Submission:
         around = self._around
         quota = Quota(
             Usage(settings.mailbox_messages, settings.mailbox_bytes),
@@ -193,4 +237,18 @@ class DeliveryService:
             job_for=around.job_for,
             clock=around.clock,
             offload=around.offload,
+        )
+
+    def _forwarding_for(self, settings: RelaySettings) -> Forwarding | None:
+        if not settings.forward:
+            return None
+        around = self._around
+        policy = ForwardPolicy(
+            size_limit=settings.size_limit,
+            max_delay_ms=settings.forward_max_delay_seconds * 1000,
+            max_waiting=settings.forward_max_waiting,
+            max_waiting_bytes=settings.forward_max_waiting_bytes,
+        )
+        return Forwarding(
+            policy=policy, keys=around.keys, store=around.store, clock=around.clock, offload=around.offload
         )

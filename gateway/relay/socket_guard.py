@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from typing import Final
 
@@ -24,8 +25,12 @@ SOCKETS_PER_ASKER: Final = 50
 PACKETS_PER_MINUTE: Final = 600
 SENT_LATE_SECONDS: Final = 20.0
 """A peer that does not read for this long is not there any more."""
+CLOSE_SECONDS: Final = 1.0
+"""For the end of a connection whose peer may not read any more."""
 LOGGED_IN: Final = "dm3.logged_in"
 """Key of the scope under which the log-in is noted."""
+DROP: Final = "dm3.drop"
+"""Key of the event that ends the connection without a word to its peer."""
 POLICY: Final = 1008
 """Close code of RFC 6455 for whoever breaks a rule."""
 
@@ -75,7 +80,9 @@ class SocketGuard:
             nonlocal closed
             if not closed:
                 closed = True
-                await send({"type": "websocket.close", "code": POLICY})
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        await send({"type": "websocket.close", "code": POLICY})
             return {"type": "websocket.disconnect", "code": POLICY}
 
         async def guarded_receive() -> Message:
@@ -97,13 +104,18 @@ class SocketGuard:
                 async with asyncio.timeout(SENT_LATE_SECONDS):
                     await send(message)
 
+        drop = scope[DROP] = asyncio.Event()
         served = asyncio.create_task(self._run(scope, guarded_receive, guarded_send))
+        dropped = asyncio.create_task(drop.wait())
         try:
-            await asyncio.wait({served}, timeout=self._log_in_seconds)
-            if not served.done() and LOGGED_IN not in scope:
+            await asyncio.wait({served, dropped}, timeout=self._log_in_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if LOGGED_IN in scope:
+                await asyncio.wait({served, dropped}, return_when=asyncio.FIRST_COMPLETED)
+            elif not served.done():
                 await close()
-            await asyncio.wait({served}, timeout=None if LOGGED_IN in scope else self._log_in_seconds)
+                await asyncio.wait({served}, timeout=CLOSE_SECONDS)
         finally:
+            dropped.cancel()
             served.cancel()
             await asyncio.wait({served})
 

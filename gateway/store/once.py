@@ -46,6 +46,19 @@ class Once:
 
 
 @dataclass(frozen=True, slots=True)
+class OnceUsed:
+    """Whether (``scope``, ``key``) was used and is remembered."""
+
+    scope: str
+    key: str
+
+    def run(self, conn: Connection) -> bool:
+        """Look up by the key."""
+        used = select(once.c.key).where(once.c.scope == self.scope, once.c.key == self.key)
+        return conn.execute(used).first() is not None
+
+
+@dataclass(frozen=True, slots=True)
 class ExpireOnce:
     """Forget at most ``limit`` keys whose time is over at ``now``; returns how many."""
 
