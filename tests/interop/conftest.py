@@ -7,15 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.interop.messenger import SCRIPT, SIZE_LIMIT, Messenger, Messengers, fresh
+from tests.interop.messenger import OVERRIDES, SCRIPT, Messenger, Messengers, fresh
 from tests.support.house import House, running_house
 from tests.support.node import NodeScript
-
-OVERRIDES = {
-    # All messengers of a module are one network address.
-    "DM3_GATEWAY__RELAY__LOG_INS_PER_MINUTE": "0",
-    "DM3_GATEWAY__RELAY__SIZE_LIMIT": str(SIZE_LIMIT),
-}
 
 
 @pytest.fixture(scope="session")

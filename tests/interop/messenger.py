@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -21,6 +21,13 @@ PROFILE_KEY: Final = "network.dm3.profile"
 
 SIZE_LIMIT: Final = 200_000
 """Bytes of the largest envelope that the gateway of these tests takes."""
+
+OVERRIDES: Final[Mapping[str, str]] = {
+    # All messengers of a module are one network address.
+    "DM3_GATEWAY__RELAY__LOG_INS_PER_MINUTE": "0",
+    "DM3_GATEWAY__RELAY__SIZE_LIMIT": str(SIZE_LIMIT),
+}
+"""What the configuration of the gateway of these tests says otherwise than usual."""
 
 Generation = Literal["npm", "develop", "spec"]
 GENERATIONS: Final[tuple[Generation, ...]] = ("npm", "develop")
