@@ -87,6 +87,11 @@ class Opened:
         return all(self.verified.values())
 
 
+def texts(mail: Sequence[Opened]) -> list[str | None]:
+    """What was written."""
+    return [each.text for each in mail]
+
+
 class Messengers:
     """The process in which all JavaScript people of a test live; its answers come one after the other."""
 

@@ -112,6 +112,7 @@ async def test_receipts_name_the_message_by_the_hash_that_its_writer_knows(pair:
 
 
 @pytest.mark.weakness(7)
+@pytest.mark.attack(4)
 async def test_an_envelope_that_is_submitted_twice_is_there_once(pair: Pair) -> None:
     sealed = await pair.writer.seal(pair.reader.name, "twice")
     for _ in range(2):
@@ -145,7 +146,7 @@ async def test_a_recipient_that_is_not_here_is_refused_and_not_lost(alice: Messe
 
 
 @pytest.mark.weakness(2)
-@pytest.mark.attack(2)
+@pytest.mark.attack(3)
 async def test_nobody_writes_in_the_name_of_another(alice: Messenger, bob: Messenger, carol: Messenger) -> None:
     with pytest.raises(Refused) as refused:
         await carol.send(bob.name, "I am alice", **{"from": alice.name})

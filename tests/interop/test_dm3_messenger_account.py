@@ -115,6 +115,7 @@ async def test_a_refused_log_in_says_exactly_what_messengers_compare(alice: Mess
 
 
 @pytest.mark.weakness(5)
+@pytest.mark.attack(6)
 async def test_a_challenge_is_for_one_account_and_one_time(alice: Messenger, bob: Messenger) -> None:
     challenge = await bob.ask("challenge")
     for person, signer, status in ((alice, alice, 400), (bob, bob, 200), (bob, bob, 400)):
@@ -154,6 +155,7 @@ async def test_an_account_under_the_address_as_messengers_name_it(
 
 @pytest.mark.weakness(4)
 @pytest.mark.weakness(17)
+@pytest.mark.attack(2)
 async def test_a_rotated_key_works_at_once_and_the_old_one_no_more(
     house: House, messengers: Messengers, alice: Messenger
 ) -> None:

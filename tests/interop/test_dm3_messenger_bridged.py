@@ -102,6 +102,7 @@ async def test_a_bridged_person_s_message_is_pushed(alice: Messenger, bob: Bob) 
     assert (found.text, found.sender, found.is_genuine) == ("pushed", bob.name, True)
 
 
+@pytest.mark.attack(59)
 async def test_the_extension_tells_before_anything_is_written_that_the_gateway_reads_along(
     messengers: Messengers, alice: Messenger, bob: Bob
 ) -> None:
@@ -186,6 +187,7 @@ async def test_a_refusal_by_the_network_comes_back_in_words(alice: Messenger, bo
     assert "the room was closed" in (notice.text or "")
 
 
+@pytest.mark.attack(46)
 async def test_receipts_about_the_mail_of_others_are_passed_over_in_silence(
     house: House, messengers: Messengers, alice: Messenger, bob: Bob
 ) -> None:

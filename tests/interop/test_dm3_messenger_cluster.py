@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.messenger import OVERRIDES, Messenger, Messengers, Opened
+from tests.interop.messenger import OVERRIDES, Messenger, Messengers, texts
 from tests.support.house import House, another_node, running_house
 from tests.support.node import NodeScript
 from tests.support.redis import RedisServer
@@ -50,10 +50,6 @@ async def alice(cluster: Cluster, messengers: Messengers) -> Messenger:
 @pytest.fixture
 async def bob(cluster: Cluster, messengers: Messengers) -> Messenger:
     return await messengers.join(cluster.house, "bob.eth")
-
-
-def texts(mail: list[Opened]) -> list[str | None]:
-    return [each.text for each in mail]
 
 
 async def submit(writer: Messenger, to: Messenger, url: str, text: str) -> None:

@@ -8,14 +8,10 @@ from typing import Any
 import pytest
 
 from gateway.ids import EnsName
-from tests.interop.messenger import GENERATIONS, Generation, Messenger, Messengers, Opened, fresh
+from tests.interop.messenger import GENERATIONS, Generation, Messenger, Messengers, fresh, texts
 from tests.support.house import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def texts(mail: list[Opened]) -> list[str | None]:
-    return [each.text for each in mail]
 
 
 async def test_mail_comes_newest_first_and_by_sender(alice: Messenger, bob: Messenger, carol: Messenger) -> None:

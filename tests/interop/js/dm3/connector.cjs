@@ -4,13 +4,19 @@
 const axios = require("axios");
 const { sign } = require("@dm3-org/dm3-lib-crypto");
 
+// A JSON-RPC call as messengers make it, without an id; throws for any HTTP status that is no success.
+exports.call = async function call(url, method, params) {
+  const { data } = await axios.create({ baseURL: url }).post("/rpc", { jsonrpc: "2.0", method, params });
+  return data.result;
+};
+
 // A messenger has no such bound: it asks again for as long as the answer is 401.
 const ENDLESS = 500;
 
 exports.Connector = class Connector {
   // `name` is the account, as nameprep spells it; `signed` its profile, `keys` the keys that belong to it.
-  constructor({ url, name, keys, signed, onToken }) {
-    Object.assign(this, { url, name, keys, signed, onToken });
+  constructor({ url, name, keys, signed }) {
+    Object.assign(this, { url, name, keys, signed });
     this.token = undefined;
     this.requests = [];
     this.plain = this.#client();
@@ -49,7 +55,6 @@ exports.Connector = class Connector {
   useToken(token) {
     this.token = token;
     this.rest.defaults.headers.common.Authorization = `Bearer ${token}`;
-    this.onToken?.(token);
   }
 
   async incoming() {
@@ -63,10 +68,6 @@ exports.Connector = class Connector {
   async acknowledge(acknowledgements) {
     const answer = await this.rest.post(`/delivery/messages/${this.name}/syncAcknowledgements/`, { acknowledgements });
     return answer.status;
-  }
-
-  async call(method, params) {
-    return (await this.plain.post("/rpc", { jsonrpc: "2.0", method, params })).data;
   }
 
   async #known() {

@@ -20,7 +20,10 @@ const FACTORIES = {
     messaging.createReadReceiveMessage(to, from, text, key, reference),
   // The library knows the type and has no factory for it.
   RESEND_REQUEST: (to, from, key, { reference }) =>
-    signed({ metadata: { type: "RESEND_REQUEST", to, from, timestamp: Date.now(), referenceMessageHash: reference } }, key),
+    signed(
+      { metadata: { type: "RESEND_REQUEST", to, from, timestamp: Date.now(), referenceMessageHash: reference } },
+      key,
+    ),
 };
 
 async function signed(value, key) {
@@ -36,15 +39,12 @@ exports.write = function write(type, to, from, keys, fields) {
   return FACTORIES[type](to, from, keys.signingKeyPair.privateKey, fields);
 };
 
-// What a messenger of each generation puts on the wire. The published one hashes the encrypted message, the newer one
-// the plain message, and an envelope of the specification has neither.
-const DIALECTS = {
-  npm: (metadata) => metadata,
-  develop: ({ encryptedMessageHash, ...metadata }, message) => ({ ...metadata, messageHash: sha256(stringify(message)) }),
-  spec: ({ encryptedMessageHash, ...metadata }) => metadata,
-};
+// The published generation hashes the encrypted message, the newer one the plain one; the specification has neither.
+function reshaped({ encryptedMessageHash, ...metadata }, message, dialect) {
+  return dialect === "develop" ? { ...metadata, messageHash: sha256(stringify(message)) } : metadata;
+}
 
-// One envelope for one delivery service: what is sent, and where.
+// One envelope for one delivery service, in the form of `dialect` (npm, develop, spec): what is sent, and where.
 exports.seal = async function seal(message, to, service, keys, dialect) {
   const { encryptedEnvelop, deliveryServiceUrl } = await messaging.buildEnvelop(message, crypto.encryptAsymmetric, {
     to,
@@ -53,9 +53,9 @@ exports.seal = async function seal(message, to, service, keys, dialect) {
     keys,
   });
   if (dialect === "npm") return { envelope: encryptedEnvelop, url: deliveryServiceUrl };
-  const metadata = DIALECTS[dialect](unsigned(encryptedEnvelop.metadata), message);
-  const envelope = { message: encryptedEnvelop.message, metadata: await signed(metadata, keys.signingKeyPair.privateKey) };
-  return { envelope, url: deliveryServiceUrl };
+  const metadata = reshaped(unsigned(encryptedEnvelop.metadata), message, dialect);
+  const resigned = await signed(metadata, keys.signingKeyPair.privateKey);
+  return { envelope: { message: encryptedEnvelop.message, metadata: resigned }, url: deliveryServiceUrl };
 };
 
 // What the sender remembers an envelope by.

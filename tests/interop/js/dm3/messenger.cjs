@@ -6,10 +6,13 @@ const crypto = require("@dm3-org/dm3-lib-crypto");
 const messaging = require("@dm3-org/dm3-lib-messaging");
 const profile = require("@dm3-org/dm3-lib-profile");
 const { createJsonDataUri } = require("@dm3-org/dm3-lib-shared");
+const { call } = require("./connector.cjs");
 const letters = require("./letters.cjs");
 const { Names } = require("./names.cjs");
 const { Person } = require("./person.cjs");
 const { serve } = require("./serve.cjs");
+
+const PROPERTIES = "dm3_getDeliveryServiceProperties";
 
 let names;
 const people = new Map();
@@ -42,11 +45,10 @@ function on(operation) {
   return ({ person, ...args }) => operation(people.get(person), args);
 }
 
+// What a socket has become.
 const CHECKS = {
-  connected: ({ events }) => events.includes("connect"),
   authorized: ({ events }) => events.includes("authorized"),
   refused: ({ events }) => events.some((event) => event.startsWith("refused")),
-  disconnected: ({ events }) => events.includes("disconnect"),
 };
 
 serve({
@@ -87,29 +89,12 @@ serve({
     const [{ envelope, url }] = await person.seal(to, type, fields, dialect);
     return { envelope, url, hash: letters.hashOf(envelope), size: messaging.getEnvelopSize(envelope) };
   }),
-  properties: async ({ url }) => {
-    const { data } = await axios.create({ baseURL: url }).post("/rpc", {
-      jsonrpc: "2.0",
-      method: "dm3_getDeliveryServiceProperties",
-      params: [],
-    });
-    return JSON.parse(data.result);
-  },
-  // A messenger compares the size of its envelope with the text of the properties.
-  tooLarge: async ({ url, size }) => {
-    const call = { jsonrpc: "2.0", method: "dm3_getDeliveryServiceProperties", params: [] };
-    const limit = await axios
-      .create({ baseURL: url })
-      .post("/rpc", call)
-      .then(({ data }) => data.result)
-      .catch(() => 0);
-    return size > limit;
-  },
+  properties: async ({ url }) => JSON.parse(await call(url, PROPERTIES, [])),
+  // A messenger compares the size of its envelope with the text of the properties, or with 0 when there is no answer.
+  tooLarge: async ({ url, size }) => size > (await call(url, PROPERTIES, []).catch(() => 0)),
   extensionOf: async ({ name }) => {
-    const [service] = await names.servicesOf(name);
-    const call = { jsonrpc: "2.0", method: "dm3_getProfileExtension", params: [name] };
-    const { data } = await axios.create({ baseURL: service.url }).post("/rpc", call);
-    return JSON.parse(data.result);
+    const [{ url }] = await names.servicesOf(name);
+    return JSON.parse(await call(url, "dm3_getProfileExtension", [name]));
   },
   request: answerOf,
 
@@ -130,7 +115,6 @@ serve({
     await socket.until(CHECKS[until], seconds);
     return socket.events;
   }),
-  event: on(async (person, { session, until, seconds }) => person.sockets.get(session).until(CHECKS[until], seconds)),
   pushed: on(async (person, { session, count, seconds }) => {
     const socket = person.sockets.get(session);
     await socket.until(({ envelopes }) => envelopes.length >= count, seconds);

@@ -4,7 +4,7 @@
 const { ethers } = require("ethers");
 const crypto = require("@dm3-org/dm3-lib-crypto");
 const profile = require("@dm3-org/dm3-lib-profile");
-const { Connector } = require("./connector.cjs");
+const { Connector, call } = require("./connector.cjs");
 const letters = require("./letters.cjs");
 const { Push } = require("./push.cjs");
 
@@ -55,7 +55,7 @@ exports.Person = class Person {
   // To every delivery service of the recipient, each by JSON-RPC. Throws when one of them refuses, as messengers do.
   async send(to, type, fields) {
     const sealed = await this.seal(to, type, fields);
-    await Promise.all(sealed.map(({ envelope, url }) => submit(url, JSON.stringify(envelope))));
+    await Promise.all(sealed.map(({ envelope, url }) => call(url, "dm3_submitMessage", [JSON.stringify(envelope)])));
     return letters.hashOf(sealed[0].envelope);
   }
 
@@ -117,8 +117,3 @@ exports.Person = class Person {
     for (const socket of this.sockets.values()) socket.close();
   }
 };
-
-async function submit(url, envelope) {
-  const connector = new Connector({ url });
-  return connector.call("dm3_submitMessage", [envelope]);
-}
