@@ -92,6 +92,8 @@ class Inbound:
             message = await self._open(mail)
             verified = await self._verify(mail, message)
         except _Refusal as refusal:
+            if refusal.automatic:
+                return Done((DropEnvelope(mail.envelope.id),))
             return await self._refused(mail, None, refusal.reason)
         if message.type in RECEIPTS:
             return await self._receipt(mail, message)
@@ -146,14 +148,11 @@ class Inbound:
 
         try:
             message = await self._offload.run(len(mail.envelope.body), work)
-            names = normalise(message.from_), normalise(message.to)
-        except InvalidName:
-            raise _Refusal(wording.MISMATCH) from None
         except GatewayError as error:
             log.info("inbound.unreadable", error=type(error).__name__, detail=error.detail)
             raise _Refusal(wording.UNREADABLE) from None
-        if names != (mail.envelope.sender, mail.identity.name):
-            raise _Refusal(wording.MISMATCH)
+        if _names(message) != (mail.envelope.sender, mail.identity.name):
+            raise _Refusal(wording.MISMATCH, automatic=_is_automatic(message))
         return message
 
     async def _verify(self, mail: _Mail, message: Message) -> bool:
@@ -166,7 +165,7 @@ class Inbound:
         except UnknownName:
             log.info("inbound.sender_without_profile", sender=mail.envelope.sender)
         if self._require_verified:
-            raise _Refusal(wording.UNVERIFIED)
+            raise _Refusal(wording.UNVERIFIED, automatic=_is_automatic(message))
         return False
 
     async def _delivery(self, mail: _Mail, message: Message, verified: bool) -> Delivery:
@@ -231,8 +230,7 @@ class Inbound:
         """
         drop = DropEnvelope(mail.envelope.id)
         log.info("inbound.refused", network=mail.identity.network, sender=mail.envelope.sender, reason=reason)
-        silent = message is not None and (message.type in RECEIPTS or _is_notice(message))
-        if silent or not mail.envelope.verified:
+        if (message is not None and _is_automatic(message)) or not mail.envelope.verified:
             return Done((drop,))
         sender = await self._directory.identity(mail.envelope.sender)
         if sender is None:
@@ -298,6 +296,19 @@ def _is_notice(message: Message) -> bool:
     return (message.text or "").startswith(NOTICE_MARK)
 
 
+def _is_automatic(message: Message) -> bool:
+    """Nobody answers these. A messenger sends each of its writers receipts about the mail of all."""
+    return message.type in RECEIPTS or _is_notice(message)
+
+
+def _names(message: Message) -> tuple[EnsName, EnsName] | None:
+    """From whom and to whom; None when one of them is no name."""
+    try:
+        return normalise(message.from_), normalise(message.to)
+    except InvalidName:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Mail:
     """An envelope and the bridged person it is for."""
@@ -307,6 +318,7 @@ class _Mail:
 
 
 class _Refusal(Exception):
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, automatic: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.automatic = automatic

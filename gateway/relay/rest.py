@@ -12,7 +12,7 @@ from gateway.custody.directory import Directory
 from gateway.dm3.canonical import Json
 from gateway.dm3.profile import DeliveryServiceProfile, SignedProfile, parse_signed_profile
 from gateway.ens.names import normalise
-from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName
+from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName, Unauthorised
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.relay.accounts import Accounts
@@ -21,6 +21,7 @@ from gateway.relay.rates import Rate, asker_of
 from gateway.relay.sessions import Sessions
 from gateway.store import Store
 from gateway.store.mailbox import Acknowledge, PickUp
+from gateway.store.sessions import Session
 
 PAGE: Final = 1000
 """Envelopes of one pick-up; what is acknowledged makes room for the next."""
@@ -116,16 +117,17 @@ class RestApi:
             return JSONResponse({"error": error.sentence}, error.status if error.retry else 400)
         return JSONResponse(token)
 
-    async def incoming(self, name: str, authorization: str | None = Header(None)) -> Response:
+    async def incoming(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
         """All waiting envelopes, newest first."""
-        return await self._pick_up(name, authorization, None)
+        return await self._pick_up(await self._session(request, authorization, name), None)
 
-    async def from_contact(self, name: str, contact: str, authorization: str | None = Header(None)) -> Response:
+    async def from_contact(
+        self, name: str, contact: str, request: Request, authorization: str | None = Header(None)
+    ) -> Response:
         """Waiting envelopes of one sender, newest first."""
-        return await self._pick_up(name, authorization, normalise(contact))
+        return await self._pick_up(await self._session(request, authorization, name), normalise(contact))
 
-    async def _pick_up(self, name: str, authorization: str | None, sender: EnsName | None) -> Response:
-        session = await self._sessions.authenticate(authorization, name)
+    async def _pick_up(self, session: Session, sender: EnsName | None) -> Response:
         names = await self._sessions.readable_names(session)
         waiting = await self._store.read(PickUp(session.address, self._clock(), PAGE, sender=sender, names=names))
         # Bodies are JSON already, written once when the envelope came in.
@@ -137,11 +139,23 @@ class RestApi:
         Pairs that are not there are ignored: the messenger acknowledges every hash with every contact. So is one whose
         contact is no ENS name: no envelope here has such a sender, and the rest of the batch must not suffer.
         """
-        session = await self._sessions.authenticate(authorization, name)
+        session = await self._session(request, authorization, name)
         pairs = _acknowledgements(await self._read(request))
         names = await self._sessions.readable_names(session)
         await self._store.commit(Acknowledge(session.address, pairs, names))
         return Response(status_code=200)
+
+    async def _session(self, request: Request, authorization: str | None, name: str) -> Session:
+        """Who asks. Whoever is turned away too often is told to wait, and no more to log in.
+
+        A messenger whose keys are not those of its published profile repeats log-in and request for as long as it is
+        answered 401, and stops at any other answer.
+        """
+        try:
+            return await self._sessions.authenticate(authorization, name)
+        except Unauthorised:
+            self._rate.take(asker_of(request.scope))
+            raise
 
     async def _read(self, request: Request) -> Json:
         return await self._bodies.json(request, max_bytes=MAX_BODY, max_depth=4)

@@ -146,6 +146,18 @@ async def test_without_a_token_there_is_nothing(house: House, bob: Dm3Client, he
     assert answer.status_code == 401
 
 
+async def test_whoever_is_turned_away_too_often_waits_and_others_do_not(house: House, bob: Dm3Client) -> None:
+    """A messenger with the wrong keys asks again for as long as it is told 401; a good token is not counted."""
+    token = await token_of(house, bob, "bob")
+    path = f"/ds/delivery/messages/incoming/{bob.name}"
+    statuses = [(await get(house, path, "wrong")).status_code for _ in range(70)]
+    assert statuses[:10] == [401] * 10
+    assert statuses[-1] == 429
+    assert (await acknowledge(house, bob.name, "wrong")).status_code == 429
+    for _ in range(70):
+        assert (await get(house, path, token)).status_code == 200
+
+
 async def test_a_token_opens_its_own_mailbox_only(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     token = await token_of(house, alice, "alice")
     assert (await get(house, f"/ds/delivery/messages/incoming/{alice.name}", token)).status_code == 200
