@@ -200,12 +200,13 @@ class Outbound:
             return envelope, _Hashes(message_hash(fitting.composed.message), hash_of_encrypted(envelope.message))
 
         envelope, hashes = await self._offload.run(attempt.size, work)
+        note = await self._waiting_note(attempt, extension)
         try:
             accepted = await self._local.relay.prepare(envelope)
         except Spam:
             await self._require_standing(attempt, extension.rules)
             raise
-        return await self._noted(attempt, extension, _Handed(hashes, (accepted,)))
+        return self._noted(attempt, _Handed(hashes, (accepted,)), note)
 
     async def _to_another(self, attempt: _Attempt, name: EnsName) -> _Handed | None:
         """Submit over HTTP, unless the service says beforehand that it would refuse; None when nothing is to be sent.
@@ -221,13 +222,15 @@ class Outbound:
         if fitting is None:
             return None
         await self._require_standing(attempt, extension.rules)
+        # Asked before: what fails once the service has the message would send it to the next one too.
+        note = await self._waiting_note(attempt, extension)
         try:
             handed = await self._submit(fitting, name, service, properties.size_limit)
         except RemoteRefused as error:
             if extension.takes_default_scheme:
                 raise
             raise SchemeRefused(error.detail, error.answer) from None
-        return await self._noted(attempt, extension, handed)
+        return self._noted(attempt, handed, note)
 
     async def _submit(
         self, attempt: _Attempt, name: EnsName, service: DeliveryServiceProfile, limit: int | None
@@ -282,15 +285,20 @@ class Outbound:
         if unmet:
             raise NotTried(wording.rules_unmet(attempt.work.recipient, attempt.sender.name, unmet))
 
-    async def _noted(self, attempt: _Attempt, extension: ProfileExtension, handed: _Handed) -> _Handed:
-        """With a word to the sender when the message was taken and waits to be let in, as mail of strangers may."""
+    async def _waiting_note(self, attempt: _Attempt, extension: ProfileExtension) -> str:
+        """What the sender is told when mail of strangers waits to be let in; empty when they are none."""
         work = attempt.work
         if not extension.rules.message_requests or work.native_id is None:
-            return handed
+            return ""
         talk = conversation(attempt.sender.name, work.recipient)
-        if await self._store.read(ConversationKnown(work.network, talk)):
+        known = await self._store.read(ConversationKnown(work.network, talk))
+        return "" if known else wording.waits_for_acceptance(work.recipient)
+
+    def _noted(self, attempt: _Attempt, handed: _Handed, note: str) -> _Handed:
+        """With a note to the sender, who gets it in the status and through their network."""
+        work = attempt.work
+        if not note or work.native_id is None:
             return handed
-        note = wording.waits_for_acceptance(work.recipient)
         report = self._report(work, work.native_id, attempt.sender, DeliveryState.SENT, note)
         return replace(handed, ops=(*handed.ops, report), note=note)
 

@@ -12,12 +12,13 @@ from gateway.app import OwnRelay
 from gateway.dm3.canonical import JsonObject
 from gateway.dm3.envelope import Envelope
 from gateway.dm3.sender_rules import SenderRules
-from gateway.errors import ChainUnavailable, Spam, UnknownRecipient
+from gateway.errors import ChainUnavailable, Spam, Unavailable, UnknownRecipient
 from gateway.ids import EnsName, EthAddress, NativeId
 from gateway.operations.dm3_client import Dm3Client
 from gateway.sdk import DeliveryState, MessageType, StatusReport
 from gateway.store.identities import IdentityNamed
 from gateway.store.mailbox import AcceptEnvelope
+from gateway.store.messagemap import ConversationKnown
 from gateway.store.status import Status, StatusOf
 from tests.integration.bridge.scripted import (
     BOB,
@@ -244,6 +245,29 @@ async def test_who_has_written_to_us_is_not_said_to_decide(house: House, paper: 
         await paper.write(BOB, carol.name, "good day to you", "n1")
         found = await status_of(house, carol.name)
         assert (found.state, found.reason) == (DeliveryState.SENT, "")
+
+
+async def test_a_database_that_fails_for_a_moment_does_not_send_it_twice(
+    house: House, paper: PaperAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that can fail comes between a service's yes and the end of the job."""
+    read, failures = house.gateway.store.read, [1]
+
+    async def fail_once(query: Any) -> Any:
+        if isinstance(query, ConversationKnown) and query.outbound is None and failures:
+            failures.pop()
+            raise Unavailable("for a moment")
+        return await read(query)
+
+    monkeypatch.setattr(house.gateway.store, "read", fail_once)
+    rules = {"spamFilterRules": {"messageRequests": True}}
+    first, second = ScriptedService(extension=rules), ScriptedService(extension=rules)
+    async with first.at(house.chain, "first.eth") as one, second.at(house.chain, "second.eth") as two:
+        carol = await person_at(house, one, two)
+        await paper.write(BOB, carol.name, "hello", "n1")
+        assert (await status_of(house, carol.name)).state == DeliveryState.SENT
+        assert failures == []
+        assert len(first.taken) + len(second.taken) == 1
 
 
 # --- our own relay --------------------------------------------------------------------------------------------------
