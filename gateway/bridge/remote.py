@@ -1,4 +1,4 @@
-"""Other delivery services as a sender uses them: properties and submission by JSON-RPC (DM3-MTP)."""
+"""Other delivery services as a sender uses them: what they take, and submission, by JSON-RPC (DM3-MTP)."""
 
 from __future__ import annotations
 
