@@ -55,7 +55,6 @@ from gateway.relay.notify.notifier import NOTIFY_JOB, Notifier, NotifyPolicy
 from gateway.relay.notify.offered import Offered
 from gateway.relay.notify.push_channel import PushChannel
 from gateway.relay.notify.vapid import default_subject, load_vapid_key
-from gateway.relay.notify.wishes import Wishes
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.recipients import Recipients
 from gateway.relay.rest import RestApi
@@ -210,12 +209,10 @@ class Gateway:
                 clock=self._clock,
             )
         self._offered = Offered(*(way for way in (mail, push) if way is not None))
-        self._wishes = Wishes(self.store, self._offered.kinds)
         self._codes = Codes(store=self.store, channel=mail, key=code_key, clock=self._clock)
         self._notifier = Notifier(
             store=self.store,
             offered=self._offered,
-            wishes=self._wishes,
             policy=NotifyPolicy(settings.delay_seconds * 1000, settings.min_interval_seconds * 1000),
             service=self.service_name,
             clock=self._clock,
@@ -342,7 +339,6 @@ class Gateway:
             store=self.store,
             offered=self._offered,
             codes=self._codes,
-            wishes=self._wishes,
             bodies=bodies,
             clock=self._clock,
         )

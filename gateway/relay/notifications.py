@@ -15,7 +15,6 @@ from gateway.relay.notify.codes import Codes
 from gateway.relay.notify.mail_address import parse_mail_address
 from gateway.relay.notify.offered import Offered, Way
 from gateway.relay.notify.subscription import parse_subscription
-from gateway.relay.notify.wishes import Wishes
 from gateway.relay.sessions import Sessions
 from gateway.store import Store
 from gateway.store.channels import (
@@ -55,7 +54,6 @@ class NotificationsApi:
         store: Store,
         offered: Offered,
         codes: Codes,
-        wishes: Wishes,
         bodies: Bodies,
         clock: Clock,
     ) -> None:
@@ -63,7 +61,6 @@ class NotificationsApi:
         self._store = store
         self._offered = offered
         self._codes = codes
-        self._wishes = wishes
         self._bodies = bodies
         self._clock = clock
 
@@ -97,9 +94,7 @@ class NotificationsApi:
         enabled = (await self._read(request)).get("isEnabled")
         if not isinstance(enabled, bool):
             raise NotificationRefused("Invalid value")
-        known = await self._store.commit(SetNotify(session.address, enabled))
-        self._wishes.changed(session.address)
-        if enabled and not known:
+        if not await self._store.commit(SetNotify(session.address, enabled)) and enabled:
             raise UnknownAccount(f"{session.name} has no account here")
         return _ok()
 
@@ -123,7 +118,6 @@ class NotificationsApi:
             await self._store.commit(put)
         else:
             await self._codes.ask(session.address, session.name, recipient, put)
-        self._wishes.changed(session.address)
         return _ok()
 
     async def send_code(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
@@ -147,7 +141,6 @@ class NotificationsApi:
         if not isinstance(code, str):
             raise NotificationRefused(GUESS_ERRORS[CodeCheck.WRONG])
         result = await self._codes.guess(session.address, channel.recipient, code)
-        self._wishes.changed(session.address)
         if result is not CodeCheck.RIGHT:
             raise NotificationRefused(GUESS_ERRORS[result])
         return _ok()
@@ -164,7 +157,6 @@ class NotificationsApi:
         self._way(kind)
         if not await self._store.commit(SwitchChannel(session.address, kind, enabled)):
             raise _not_configured(kind)
-        self._wishes.changed(session.address)
         return _ok()
 
     async def remove_channel(self, kind: str, name: str, authorization: str | None = Header(None)) -> Response:
@@ -174,7 +166,6 @@ class NotificationsApi:
         await self._switched_on(session)
         if not await self._store.commit(RemoveChannel(session.address, removed)):
             raise _not_configured(removed)
-        self._wishes.changed(session.address)
         return JSONResponse({"message": f"Notification channel {removed} has been removed successfully"})
 
     async def _session(self, authorization: str | None, name: str) -> Session:

@@ -21,7 +21,6 @@ from gateway.ids import EnsName, EnvelopeId, EthAddress
 from gateway.lifecycle import Clock
 from gateway.relay.notify.news import News
 from gateway.relay.notify.offered import Gone, Offered, Told
-from gateway.relay.notify.wishes import Wishes
 from gateway.sdk.delivery import Delivered, Rejected, Retry
 from gateway.store import Store
 from gateway.store.channels import Channel, ChannelKind, MarkNotified, RemoveChannel, UsableChannels
@@ -71,7 +70,6 @@ class Notifier:
         *,
         store: Store,
         offered: Offered,
-        wishes: Wishes,
         policy: NotifyPolicy,
         service: EnsName,
         clock: Clock,
@@ -79,15 +77,19 @@ class Notifier:
     ) -> None:
         self._store = store
         self._offered = offered
-        self._wishes = wishes
         self._policy = policy
         self._service = service
         self._clock = clock
         self._count = count
 
     async def job_for(self, envelope: StoredEnvelope) -> NewJob | None:
-        """The job to commit with an envelope for a native recipient; None when nobody is to be told."""
-        if envelope.folder is not Folder.INBOX or not await self._wishes.wants(envelope.recipient):
+        """The job to commit with an envelope for a native recipient; None when nobody is to be told.
+
+        One look into the store, none when this relay offers no channel.
+        """
+        if not self._offered.kinds or envelope.folder is not Folder.INBOX:
+            return None
+        if not await self._store.read(UsableChannels(envelope.recipient, self._offered.kinds)):
             return None
         work = NotifyJob(envelope.recipient, envelope.id, envelope.recipient_name, envelope.sender, envelope.verified)
         due = envelope.received_at + self._policy.delay_ms

@@ -14,7 +14,6 @@ from gateway.ids import EnsName, NativeId
 from gateway.relay.notify.news import News
 from gateway.relay.notify.notifier import LIFE_MS, NOTIFY_JOB, Notifier, NotifyPolicy
 from gateway.relay.notify.offered import Gone, Offered, Told
-from gateway.relay.notify.wishes import Wishes
 from gateway.sdk.delivery import Delivered, Rejected, Retry
 from gateway.store import Store
 from gateway.store.channels import ChannelKind, PutChannel, SetNotify, SubscriberAt, SwitchChannel
@@ -75,11 +74,9 @@ class Desk:
         self.notifier = self.with_ways(self.mail, self.push)
 
     def with_ways(self, *ways: ScriptedWay) -> Notifier:
-        offered = Offered(*ways)
         return Notifier(
             store=self.store,
-            offered=offered,
-            wishes=Wishes(self.store, offered.kinds, seconds=0),
+            offered=Offered(*ways),
             policy=NotifyPolicy(DELAY, INTERVAL),
             service=EnsName("ds.gw.eth"),
             clock=lambda: self.now,
