@@ -27,9 +27,9 @@ class JobState(StrEnum):
 class NewJob:
     """A job to be: what to do (``kind``, ``payload``), in which lane, and until when (ms) it makes sense.
 
-    ``due`` is when an idle lane wakes for it, ``created_at`` when not given. It is a property of the lane and not kept
-    with the job: a lane that is awake comes to the job when the ones before it are done, so a handler that must not
-    be early looks at the clock itself and asks for the rest of the time with ``Later``.
+    ``due_at`` (ms) is when it may be done at the earliest, ``created_at`` unless given. It is the lane that waits, not
+    the job: a later time counts only for the job that enters an idle lane which nobody holds, and whatever follows in
+    that lane waits behind it, as order demands. A job that is to wait on its own needs a lane of its own.
     """
 
     lane: LaneKey
@@ -38,12 +38,7 @@ class NewJob:
     created_at: int
     expires_at: int
     envelope: EnvelopeId | None = None
-    due: int | None = None
-
-    @property
-    def wake_at(self) -> int:
-        """When (ms) this job makes an idle lane due."""
-        return self.created_at if self.due is None else self.due
+    due_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +71,7 @@ def destination_of(lane: LaneKey) -> str:
 class Enqueue:
     """Append a job to its lane and return the job's id.
 
-    A lane that was idle becomes due at once, or when the job says; a lane that waits goes on waiting.
+    A lane that was idle becomes due at the job's time; a lane that is due, in back-off or waiting stays as it is.
     """
 
     job: NewJob
@@ -107,8 +102,8 @@ def insert_jobs(conn: Connection, new: Sequence[NewJob]) -> list[int]:
     """
     first_due: dict[LaneKey, int] = {}
     for job in new:
-        # The first job of an idle lane is the one that is done first: a later one cannot make the lane due earlier.
-        first_due.setdefault(job.lane, job.wake_at)
+        # The first job of a lane says when: one behind it that could be done earlier must not overtake it.
+        first_due.setdefault(job.lane, job.created_at if job.due_at is None else job.due_at)
     wake = insert(conn, lanes)
     conn.execute(
         wake.on_conflict_do_update(

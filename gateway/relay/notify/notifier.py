@@ -99,7 +99,7 @@ class Notifier:
             payload=_JOB.dump_json(work),
             created_at=envelope.received_at,
             expires_at=min(envelope.expires_at, due + LIFE_MS),
-            due=due,
+            due_at=due,
         )
 
     async def handle(self, job: Job, checkpoint: Checkpoint) -> Result:
@@ -136,7 +136,7 @@ class Notifier:
             payload=_JOB.dump_json(replace(work, kind=kind)),
             created_at=job.created_at,
             expires_at=job.expires_at,
-            due=self._clock(),
+            due_at=self._clock(),
         )
 
     async def _tell(self, job: Job, work: NotifyJob, channel: Channel) -> Result:

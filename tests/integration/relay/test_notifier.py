@@ -133,7 +133,7 @@ async def test_the_job_stands_in_a_lane_of_the_person(desk: Desk) -> None:
     came = envelope(1)
     job = await desk.notifier.job_for(came)
     assert job is not None
-    assert (job.kind, job.due, job.created_at) == ("notify", NOW + DELAY, NOW)
+    assert (job.kind, job.due_at, job.created_at) == ("notify", NOW + DELAY, NOW)
     assert destination_of(job.lane) == "notify"
     assert BOB_ADDRESS not in job.lane
     other = await desk.notifier.job_for(envelope(2))
