@@ -289,25 +289,6 @@ class EmptyMailbox:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingSince:
-    """Whether any envelope in the inbox of a recipient was received at ``since`` (ms) or later, and not picked up."""
-
-    recipient: EthAddress
-    since: int
-
-    def run(self, conn: Connection) -> bool:
-        """Look at the newest row of the mailbox."""
-        newest = (
-            select(envelopes.c.received_at)
-            .where(envelopes.c.recipient == self.recipient, envelopes.c.folder == Folder.INBOX.value)
-            .order_by(envelopes.c.seq.desc())
-            .limit(1)
-        )
-        received = conn.scalar(newest)
-        return received is not None and received >= self.since
-
-
-@dataclass(frozen=True, slots=True)
 class IsWaiting:
     """Whether the envelope with this id is in an inbox and not picked up."""
 

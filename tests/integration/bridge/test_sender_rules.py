@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.bridge.jobs import conversation
 from gateway.dm3.canonical import JsonObject
 from gateway.dm3.envelope import Envelope
 from gateway.dm3.sender_rules import SenderRules
@@ -69,6 +70,16 @@ async def status_of(house: House, recipient: EnsName, native_id: str = "n1") -> 
     return await until(look)
 
 
+async def heard_of(house: House, other: EnsName) -> None:
+    """Until a message of theirs to our person was delivered, and that was written down."""
+
+    async def look() -> bool | None:
+        talk = conversation(BOB_NAME, other)
+        return await house.gateway.store.read(ConversationKnown(PaperAdapter.name, talk, outbound=False)) or None
+
+    await until(look)
+
+
 @pytest.mark.weakness(10)
 async def test_an_unmet_rule_is_told_and_the_service_left_alone(
     house: House, paper: PaperAdapter, books: Books
@@ -102,7 +113,7 @@ async def test_who_was_written_to_may_be_allowed_and_is_not_stopped_here(
         await paper.write(BOB, carol.name, "cold", "n0")
         await paper.wait_report(DeliveryState.FAILED)
         await carol.send(BOB_NAME, "hello")
-        await paper.wait_delivered(1)
+        await heard_of(house, carol.name)
         await paper.write(BOB, carol.name, "an answer", "n1")
         await service.wait_taken(1)
         assert (await status_of(house, carol.name)).state == DeliveryState.SENT
