@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import structlog
 from sqlalchemy import Connection, select
 
 from gateway.errors import GatewayError, LimitExceeded, Unavailable
 from gateway.store.faults import Fault, diagnose
-from gateway.store.op import Mergeable, Op, lanes_of, wakes
+from gateway.store.op import Mergeable, Op, can, lanes_of, wakes
 from gateway.store.schema import lanes
 
 log = structlog.get_logger(__name__)
@@ -196,8 +196,8 @@ def apply_units(conn: Connection, units: Sequence[Unit]) -> list[tuple[Any, ...]
 
 
 def _merge_class(unit: Unit) -> type[Mergeable] | None:
-    if len(unit) == 1 and isinstance(unit[0], Mergeable):
-        return type(unit[0])
+    if len(unit) == 1 and can(type(unit[0]), Mergeable):
+        return cast("type[Mergeable]", type(unit[0]))
     return None
 
 
