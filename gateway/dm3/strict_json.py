@@ -43,7 +43,7 @@ def parse_json(data: bytes | str, *, max_bytes: int, max_depth: int = 32, max_it
     except (ValueError, RecursionError):
         # int() refuses numbers of more than 4300 digits with a bare ValueError.
         raise ParseError("not JSON that can be read") from None
-    if _SURROGATE_ESCAPE.search(text):
+    if "\\u" in text and _SURROGATE_ESCAPE.search(text):
         _refuse_surrogates(value)
     return value
 
@@ -79,7 +79,8 @@ def _decoded(data: bytes | str, max_bytes: int) -> str:
 def _check_structure(text: str, max_depth: int, max_items: int) -> None:
     """Refuse depth and count before the parser builds anything; recursion in C cannot be caught on every version."""
     openings = text.count("[") + text.count("{")
-    if openings <= max_depth and openings + text.count(",") < max_items:
+    # A text has no more values than characters, which spares counting the commas of most.
+    if openings <= max_depth and (len(text) < max_items or openings + text.count(",") < max_items):
         return
     depth = items = 0
     for token in _STRUCTURE.finditer(text):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.custody.directory import Directory
-from gateway.dm3.canonical import JsonObject, stringify
+from gateway.dm3.canonical import JsonObject
 from gateway.dm3.envelope import (
     DeliveryInformation,
     Envelope,
@@ -151,7 +151,7 @@ class Submission:
             verified=verified,
             message_hash=message_hash,
             encrypted_hash=encrypted_hash,
-            body=stringify(picked_up(envelope, information, postmark)).encode(),
+            body=picked_up(envelope, information, postmark).encode(),
             received_at=now,
             expires_at=now + self._policy.ttl_ms,
         )
