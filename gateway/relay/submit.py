@@ -93,7 +93,7 @@ class Submission:
         envelope = await self._offload.run(size, parse_envelope, content, max_bytes=self._policy.size_limit)
         op = await self.prepare(envelope, size=size)
         stored = await self._store.commit(op)
-        log.info("envelope.accepted" if stored else "envelope.repeated", id=op.envelope.id, size=len(op.envelope.body))
+        log.debug("envelope.accepted" if stored else "envelope.repeated", id=op.envelope.id, size=len(op.envelope.body))
         return Accepted(op.envelope.id, repeat=not stored)
 
     async def prepare(self, envelope: Envelope, *, size: int | None = None) -> AcceptEnvelope:
