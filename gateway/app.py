@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from gateway import __version__
 from gateway.bridge.context import BridgeContext, Installation
@@ -62,6 +63,7 @@ from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.leases import AcquireLease
 from gateway.web.api_docs import api_docs_router
+from gateway.web.direct import Direct
 from gateway.web.home import home_router, static_files
 from gateway.web.server import HttpServer, listen
 from gateway.work.worker import Worker
@@ -73,6 +75,7 @@ SERVICE_LABEL: Final = "ds"
 """Our delivery service is ``ds.<parent>``."""
 DAY_MS: Final = 24 * 3600 * 1000
 RPC_PATHS: Final = ("/rpc", "/ds/rpc", "/ds", "/ds/", "/")
+RPC_METHODS: Final = ("POST", "OPTIONS")
 
 
 def make_adapters(
@@ -101,7 +104,7 @@ class Gateway:
         self.adapters = adapters
         self.parent = parent_name(settings.ens.parent)
         self.service_name = EnsName(f"{SERVICE_LABEL}.{self.parent}")
-        self.app: FastAPI
+        self.app: ASGIApp
         self.directory: Directory
         self.store: Store
         self.service_profile: DeliveryServiceProfile
@@ -283,7 +286,7 @@ class Gateway:
         directory: Directory,
         resolver: Resolver,
         chain: Chain,
-    ) -> FastAPI:
+    ) -> ASGIApp:
         relay = self.settings.relay
         capabilities = {network: adapter.capabilities for network, adapter in self.adapters.items()}
         bodies = Bodies()
@@ -302,7 +305,7 @@ class Gateway:
             clock=self._clock,
             bodies=bodies,
         )
-        routes: list[BaseRoute] = [Route(path, rpc, methods=["POST", "OPTIONS"]) for path in RPC_PATHS]
+        routes: list[BaseRoute] = [Route(path, rpc, methods=RPC_METHODS) for path in RPC_PATHS]
         routes.extend(ccip_routes(resolver))
         adapter: object
         for adapter in self.adapters.values():
@@ -310,7 +313,8 @@ class Gateway:
                 routes.extend(adapter.routes())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
         routes.append(static_files())
-        return http_app(routes, (rest.router(), health.router(), home_router(self.service_name), api_docs_router()))
+        app = http_app(routes, (rest.router(), health.router(), home_router(self.service_name), api_docs_router()))
+        return Direct(app, {(method, path): rpc for method in RPC_METHODS for path in RPC_PATHS})
 
 
 def http_app(routes: Sequence[BaseRoute], routers: Sequence[APIRouter]) -> FastAPI:
