@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.demo.chain.accounts import ACCOUNT_NAMES
-from gateway.demo.chain.running import running_chain
+from gateway.demo.chain.running import RunningChain, running_chain
 from gateway.demo.ground import found_parent, future_resolver
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ids import EnsName
@@ -59,28 +59,33 @@ async def founded(folder: Path, *, senders: int, recipients: int) -> AsyncIterat
     """A fresh world in ``folder``; its chain is served by this process."""
     writing, reading = crowd("sender", senders), crowd("recipient", recipients)
     labels = [person.name.removesuffix(".eth") for person in (*writing, *reading)]
-    async with running_chain(names=(*ACCOUNT_NAMES, *labels)) as chain:
-        with listen(HOST, 0) as free:
-            port: int = free.getsockname()[1]
-        config = create_installation(
-            folder,
-            Answers(
-                parent=PARENT,
-                public_url=f"http://{HOST}:{port}",
-                port=port,
-                rpc_url=chain.url,
-                chain_id=chain.chain_id,
-                ens_registry=chain.registry,
-                resolver_address=future_resolver(chain),
-                allow_private_gateways=True,
-            ),
-        )
-        settings = load_settings(config, environ={})
-        signer = load_signer(settings.ens.signer_key_file).address
-        await asyncio.to_thread(found_parent, chain, PARENT, settings.server.public_url, signer)
-        await asyncio.to_thread(publish, chain.ens, (*writing, *reading), SERVICE)
-        await asyncio.to_thread(upgrade, settings.store.url)
-        service = DeliveryServiceProfile.of(
-            load_service_keys(settings.relay.key_file), f"{settings.server.public_url}/ds"
-        )
-        yield World(config, settings, port, service, writing, reading)
+    # Bound and never listened on: nobody else is given this port, and the server may bind it all the same.
+    with listen(HOST, 0) as reserved:
+        port: int = reserved.getsockname()[1]
+        async with running_chain(names=(*ACCOUNT_NAMES, *labels)) as chain:
+            yield await _installed(folder, chain, port, writing, reading)
+
+
+async def _installed(
+    folder: Path, chain: RunningChain, port: int, writing: tuple[Person, ...], reading: tuple[Person, ...]
+) -> World:
+    config = create_installation(
+        folder,
+        Answers(
+            parent=PARENT,
+            public_url=f"http://{HOST}:{port}",
+            port=port,
+            rpc_url=chain.url,
+            chain_id=chain.chain_id,
+            ens_registry=chain.registry,
+            resolver_address=future_resolver(chain),
+            allow_private_gateways=True,
+        ),
+    )
+    settings = load_settings(config, environ={})
+    signer = load_signer(settings.ens.signer_key_file).address
+    await asyncio.to_thread(found_parent, chain, PARENT, settings.server.public_url, signer)
+    await asyncio.to_thread(publish, chain.ens, (*writing, *reading), SERVICE)
+    await asyncio.to_thread(upgrade, settings.store.url)
+    service = DeliveryServiceProfile.of(load_service_keys(settings.relay.key_file), f"{settings.server.public_url}/ds")
+    return World(config, settings, port, service, writing, reading)
