@@ -40,7 +40,7 @@ from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
 from gateway.errors import ConfigError, GatewayError, InvalidParams, NotFound
 from gateway.ids import EnsName, Network
-from gateway.lifecycle import Clock, Supervisor, now_ms
+from gateway.lifecycle import Clock, Supervisor, now_ms, settle
 from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
@@ -115,6 +115,7 @@ class Gateway:
         self._deliveries = Supervisor()
         self._offload = Offload()
         self._contexts: dict[Network, BridgeContext] = {}
+        self._chain_asked = asyncio.Event()
 
     @classmethod
     async def open(cls, settings: Settings, adapters: Mapping[Network, Adapter], *, clock: Clock = now_ms) -> Gateway:
@@ -147,6 +148,12 @@ class Gateway:
             await self._chain.check_chain_id()
         except GatewayError as error:
             log.error("chain.not_ready", error=type(error).__name__, detail=error.detail)
+        finally:
+            self._chain_asked.set()
+
+    async def loaded(self) -> None:
+        """Return when also that is loaded which comes after the start: the client of the chain."""
+        await self._chain_asked.wait()
 
     async def close(self) -> None:
         """Stop the work, close adapters and connections in the opposite order of opening."""
@@ -378,6 +385,8 @@ async def _serve(
     closing.push_async_callback(server.stop)
     await server.start()
     log.info("gateway.serving", host=server.host, port=server.port, service=gateway.service_name)
+    await gateway.loaded()
+    settle()
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
