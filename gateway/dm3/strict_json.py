@@ -43,7 +43,7 @@ def parse_json(data: bytes | str, *, max_bytes: int, max_depth: int = 32, max_it
     except (ValueError, RecursionError):
         # int() refuses numbers of more than 4300 digits with a bare ValueError.
         raise ParseError("not JSON that can be read") from None
-    if "\\u" in text and _SURROGATE_ESCAPE.search(text):
+    if _SURROGATE_ESCAPE.search(text):
         _refuse_surrogates(value)
     return value
 
