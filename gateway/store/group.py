@@ -1,7 +1,8 @@
 """Group commit: units that wait while a transaction is being flushed go together into the next one.
 
-No delay is added to fill a group: the first unit after a pause is committed at once, and the time its flush takes is
-what gathers the others. A caller gets its result only after the commit that holds it.
+No delay is added to fill a group: the first unit after a pause is committed with whatever the same turn of the event
+loop brings, and the time its flush takes is what gathers the others. A caller gets its result only after the commit
+that holds it.
 """
 
 from __future__ import annotations
@@ -103,6 +104,8 @@ class GroupCommit:
     async def _run(self) -> None:
         while True:
             await self._filled.wait()
+            # Requests that came in together are served in one turn of the event loop: their units go together too.
+            await asyncio.sleep(0)
             batch = self._take()
             if batch:
                 await self._flush_safely(batch)
