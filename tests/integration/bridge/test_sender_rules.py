@@ -107,7 +107,7 @@ async def test_who_was_written_to_may_be_allowed_and_is_not_stopped_here(
     """Allow lists of others cannot be seen; when the service refuses all the same, the rule is told."""
     books.lacking = (POOR,)
     refused = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32010, "message": "spam"}}
-    service = ScriptedService(extension=RICH, answers=[(200, "OK"), (403, refused)])
+    service = ScriptedService(extension=RICH, answers=[(200, "OK"), (200, "OK"), (403, refused)])
     async with service.at(house.chain, "picky.eth") as name:
         carol = await person_at(house, name)
         await paper.write(BOB, carol.name, "cold", "n0")
@@ -115,10 +115,10 @@ async def test_who_was_written_to_may_be_allowed_and_is_not_stopped_here(
         await carol.send(BOB_NAME, "hello")
         await heard_of(house, carol.name)
         await paper.write(BOB, carol.name, "an answer", "n1")
-        await service.wait_taken(1)
+        await service.wait_taken(2)  # the receipt and the answer
         assert (await status_of(house, carol.name)).state == DeliveryState.SENT
         await paper.write(BOB, carol.name, "another", "n2")
-        await service.wait_taken(2)
+        await service.wait_taken(3)
 
         async def look() -> str | None:
             found = await status_of(house, carol.name, "n2")
