@@ -245,6 +245,7 @@ async def test_a_refusal_is_one_however_often_it_is_asked_at_once(store: Store) 
     assert await store.read(CountMailbox(BOB_ADDRESS)) == 1
 
 
+@pytest.mark.weakness(3)
 @pytest.mark.attack(35)
 async def test_verified_senders_have_room_that_strangers_cannot_take(store: Store) -> None:
     """All who were not verified share half of the mailbox; each verified sender has a share of their own."""
