@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 
 def insert(conn: Connection, table: Table) -> sqlite.Insert:
@@ -19,5 +19,8 @@ def insert_for(dialect: str, table: Table) -> sqlite.Insert:
     The two classes share these methods but no base class; the type says SQLite so that callers stay checked.
     """
     if dialect == "postgresql":
+        # Two megabytes that a node on SQLite has no use for.
+        from sqlalchemy.dialects import postgresql
+
         return cast("sqlite.Insert", postgresql.insert(table))
     return sqlite.insert(table)

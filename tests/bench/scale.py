@@ -23,8 +23,10 @@ class Scale:
     """In each round."""
     mailboxes: tuple[int, ...]
     """Sizes of the mailboxes in which messages are acknowledged."""
+    page: int
+    """Messages that a client has picked up, the oldest of the mailbox."""
     acknowledged: int
-    """In each round."""
+    """Of those, in each round."""
     starts: int
 
 
@@ -36,6 +38,7 @@ FULL: Final = Scale(
     waiting=1000,
     pick_ups=5,
     mailboxes=(1_000, 10_000, 100_000),
+    page=1000,
     acknowledged=200,
     starts=5,
 )
@@ -47,6 +50,7 @@ TINY: Final = Scale(
     waiting=6,
     pick_ups=1,
     mailboxes=(8, 16),
+    page=8,
     acknowledged=4,
     starts=1,
 )

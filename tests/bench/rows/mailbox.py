@@ -64,7 +64,10 @@ async def measure_pick_up(folder: Path, scale: Scale) -> list[Figure]:
 
 
 async def measure_acknowledge(folder: Path, scale: Scale) -> list[Figure]:
-    """The same in mailboxes of several sizes, each refilled after every round."""
+    """The same in mailboxes of several sizes, each refilled after every round.
+
+    What is acknowledged is among the oldest, because a pick-up hands out no more of a mailbox at once.
+    """
     async with founded(folder, senders=scale.people, recipients=len(scale.mailboxes)) as world:
         figures = []
         for recipient, size in zip(world.recipients, scale.mailboxes, strict=True):
@@ -86,17 +89,18 @@ async def _acknowledge(world: World, recipient: Person, size: int, scale: Scale)
     ):
         token = await log_in(http, world.url, recipient)
         for _ in range(scale.rounds + 1):
-            chance.shuffle(waiting)
-            gone, waiting = waiting[: scale.acknowledged], waiting[scale.acknowledged :]
-            pairs = [{"contactAddress": each.sender, "messageHash": each.message_hash} for each in gone]
-            body = json.dumps({"acknowledgements": pairs}).encode()
+            gone = chance.sample(waiting[: scale.page], scale.acknowledged)
+            entries = [{"contactAddress": sender, "messageHash": digest} for sender, digest in gone]
+            body = json.dumps({"acknowledgements": entries}).encode()
             write_requests([http_request("POST", path, world.host, body, token)], asked)
             await generator.prepare(asked)
             loads.append(await generator.run(clients=1, start=0, count=1, expect=""))
+            acknowledged = set(gone)
+            waiting = [pair for pair in waiting if pair not in acknowledged]
             waiting += await _fill(world, coming, scale.acknowledged)
-    left = _count(world, recipient)
-    if left != size:
-        raise RuntimeError(f"{left} messages are left where {size} should be")
+    number = _count(world, recipient)
+    if number != size:
+        raise RuntimeError(f"{number} messages are left where {size} should be")
     del loads[0]  # the first warms up
     row = f"acknowledge {scale.acknowledged} of {size:_}".replace("_", " ")
     return [
@@ -127,14 +131,17 @@ def _envelopes(world: World, recipient: Person) -> Iterator[StoredEnvelope]:
         number += 1
 
 
-async def _fill(world: World, coming: Iterator[StoredEnvelope], number: int) -> list[StoredEnvelope]:
-    """Write envelopes past the server, which need not be running; the log is folded into the file, as it is in time."""
-    written: list[StoredEnvelope] = []
+async def _fill(world: World, coming: Iterator[StoredEnvelope], number: int) -> list[tuple[str, str]]:
+    """Write envelopes past the server, which need not be running; gives sender and hash of each.
+
+    The log is folded into the file, as it is in time.
+    """
+    written: list[tuple[str, str]] = []
     async with await Store.open(world.settings.store.url) as store:
         while len(written) < number:
             some = [next(coming) for _ in range(min(AT_ONCE, number - len(written)))]
             await store.commit_all(*map(AcceptEnvelope, some))
-            written += some
+            written += [(each.sender, each.message_hash) for each in some]
     with sqlite3.connect(sqlite_path(world.settings.store.url)) as conn:
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     conn.close()
