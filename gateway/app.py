@@ -20,6 +20,7 @@ from gateway.bridge.jobs import JobKind, inbound_job
 from gateway.bridge.outbound import LocalService, Outbound
 from gateway.bridge.reports import Reports
 from gateway.bridge.route import RelayRoute, route_names
+from gateway.custody.derive import notification_code_key
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
@@ -27,32 +28,34 @@ from gateway.custody.seed import load_seed
 from gateway.dm3.eth import parse_address
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
-from gateway.dm3.sender_rules import SenderRules
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
+from gateway.ens.holdings import Holdings
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
-from gateway.errors import ChainUnavailable, ConfigError, GatewayError
-from gateway.ids import EnsName, EthAddress, Network
+from gateway.errors import ConfigError, GatewayError
+from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
-from gateway.relay.gatekeeper import Unmet
 from gateway.relay.keys import load_service_keys
-from gateway.relay.service import DeliveryService, Surroundings
+from gateway.relay.notify.mail_channel import MailChannel
+from gateway.relay.notify.notifier import NotifyPolicy
+from gateway.relay.notify.offered import Offered
+from gateway.relay.notify.push_channel import PushChannel
+from gateway.relay.notify.vapid import default_subject, load_vapid_key
+from gateway.relay.service import DeliveryService, Notifications, Surroundings
 from gateway.resolver import sources
 from gateway.resolver.endpoint import ccip_routes
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.signer import Signer, load_signer
-from gateway.sdk.adapter import Adapter, ServesHttp
+from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.leases import AcquireLease
-from gateway.store.mailbox import StoredEnvelope
-from gateway.store.sessions import Session
 from gateway.web.api_docs import api_docs_router
 from gateway.web.application import http_app
 from gateway.web.home import home_router, static_files
@@ -84,21 +87,6 @@ def make_adapters(
             raise ConfigError(f"adapters.{name}: no such adapter is installed (known: {', '.join(sorted(known))})")
         made[Network(name)] = kind(validate_section(kind.Settings, table, where=f"adapters.{name}", base=base))
     return made
-
-
-class NoHoldings:
-    async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[Unmet, ...]:
-        raise ChainUnavailable
-
-
-class NoReports:
-    async def report(self, session: Session, envelope: StoredEnvelope) -> bool:
-        return False
-
-
-class NothingKnown:
-    async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[str, ...]:
-        return ()
 
 
 class Gateway:
@@ -179,33 +167,56 @@ class Gateway:
         self._resources.push_async_callback(self.store.close)
         client = GuardedClient(allow_private=settings.chain.allow_private_gateways)
         self._resources.push_async_callback(client.close)
-        ipfs = GuardedClient(allow_private=True)
-        self._resources.push_async_callback(ipfs.close)
-        chain = self._chain = Chain(settings.chain.rpc_urls, settings.chain.chain_id)
+        # What the operator named may be on this machine.
+        named = GuardedClient(allow_private=True)
+        self._resources.push_async_callback(named.close)
+        chain = self._chain = Chain(settings.chain.rpc_urls, settings.chain.chain_id, quorum=settings.chain.quorum)
         self._resources.push_async_callback(chain.close)
+        holdings = Holdings(chain, block=settings.chain.decision_block, stake_view=settings.relay.stake.view)
+        self._resources.push_async_callback(holdings.close)
         profiles = Profiles(
             Ens(chain, parse_address(settings.chain.ens_registry), client),
             client,
             ipfs_gateways=settings.chain.ipfs_gateways,
-            # The operator named these gateways; one on this machine is as good as any.
-            ipfs_client=ipfs,
+            ipfs_client=named,
+            clock=self._clock,
         )
         keyring = Keyring(seed, delivery_services=(self.service_name,), max_ttl_ms=self._message_ttl_ms)
         directory = self.directory = Directory(
             store=self.store, keyring=keyring, profiles=profiles, parent=self.parent, clock=self._clock
         )
+        notifications = await self._notifications(client, notification_code_key(seed))
         # Slow submissions must not use up the connections of profile look-ups.
         submissions = GuardedClient(allow_private=settings.chain.allow_private_gateways, max_connections=256)
         self._resources.push_async_callback(submissions.close)
-        service = self._service = self._delivery_service(keys, directory, profiles, submissions)
+        service = self._service = self._delivery_service(
+            keys, directory, profiles, holdings, submissions, named, notifications
+        )
         self._resources.push_async_callback(service.close)
         handlers = {
-            **self._join_bridge(keyring, directory, profiles, submissions, service),
+            **self._join_bridge(keyring, directory, profiles, submissions, service, holdings),
             **service.handlers(),
         }
         self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         self.app = self._http(service, self._resolver(keyring, signer), chain)
+
+    async def _notifications(self, client: GuardedClient, code_key: bytes) -> Notifications:
+        """Mail through the first adapter that can send it, web push when there is a key."""
+        settings = self.settings.notifications
+        capable = (adapter for adapter in self.adapters.values() if isinstance(adapter, SendsNotices))
+        mail = next((MailChannel(adapter, self.service_name) for adapter in capable), None)
+        push = None
+        if settings.vapid_key_file is not None:
+            push = PushChannel(
+                key=await asyncio.to_thread(load_vapid_key, settings.vapid_key_file),
+                subject=settings.vapid_subject or default_subject(self.settings.server.public_url),
+                client=client,
+                clock=self._clock,
+            )
+        offered = Offered(*(way for way in (mail, push) if way is not None))
+        policy = NotifyPolicy(settings.delay_seconds * 1000, settings.min_interval_seconds * 1000)
+        return Notifications(offered, policy, mail, code_key)
 
     async def _check_store(self) -> None:
         """A write that every node may do: a database that only reads is not ready."""
@@ -216,7 +227,14 @@ class Gateway:
         return self.settings.relay.message_ttl_days * DAY_MS
 
     def _delivery_service(
-        self, keys: ServiceKeys, directory: Directory, profiles: Profiles, client: GuardedClient
+        self,
+        keys: ServiceKeys,
+        directory: Directory,
+        profiles: Profiles,
+        holdings: Holdings,
+        client: GuardedClient,
+        named: GuardedClient,
+        notifications: Notifications,
     ) -> DeliveryService:
         settings = self.settings
         around = Surroundings(
@@ -224,8 +242,8 @@ class Gateway:
             directory=directory,
             profiles=profiles,
             client=client,
-            holdings=NoHoldings(),
-            reports=NoReports(),
+            named_by_operator=named,
+            holdings=holdings,
             keys=keys,
             service_name=self.service_name,
             service_profile=self.service_profile,
@@ -234,6 +252,7 @@ class Gateway:
             redis_url=settings.store.redis_url,
             capabilities={network: adapter.capabilities for network, adapter in self.adapters.items()},
             job_for=inbound_job,
+            notifications=notifications,
             clock=self._clock,
             offload=self._offload,
         )
@@ -246,6 +265,7 @@ class Gateway:
         profiles: Profiles,
         submissions: GuardedClient,
         relay: DeliveryService,
+        holdings: Holdings,
     ) -> dict[str, Handler]:
         """Contexts of the adapters; the handlers of the bridge's jobs."""
         installation = Installation(
@@ -269,7 +289,7 @@ class Gateway:
             profiles=profiles,
             remote=remote,
             local=LocalService(self.service_name, self.service_profile, relay),
-            standing=NothingKnown(),
+            standing=holdings,
             route=self._route,
             parent=self.parent,
             clock=self._clock,

@@ -107,6 +107,12 @@ class UnknownName(NotFound):
     sentence = "This ENS name does not exist or has no DM3 profile."
 
 
+class UnknownAccount(NotFound):
+    """The address has no account at this relay."""
+
+    sentence = "This name has no account at this delivery service."
+
+
 class UnknownRecipient(NotFound):
     """The recipient does not use this relay."""
 
@@ -147,6 +153,12 @@ class WalletRefused(GatewayError):
 
 
 # --- limits and the world around us -----------------------------------------------------------------------------
+
+
+class NotificationRefused(InvalidInput):
+    """A change of notification settings that cannot be made; ``detail`` is the sentence that clients compare."""
+
+    sentence = "The notification settings cannot be changed like this."
 
 
 class LimitExceeded(GatewayError):

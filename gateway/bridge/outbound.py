@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
@@ -37,6 +37,7 @@ from gateway.ens.names import normalise
 from gateway.ens.profiles import Profiles, ResolvedProfile
 from gateway.ens.relays import SLOWEST_BYTES_PER_SECOND, RemoteRelays
 from gateway.ens.together import both
+from gateway.ens.unmet import Unmet
 from gateway.errors import (
     FetchFailed,
     GatewayError,
@@ -88,11 +89,8 @@ class LocalRelay(Protocol):
 class Standing(Protocol):
     """What the chain knows of a sender."""
 
-    async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[str, ...]:
-        """What `address` certainly lacks, in words that go on after its owner's name: "needs 0.1 ETH, and has none".
-
-        One for each rule. Raises ChainUnavailable when nobody can tell.
-        """
+    async def unmet(self, address: EthAddress, rules: SenderRules) -> Sequence[Unmet]:
+        """What `address` certainly lacks, one for each rule. Raises ChainUnavailable when nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +306,9 @@ class Outbound:
             log.info("outbound.standing_unknown", sender=attempt.work.sender, error=type(error).__name__)
             return
         if unmet:
-            raise NotTried(wording.rules_unmet(attempt.work.recipient, attempt.sender.name, unmet))
+            raise NotTried(
+                wording.rules_unmet(attempt.work.recipient, attempt.sender.name, [each.sentence for each in unmet])
+            )
 
     async def _noted(self, attempt: _Attempt, extension: ProfileExtension, handed: _Handed) -> _Handed:
         """With a word to the sender when the message was taken and waits to be let in, as mail of strangers may."""

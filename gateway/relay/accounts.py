@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -23,7 +25,7 @@ from gateway.store.usage import MailboxUsage
 log = structlog.get_logger(__name__)
 
 CHANGES_AT_ONCE = 10
-"""Times that a change of rules is tried when others change them at the same moment."""
+"""Times that a change of rules is tried when other nodes change them at the same moment."""
 ROWS_AT_ONCE = 500
 
 
@@ -38,6 +40,7 @@ class Accounts:
         self._rulebook = rulebook
         self._service_name = service_name
         self._clock = clock
+        self._changing: WeakValueDictionary[EthAddress, asyncio.Lock] = WeakValueDictionary()
 
     async def register(self, name: EnsName, signed: SignedProfile) -> None:
         """Make the account, or note its newer profile.
@@ -72,13 +75,15 @@ class Accounts:
 
         Raises NotFound without an account, InvalidInput for rules that are too many.
         """
-        for _ in range(CHANGES_AT_ONCE):
-            before = (await self.of(address)).rules
-            rules = change(read_rules(before))
-            changed = await self._store.commit(SetRules(address, before, write_rules(rules), self._clock()))
-            self._rulebook.forget(address)
-            if changed:
-                return rules
+        # One after the other at this node; another node that was quicker is noticed by what it left.
+        async with self._changing.setdefault(address, asyncio.Lock()):
+            for _ in range(CHANGES_AT_ONCE):
+                before = (await self.of(address)).rules
+                rules = change(read_rules(before))
+                changed = await self._store.commit(SetRules(address, before, write_rules(rules), self._clock()))
+                self._rulebook.forget(address)
+                if changed:
+                    return rules
         raise LimitExceeded("the rules are being changed by somebody else")
 
     async def close(self, address: EthAddress) -> None:

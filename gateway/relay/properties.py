@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.dm3.canonical import JsonObject
 from gateway.dm3.layers import MAX_HOPS, VERSION
+from gateway.relay.notify.offered import Offered
 from gateway.relay.traffic import INTERVAL_SECONDS, RETENTION_SECONDS
 
 
@@ -18,6 +19,8 @@ class ServiceProperties:
     """Bytes of the largest envelope, and of the largest layer."""
     forward_max_delay_ms: int | None = None
     """The longest wait that a layer may ask for; None when this relay forwards nothing."""
+    offered: Offered = field(default_factory=Offered)
+    """How recipients can have themselves notified."""
 
     def to_json(self) -> JsonObject:
         """The fields of DM3-MTP; messageTTL in days as it says, while the reference counts milliseconds.
@@ -27,7 +30,7 @@ class ServiceProperties:
         value: JsonObject = {
             "messageTTL": self.message_ttl_days,
             "sizeLimit": self.size_limit,
-            "notificationChannel": [],
+            "notificationChannel": self.offered.to_json(),
             "metricsCollectionIntervalInSeconds": INTERVAL_SECONDS,
             "metricsRetentionDurationInSeconds": RETENTION_SECONDS,
         }

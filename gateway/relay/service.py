@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from fastapi import APIRouter
@@ -15,6 +15,7 @@ from gateway.dm3.envelope import Envelope
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.egress import GuardedClient
+from gateway.ens.holdings import Holdings
 from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
 from gateway.ids import EnsName, Network
@@ -27,9 +28,14 @@ from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.forward import FORWARD, Forwarding, ForwardPolicy
 from gateway.relay.forwarder import Forwarder
-from gateway.relay.gatekeeper import Gatekeeper, Holdings
+from gateway.relay.gatekeeper import Gatekeeper
 from gateway.relay.mailbox import Mailbox
 from gateway.relay.mailbox_api import MailboxApi
+from gateway.relay.notifications import NotificationsApi
+from gateway.relay.notify.codes import CODE_JOB, Codes
+from gateway.relay.notify.mail_channel import MailChannel
+from gateway.relay.notify.notifier import NOTIFY_JOB, Notifier, NotifyPolicy
+from gateway.relay.notify.offered import Offered
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.push import Push
 from gateway.relay.rates import Rate
@@ -40,6 +46,7 @@ from gateway.relay.rest import RestApi
 from gateway.relay.rpc import RpcEndpoint
 from gateway.relay.rulebook import Rulebook
 from gateway.relay.sessions import Sessions
+from gateway.relay.spam_reports import REPORT_SPAM, SpamReports
 from gateway.relay.submit import JobFor, RelayPolicy, Submission
 from gateway.relay.traffic import Traffic
 from gateway.sdk.capabilities import Capabilities
@@ -53,6 +60,17 @@ RPC_PATHS: Final = ("/rpc", "/ds/rpc", "/ds", "/ds/", "/")
 DAY_MS: Final = 24 * 3600 * 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Notifications:
+    """How people can be told that mail waits."""
+
+    offered: Offered
+    policy: NotifyPolicy
+    mail: MailChannel | None
+    """What carries codes that prove a mail address; None when no adapter sends mail."""
+    code_key: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the delivery service stands on; all of it belongs to somebody else."""
@@ -62,8 +80,10 @@ class Surroundings:
     profiles: Profiles
     client: GuardedClient
     """For what other delivery services and strangers' servers are sent."""
+    named_by_operator: GuardedClient
+    """For servers that stand in the configuration."""
     holdings: Holdings
-    reports: Reports
+    notifications: Notifications
     keys: ServiceKeys
     service_name: EnsName
     service_profile: DeliveryServiceProfile
@@ -81,12 +101,23 @@ class DeliveryService:
 
     def __init__(self, settings: RelaySettings, around: Surroundings) -> None:
         self._around = around
+        self._settings = settings
         self._arrivals = Arrivals()
         self._traffic = Traffic(around.store, around.clock)
         self._bodies = Bodies()
         self._calls = Rate(settings.calls_per_minute)
         self._log_ins = Rate(settings.log_ins_per_minute)
-        rulebook = Rulebook(around.store)
+        rulebook = self._rulebook = Rulebook(around.store)
+        notices = around.notifications
+        self._codes = Codes(store=around.store, channel=notices.mail, key=notices.code_key, clock=around.clock)
+        self._notifier = Notifier(
+            store=around.store,
+            offered=notices.offered,
+            policy=notices.policy,
+            service=around.service_name,
+            clock=around.clock,
+            count=self._traffic.count_notification,
+        )
         self._recipients = Recipients(around.directory, around.service_name)
         self._submission = self._submission_for(settings, rulebook)
         self._sessions = Sessions(store=around.store, directory=around.directory, clock=around.clock)
@@ -118,6 +149,7 @@ class DeliveryService:
                 settings.message_ttl_days,
                 settings.size_limit,
                 settings.forward_max_delay_seconds * 1000 if self._forwarding else None,
+                notices.offered,
             ),
             extensions=self._extensions,
             forwarding=self._forwarding,
@@ -163,7 +195,13 @@ class DeliveryService:
             arrivals=self._arrivals,
             clock=around.clock,
         )
-        mailbox_api = MailboxApi(sessions=self._sessions, mailbox=mailbox, reports=around.reports, bodies=self._bodies)
+        reports = Reports(
+            store=around.store,
+            service_name=around.service_name,
+            enabled=self._settings.stake.report_url is not None,
+            clock=around.clock,
+        )
+        mailbox_api = MailboxApi(sessions=self._sessions, mailbox=mailbox, reports=reports, bodies=self._bodies)
         removal = Removal(
             store=around.store,
             accounts=self._accounts,
@@ -177,10 +215,20 @@ class DeliveryService:
             accounts=self._accounts,
             removal=removal,
             mailbox=mailbox,
+            stake_contract=self._settings.stake.contract,
             bodies=self._bodies,
             rate=self._log_ins,
         )
-        return rest.router(), self._traffic.router(), mailbox_api.router(), account_api.router()
+        notifications = NotificationsApi(
+            sessions=self._sessions,
+            store=around.store,
+            offered=around.notifications.offered,
+            codes=self._codes,
+            changed=self._rulebook.forget,
+            bodies=self._bodies,
+            clock=around.clock,
+        )
+        return rest.router(), notifications.router(), self._traffic.router(), mailbox_api.router(), account_api.router()
 
     def handlers(self) -> Mapping[str, Handler]:
         """Who does the relay's own jobs, by kind."""
@@ -194,7 +242,12 @@ class DeliveryService:
             forwarding=self._forwarding,
             offload=around.offload,
         )
-        return {FORWARD: forwarder}
+        handlers: dict[str, Handler] = {FORWARD: forwarder, NOTIFY_JOB: self._notifier, CODE_JOB: self._codes}
+        if (url := self._settings.stake.report_url) is not None:
+            handlers[REPORT_SPAM] = SpamReports(
+                client=around.named_by_operator, url=url, signing_key=around.keys.signing
+            )
+        return handlers
 
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """What runs beside the requests, by name."""
@@ -235,6 +288,7 @@ class DeliveryService:
             traffic=self._traffic,
             store=around.store,
             job_for=around.job_for,
+            notice_for=self._notifier.job_for,
             clock=around.clock,
             offload=around.offload,
         )

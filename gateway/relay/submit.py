@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,6 +48,9 @@ UNIFORM_SECONDS: Final = 0.5
 JobFor = Callable[[StoredEnvelope, Identity], NewJob]
 """Makes the job that brings an envelope to a bridged person; the bridge gives it, the relay stores it."""
 
+NoticeFor = Callable[[StoredEnvelope], Awaitable[NewJob | None]]
+"""Makes the job that tells a native recipient of an envelope, or None when nobody is to be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class RelayPolicy:
@@ -86,6 +89,7 @@ class Submission:
         traffic: Traffic,
         store: Store,
         job_for: JobFor,
+        notice_for: NoticeFor,
         clock: Clock,
         offload: Offload,
     ) -> None:
@@ -98,6 +102,7 @@ class Submission:
         self._traffic = traffic
         self._store = store
         self._job_for = job_for
+        self._notice_for = notice_for
         self._clock = clock
         self._offload = offload
 
@@ -129,10 +134,9 @@ class Submission:
         return Accepted(op.envelope.id, repeat=not stored)
 
     def accepted(self, op: AcceptEnvelope) -> None:
-        """Tell whoever waits for an envelope that is on disk now; bridged people get theirs by a job."""
+        """Count an envelope that is on disk now, and tell whoever waits for it."""
         self._traffic.count(op.envelope)
-        if op.job is None:
-            self._arrivals.announce(op.envelope)
+        self._arrivals.announce(op.envelope)
 
     async def prepare(self, envelope: Envelope, *, size: int | None = None) -> AcceptEnvelope:
         """All of `submit` but parsing and the commit, for callers who write more in the same transaction.
@@ -141,12 +145,19 @@ class Submission:
         """
         size = len(envelope.message) if size is None else size
         information = await self._offload.run(size, self._open, envelope)
-        recipient = await self._recipients.find(normalise(information.to))
-        sender = await self._verify_sender(envelope, information, size)
+        if self._policy.uniform_refusals:
+            # Whoever cannot be checked is told the same whomever they write to, and learns nothing about anybody.
+            sender = await self._verify_sender(envelope, information, size)
+            recipient = await self._recipients.find(normalise(information.to))
+        else:
+            recipient = await self._recipients.find(normalise(information.to))
+            sender = await self._verify_sender(envelope, information, size)
         admission = await self._gatekeeper.admit(recipient, sender)
         stored = await self._offload.run(size, self._stamp, envelope, information, recipient, sender, admission)
-        job = self._job_for(stored, recipient.identity) if recipient.identity is not None else None
-        return AcceptEnvelope(stored, job, admission.quota)
+        if recipient.identity is not None:
+            return AcceptEnvelope(stored, self._job_for(stored, recipient.identity), admission.quota)
+        notice = await self._notice_for(stored) if admission.notify else None
+        return AcceptEnvelope(stored, notice, admission.quota)
 
     def _open(self, envelope: Envelope) -> DeliveryInformation:
         if len(canonical_envelope(envelope).encode()) > self._policy.size_limit:

@@ -18,8 +18,9 @@ from sqlalchemy import Connection, select
 
 from gateway.errors import GatewayError, LimitExceeded, Unavailable
 from gateway.store.faults import Fault, diagnose
-from gateway.store.op import Mergeable, Op, lanes_of, wakes
+from gateway.store.op import Mergeable, Op, lanes_of, mailboxes_of, wakes
 from gateway.store.schema import lanes
+from gateway.store.usage import lock
 
 log = structlog.get_logger(__name__)
 
@@ -183,11 +184,13 @@ def apply_units(conn: Connection, units: Sequence[Unit]) -> list[tuple[Any, ...]
     Neighbouring units that are one operation of the same mergeable class are applied by one call.
     """
     if conn.dialect.name == "postgresql":
+        lock(conn, {mailbox for unit in units for op in unit for mailbox in mailboxes_of(op)})
         _lock_lanes(conn, units)
     results: list[tuple[Any, ...]] = []
     for merged, run in groupby(units, key=_merge_class):
         alike = list(run)
-        if merged is not None and len(alike) > 1:
+        # One that is refused alone must not cost its neighbours of other classes their transaction either.
+        if merged is not None and len(units) > 1:
             merged_results = merged.apply_many(conn, [unit[0] for unit in alike])
             results.extend((result,) for _, result in zip(alike, merged_results, strict=True))
         else:

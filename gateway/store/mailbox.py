@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_
 
 from gateway.errors import DamagedRow, GatewayError, MailboxFull
 from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
@@ -86,6 +86,10 @@ class AcceptEnvelope:
         """The job's lane."""
         return (self.job.lane,) if self.job else ()
 
+    def mailboxes(self) -> tuple[EthAddress, ...]:
+        """The recipient's."""
+        return (self.envelope.recipient,)
+
     def wakes(self, result: bool) -> bool:
         """Taken, with a job."""
         return result and self.job is not None
@@ -101,24 +105,26 @@ class AcceptEnvelope:
     def apply_many(conn: Connection, ops: Sequence[AcceptEnvelope]) -> list[bool | GatewayError]:
         """Insert what is new with a few statements however many there are."""
         fresh = _remember(conn, [op.envelope for op in ops])
-        new: list[AcceptEnvelope] = []
-        for op in ops:
+        first: dict[EnvelopeId, int] = {}
+        for place, op in enumerate(ops):
             if op.envelope.id in fresh:
-                fresh.discard(op.envelope.id)
-                new.append(op)
-        full = _without_room(conn, new)
-        if full:
+                first.setdefault(op.envelope.id, place)
+        new = [ops[place] for place in first.values()]
+        refused = _without_room(conn, new)
+        if refused:
             # What was not taken may come again when there is room.
-            conn.execute(delete(seen).where(seen.c.id.in_({op.envelope.id for op in full})))
-        taken = [op for op in new if op not in full]
+            conn.execute(delete(seen).where(seen.c.id.in_(refused)))
+        taken = [op for op in new if op.envelope.id not in refused]
         if taken:
-            # Counted first: the count's row orders whoever writes to the same mailbox (see gateway.store.usage).
             usage.charge(conn, [op.envelope for op in taken])
             conn.execute(envelopes.insert(), [_columns(op.envelope) for op in taken])
         if jobs := [op.job for op in taken if op.job is not None]:
             insert_jobs(conn, jobs)
-        came, refused = {id(op) for op in taken}, {id(op) for op in full}
-        return [MailboxFull(op.envelope.recipient_name) if id(op) in refused else id(op) in came for op in ops]
+        # A second copy of what was refused is no repeat of something that was taken.
+        return [
+            MailboxFull(op.envelope.recipient_name) if op.envelope.id in refused else first.get(op.envelope.id) == place
+            for place, op in enumerate(ops)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +146,23 @@ class PickUp:
     folder: Folder = Folder.INBOX
 
     def run(self, conn: Connection) -> list[StoredEnvelope]:
-        """Read the sizes first, then only the bodies that fit."""
+        """Read on until there is something to show: an empty page says that there is no more."""
+        after = self.after_seq
+        while True:
+            last, page = self._page(conn, after)
+            if page or not last:
+                return page
+            after = last
+
+    def _page(self, conn: Connection, after: int) -> tuple[int, list[StoredEnvelope]]:
+        """Read the sizes first, then only the bodies that fit; the last number looked at is 0 at the end."""
         wanted = and_(
             envelopes.c.recipient == self.recipient,
             envelopes.c.folder == self.folder.value,
-            envelopes.c.seq > self.after_seq,
+            envelopes.c.seq > after,
             envelopes.c.expires_at > self.now,
             *([envelopes.c.sender == self.sender] if self.sender is not None else []),
-            *_addressed_to(self.names),
+            *addressed_to(self.names),
         )
         sizes = conn.execute(
             select(envelopes.c.seq, envelopes.c.size).where(wanted).order_by(envelopes.c.seq).limit(self.limit)
@@ -159,7 +174,7 @@ class PickUp:
                 break
             last = seq
         page = conn.execute(select(envelopes).where(wanted, envelopes.c.seq <= last).order_by(envelopes.c.seq))
-        return list(_undamaged(page))
+        return last, list(undamaged(page))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +219,10 @@ class Acknowledge:
     names: tuple[EnsName, ...] | None = None
     """Only what was addressed to these names of the recipient."""
 
+    def mailboxes(self) -> tuple[EthAddress, ...]:
+        """The recipient's."""
+        return (self.recipient,)
+
     def apply(self, conn: Connection) -> int:
         """Delete by the hash indexes, so that the time does not depend on the mailbox's size."""
         pairs = sorted(set(self.pairs))
@@ -211,13 +230,13 @@ class Acknowledge:
         for start in range(0, len(pairs), ACK_CHUNK):
             chunk = pairs[start : start + ACK_CHUNK]
             for column in (envelopes.c.message_hash, envelopes.c.encrypted_hash):
-                removed += _remove(
+                removed += remove(
                     conn,
                     envelopes.c.recipient == self.recipient,
                     # Implied by the pairs, but only a plain IN makes both planners use the index.
                     column.in_([digest for _, digest in chunk]),
                     tuple_(envelopes.c.sender, column).in_(chunk),
-                    *_addressed_to(self.names),
+                    *addressed_to(self.names),
                 )
         return removed
 
@@ -234,89 +253,22 @@ class AcknowledgeIds:
     names: tuple[EnsName, ...] | None = None
     """Only what was addressed to these names of the recipient."""
 
+    def mailboxes(self) -> tuple[EthAddress, ...]:
+        """The recipient's."""
+        return (self.recipient,)
+
     def apply(self, conn: Connection) -> int:
         """Delete by the unique index."""
         ids = sorted(set(self.ids))
         return sum(
-            _remove(
+            remove(
                 conn,
                 envelopes.c.recipient == self.recipient,
                 envelopes.c.id.in_(ids[start : start + ACK_CHUNK]),
-                *_addressed_to(self.names),
+                *addressed_to(self.names),
             )
             for start in range(0, len(ids), ACK_CHUNK)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class AdmitSender:
-    """Move what waits from one sender among the message requests into the inbox; returns what was moved."""
-
-    recipient: EthAddress
-    sender: EnsName
-    names: tuple[EnsName, ...]
-
-    def apply(self, conn: Connection) -> list[StoredEnvelope]:
-        """Update, oldest first."""
-        moved = conn.execute(
-            update(envelopes)
-            .where(*_requests(self.recipient, self.sender, self.names))
-            .values(folder=Folder.INBOX.value)
-            .returning(*envelopes.c)
-        )
-        return sorted(_undamaged(moved), key=lambda each: each.seq)
-
-
-@dataclass(frozen=True, slots=True)
-class RefuseSender:
-    """Delete what waits from one sender among the message requests; returns how many envelopes went."""
-
-    recipient: EthAddress
-    sender: EnsName
-    names: tuple[EnsName, ...]
-
-    def apply(self, conn: Connection) -> int:
-        """Delete by the mailbox index."""
-        return _remove(conn, *_requests(self.recipient, self.sender, self.names))
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingSender:
-    """A sender among the message requests; ``since`` is when the oldest envelope came (ms)."""
-
-    sender: EnsName
-    verified: bool
-    messages: int
-    since: int
-
-
-@dataclass(frozen=True, slots=True)
-class RequestsBySender:
-    """Senders among the message requests of a recipient, those who wrote last first; at most ``limit``."""
-
-    recipient: EthAddress
-    names: tuple[EnsName, ...]
-    limit: int
-
-    def run(self, conn: Connection) -> list[WaitingSender]:
-        """Group by sender."""
-        rows = conn.execute(
-            select(
-                envelopes.c.sender,
-                envelopes.c.verified,
-                func.count().label("messages"),
-                func.min(envelopes.c.received_at).label("since"),
-            )
-            .where(
-                envelopes.c.recipient == self.recipient,
-                envelopes.c.folder == Folder.REQUESTS.value,
-                *_addressed_to(self.names),
-            )
-            .group_by(envelopes.c.sender, envelopes.c.verified)
-            .order_by(func.max(envelopes.c.seq).desc())
-            .limit(self.limit)
-        )
-        return [WaitingSender(**row._mapping) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,10 +278,14 @@ class EmptyMailbox:
     recipient: EthAddress
     limit: int
 
+    def mailboxes(self) -> tuple[EthAddress, ...]:
+        """The recipient's."""
+        return (self.recipient,)
+
     def apply(self, conn: Connection) -> int:
         """Delete by the mailbox index."""
         some = select(envelopes.c.seq).where(envelopes.c.recipient == self.recipient).limit(self.limit)
-        return _remove(conn, envelopes.c.seq.in_(some))
+        return remove(conn, envelopes.c.seq.in_(some))
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,14 +308,30 @@ class WaitingSince:
 
 
 @dataclass(frozen=True, slots=True)
+class IsWaiting:
+    """Whether the envelope with this id is in an inbox and not picked up."""
+
+    id: EnvelopeId
+
+    def run(self, conn: Connection) -> bool:
+        """Look up by the unique index; the body is not read."""
+        found = select(envelopes.c.seq).where(envelopes.c.id == self.id, envelopes.c.folder == Folder.INBOX.value)
+        return conn.scalar(found) is not None
+
+
+@dataclass(frozen=True, slots=True)
 class DropEnvelope:
     """Delete one envelope by its id, as a bridge does after delivery; True when it was there."""
 
     id: EnvelopeId
 
+    def mailboxes(self) -> tuple[EnvelopeId, ...]:
+        """The one that it is in."""
+        return (self.id,)
+
     def apply(self, conn: Connection) -> bool:
         """Delete one row; its id stays remembered."""
-        return _remove(conn, envelopes.c.id == self.id) > 0
+        return remove(conn, envelopes.c.id == self.id) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,7 +352,7 @@ class ExpireEnvelopes:
             .order_by(envelopes.c.expires_at)
             .limit(self.limit)
         )
-        expired = _remove(conn, envelopes.c.seq.in_(oldest))
+        expired = remove(conn, envelopes.c.seq.in_(oldest))
         conn.execute(
             delete(seen).where(
                 seen.c.id.in_(
@@ -420,14 +392,14 @@ def _remember(conn: Connection, candidates: Sequence[StoredEnvelope]) -> set[Env
     return {EnvelopeId(row.id) for row in inserted}
 
 
-def _without_room(conn: Connection, new: Sequence[AcceptEnvelope]) -> list[AcceptEnvelope]:
-    """Which of these their quotas refuse, when they are taken in their order."""
+def _without_room(conn: Connection, new: Sequence[AcceptEnvelope]) -> set[EnvelopeId]:
+    """Ids of those that their quotas refuse, when they are taken in their order."""
     limited = [op for op in new if op.quota is not None]
     if not limited:
-        return []
+        return set()
     keys = {id(op): _quota_keys(op.envelope) for op in limited}
     known = usage.of_keys(conn, [key for pair in keys.values() for key in pair])
-    refused = []
+    refused = set()
     for op in limited:
         assert op.quota is not None
         whole, held = keys[id(op)]
@@ -436,7 +408,7 @@ def _without_room(conn: Connection, new: Sequence[AcceptEnvelope]) -> list[Accep
             known[whole] += more
             known[held] += more
         else:
-            refused.append(op)
+            refused.add(op.envelope.id)
     return refused
 
 
@@ -444,24 +416,16 @@ def _quota_keys(envelope: StoredEnvelope) -> tuple[usage.Key, usage.Key]:
     return usage.whole(envelope.recipient), usage.of_holder(envelope.recipient, envelope.holder)
 
 
-def _remove(conn: Connection, *where: ColumnElement[bool]) -> int:
-    """Delete envelopes and give back what they took of quotas."""
+def remove(conn: Connection, *where: ColumnElement[bool]) -> int:
+    """Delete envelopes and give back what they took of quotas; returns how many."""
     gone = conn.execute(delete(envelopes).where(*where).returning(*_CHARGED)).all()
     usage.release(conn, gone)
     return len(gone)
 
 
-def _addressed_to(names: tuple[EnsName, ...] | None) -> list[ColumnElement[bool]]:
+def addressed_to(names: tuple[EnsName, ...] | None) -> list[ColumnElement[bool]]:
+    """The condition that an envelope was written to one of these names; none at all for None."""
     return [] if names is None else [envelopes.c.recipient_name.in_(names)]
-
-
-def _requests(recipient: EthAddress, sender: EnsName, names: tuple[EnsName, ...]) -> list[ColumnElement[bool]]:
-    return [
-        envelopes.c.recipient == recipient,
-        envelopes.c.folder == Folder.REQUESTS.value,
-        envelopes.c.sender == sender,
-        *_addressed_to(names),
-    ]
 
 
 def _columns(envelope: StoredEnvelope) -> dict[str, Any]:
@@ -494,7 +458,8 @@ def _is_whole(row: Any) -> bool:
     return bool(row.checksum == _checksum(row.id, row.recipient, row.body))
 
 
-def _undamaged(rows: Iterable[Any]) -> Iterable[StoredEnvelope]:
+def undamaged(rows: Iterable[Any]) -> Iterable[StoredEnvelope]:
+    """Rows as envelopes; those that are damaged are reported in the log and left out."""
     for row in rows:
         if _is_whole(row):
             yield _envelope_of(row)

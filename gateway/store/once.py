@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, tuple_
 
-from gateway.ids import LaneKey
-from gateway.store.op import Op, lanes_of, wakes
+from gateway.ids import EnvelopeId, EthAddress, LaneKey
+from gateway.store.op import Op, lanes_of, mailboxes_of, wakes
 from gateway.store.schema import once
 from gateway.store.upsert import insert
 
@@ -29,6 +29,10 @@ class Once:
     def lanes(self) -> tuple[LaneKey, ...]:
         """Lanes of all operations inside."""
         return tuple(lane for op in self.ops for lane in lanes_of(op))
+
+    def mailboxes(self) -> tuple[EthAddress | EnvelopeId, ...]:
+        """Mailboxes of all operations inside."""
+        return tuple(mailbox for op in self.ops for mailbox in mailboxes_of(op))
 
     def wakes(self, result: tuple[Any, ...] | None) -> bool:
         """Whether any operation inside made work."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from sqlalchemy import Connection
 
 from gateway.errors import GatewayError
-from gateway.ids import LaneKey
+from gateway.ids import EnvelopeId, EthAddress, LaneKey
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -69,6 +69,18 @@ class Locking(Protocol):
         ...
 
 
+@runtime_checkable
+class Posting(Protocol):
+    """Optional ability of an operation: names the mailboxes in which envelopes come or go.
+
+    A batch locks them all beforehand in one order, before its lanes (see ``gateway.store.usage.lock``).
+    """
+
+    def mailboxes(self) -> tuple[EthAddress | EnvelopeId, ...]:
+        """Recipients, or envelopes whose recipients are meant."""
+        ...
+
+
 def wakes(op: Op[Any], result: Any) -> bool:
     """True when ``op``, committed with ``result``, may have made work for the workers."""
     return isinstance(op, Waking) and not isinstance(result, GatewayError) and op.wakes(result)
@@ -77,3 +89,8 @@ def wakes(op: Op[Any], result: Any) -> bool:
 def lanes_of(op: Op[Any]) -> tuple[LaneKey, ...]:
     """Lanes that ``op`` says it will lock; none for an operation that does not say."""
     return op.lanes() if isinstance(op, Locking) else ()
+
+
+def mailboxes_of(op: Op[Any]) -> tuple[EthAddress | EnvelopeId, ...]:
+    """Mailboxes that ``op`` says it will write to; none for an operation that does not say."""
+    return op.mailboxes() if isinstance(op, Posting) else ()

@@ -1,21 +1,23 @@
 """How full mailboxes are: counted when an envelope comes and goes, so that a quota costs the same at any size.
 
 Counted as a whole, per name that was written to, and per holder, which is whoever the envelope is charged to: the
-address of a verified sender, or ``UNVERIFIED`` for all the rest together. The row of the whole is also what orders
-those who write to one mailbox at the same time: whoever has it inserts and commits before the next one begins, so that
-a page cursor never passes an envelope that becomes visible later.
+address of a verified sender, or ``UNVERIFIED`` for all the rest together.
+
+Those who write to one mailbox at the same time do so one after the other, from before the first row is touched to the
+commit (``lock``; SQLite has one writer anyway). So a page cursor never passes an envelope that becomes visible later,
+a quota is exact on any number of nodes, and transactions that write to several mailboxes never wait in a circle.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, select, text, tuple_, update
 
-from gateway.ids import EnsName, EthAddress
+from gateway.ids import EnsName, EnvelopeId, EthAddress
 from gateway.store.schema import mailbox_usage
 from gateway.store.upsert import insert
 
@@ -24,6 +26,16 @@ UNVERIFIED: Final = ""
 WHOLE: Final = "all"
 NAME: Final = "name"
 HOLDER: Final = "holder"
+
+LOCK_SPACE: Final = 0x444D33
+"""First number of our advisory locks."""
+# Mailboxes share 1024 locks: the server's table of locks is small, and a batch can write to hundreds of mailboxes.
+_LOCK: Final = text(
+    "SELECT pg_advisory_xact_lock(:space, bucket) FROM ("
+    " SELECT hashtext(recipient) & 1023 AS bucket FROM unnest(CAST(:recipients AS text[])) AS given (recipient)"
+    " UNION SELECT hashtext(recipient) & 1023 FROM envelopes WHERE id = ANY (CAST(:ids AS text[]))"
+    " ORDER BY bucket) AS wanted"
+)
 
 Key = tuple[str, str, str]
 """Recipient, scope, key: the primary key."""
@@ -46,10 +58,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How much may wait for one recipient. What was accepted is never pushed out; what comes then is refused.
-
-    Nodes that accept at the same moment can pass a limit by what each has under way.
-    """
+    """How much may wait for one recipient. What was accepted is never pushed out; what comes then is refused."""
 
     mailbox: Usage
     sender: Usage
@@ -111,6 +120,17 @@ def of_keys(conn: Connection, keys: Iterable[Key]) -> dict[Key, Usage]:
     rows = conn.execute(select(mailbox_usage).where(tuple_(*key).in_(wanted)))
     found = {(row.recipient, row.scope, row.key): Usage(row.messages, row.bytes) for row in rows}
     return {each: found.get(each, Usage()) for each in wanted}
+
+
+def lock(conn: Connection, mailboxes: Collection[EthAddress | EnvelopeId]) -> None:
+    """Have these mailboxes for ourselves until the transaction ends (PostgreSQL).
+
+    An envelope stands for its recipient. All are taken in one order, before any row is locked.
+    """
+    if mailboxes:
+        recipients = [each for each in mailboxes if each.startswith("0x")]
+        ids = [each for each in mailboxes if not each.startswith("0x")]
+        conn.execute(_LOCK, {"space": LOCK_SPACE, "recipients": recipients, "ids": ids})
 
 
 def charge(conn: Connection, came: Iterable[Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from gateway.dm3.canonical import JsonObject
 from gateway.dm3.envelope import Envelope
 from gateway.dm3.sender_rules import SenderRules
+from gateway.ens.unmet import RuleKind, Unmet
 from gateway.errors import ChainUnavailable, Spam, UnknownRecipient
 from gateway.ids import EnsName, EthAddress, NativeId
 from gateway.operations.dm3_client import Dm3Client
@@ -33,23 +34,24 @@ from tests.support.house import House
 from tests.support.waiting import mail_of, until
 
 RICH: JsonObject = {"spamFilterRules": {"minBalance": "100000000000000000"}}
-POOR = "needs a balance of at least 0.1 ETH, and has none"
+POOR = Unmet(RuleKind.BALANCE, 10**17, 0)
+IDLE = Unmet(RuleKind.NONCE, 3, 0)
 
 
 @dataclass
 class Books:
-    """A chain that knows what a test says: sentences for every sender whom a rule stops."""
+    """A chain that knows what a test says: what every sender lacks."""
 
-    sentences: tuple[str, ...] = ()
+    lacking: tuple[Unmet, ...] = ()
     error: Exception | None = None
     asked: list[tuple[EthAddress, SenderRules]] = field(default_factory=list)
 
-    async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[str, ...]:
+    async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[Unmet, ...]:
         """As told."""
         self.asked.append((address, rules))
         if self.error is not None:
             raise self.error
-        return self.sentences
+        return self.lacking
 
 
 @pytest.fixture
@@ -70,13 +72,15 @@ async def status_of(house: House, recipient: EnsName, native_id: str = "n1") -> 
 async def test_an_unmet_rule_is_told_and_the_service_left_alone(
     house: House, paper: PaperAdapter, books: Books
 ) -> None:
-    books.sentences = (POOR, "needs at least 3 sent transactions, and has none")
+    books.lacking = (POOR, IDLE)
     service = ScriptedService(extension=RICH)
     async with service.at(house.chain, "picky.eth") as name:
         carol = await person_at(house, name)
         await paper.write(BOB, carol.name, "hello", "n1")
         report = await paper.wait_report(DeliveryState.FAILED)
-        assert all(word in report.reason for word in (carol.name, BOB_NAME, *books.sentences)), report.reason
+        assert all(
+            word in report.reason for word in (carol.name, BOB_NAME, *(each.sentence for each in books.lacking))
+        ), report.reason
         found = await status_of(house, carol.name)
         assert (found.state, found.reason) == (DeliveryState.FAILED, report.reason)
         assert service.taken == []
@@ -108,7 +112,7 @@ async def test_met_rules_let_it_through(house: House, paper: PaperAdapter, books
 async def test_without_readable_rules_the_chain_is_not_asked(
     house: House, paper: PaperAdapter, books: Books, extension: dict[str, Any]
 ) -> None:
-    books.sentences = (POOR,)
+    books.lacking = (POOR,)
     service = ScriptedService(extension=extension)
     async with service.at(house.chain, "free.eth") as name:
         carol = await person_at(house, name)
@@ -135,7 +139,7 @@ async def test_a_chain_that_hangs_does_not_hold_up_the_message(
 ) -> None:
     monkeypatch.setattr("gateway.bridge.outbound.STANDING_SECONDS", 0.05)
 
-    async def never(address: EthAddress, rules: SenderRules) -> tuple[str, ...]:
+    async def never(address: EthAddress, rules: SenderRules) -> tuple[Unmet, ...]:
         await asyncio.Event().wait()
         return ()
 
@@ -166,7 +170,7 @@ async def test_a_chain_that_hangs_does_not_hold_up_the_message(
 async def test_a_service_that_would_refuse_is_passed_over_for_the_next(
     house: House, paper: PaperAdapter, books: Books, script: dict[str, Any], tried: int
 ) -> None:
-    books.sentences = (POOR,)
+    books.lacking = (POOR,)
     first = ScriptedService(**{**script, "answers": list(script.get("answers", ()))})
     second, third = ScriptedService(), ScriptedService()
     async with (
@@ -183,13 +187,13 @@ async def test_a_service_that_would_refuse_is_passed_over_for_the_next(
 
 
 async def test_when_none_remains_the_first_reason_is_told(house: House, paper: PaperAdapter, books: Books) -> None:
-    books.sentences = (POOR,)
+    books.lacking = (POOR,)
     first, second = ScriptedService(extension=RICH), ScriptedService(answers=[(403, refusal(-32010, "second"))])
     async with first.at(house.chain, "first.eth") as one, second.at(house.chain, "second.eth") as two:
         carol = await person_at(house, one, two)
         await paper.write(BOB, carol.name, "hello", "n1")
         report = await paper.wait_report(DeliveryState.FAILED)
-        assert POOR in report.reason
+        assert POOR.sentence in report.reason
         assert "second" not in report.reason
         assert len(second.taken) == 1
 
@@ -198,7 +202,7 @@ async def test_a_service_that_may_still_answer_keeps_the_message_alive(
     house: House, paper: PaperAdapter, books: Books
 ) -> None:
     """One refuses for good, the other one is down: the message is not lost yet."""
-    books.sentences = (POOR,)
+    books.lacking = (POOR,)
     first, second = ScriptedService(extension=RICH), ScriptedService(answers=[(503, "")] * 3)
     async with first.at(house.chain, "first.eth") as one, second.at(house.chain, "second.eth") as two:
         carol = await person_at(house, one, two)
@@ -298,7 +302,7 @@ async def test_our_own_relay_applies_rules_itself_and_they_are_told(
     house: House, paper: PaperAdapter, native: Dm3Client, books: Books
 ) -> None:
     """Its lists of people to let in are nobody else's to see: only a refusal counts."""
-    books.sentences = (POOR,)
+    books.lacking = (POOR,)
     judged_by(house, RICH)
     await paper.write(BOB, native.name, "hello", "n1")
     await mail_of(native)
@@ -306,7 +310,7 @@ async def test_our_own_relay_applies_rules_itself_and_they_are_told(
     judged_by(house, RICH, Spam("a rule"))
     await paper.write(BOB, native.name, "again", "n2")
     report = await paper.wait_report(DeliveryState.FAILED)
-    assert POOR in report.reason
+    assert POOR.sentence in report.reason
 
 
 async def test_a_refusal_of_our_own_relay_that_no_rule_explains(
@@ -341,7 +345,7 @@ async def test_a_dead_first_service_is_no_reason_when_the_second_one_refuses_for
     house: House, paper: PaperAdapter, books: Books
 ) -> None:
     """As long as one may still take it, nothing is said."""
-    books.sentences = (POOR,)
+    books.lacking = (POOR,)
     second = ScriptedService(extension=RICH)
     async with second.at(house.chain, "second.eth") as two:
         await publish_service(house.chain, "dead.eth", "http://127.0.0.1:9")

@@ -266,7 +266,7 @@ async def test_no_call_is_a_server_error(house: House, params: list[Any]) -> Non
         {"id": b"short"},
         {"next": ""},
     ],
-    ids=str,
+    ids=lambda changed: next(iter(changed)),
 )
 async def test_layers_that_open_but_are_not_as_specified(house: House, changed: dict[str, Any]) -> None:
     assert code(await rpc(house, "dm3_forward", odd_layer(house, **changed))) == (400, -32000)

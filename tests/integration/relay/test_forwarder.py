@@ -197,8 +197,10 @@ async def test_a_name_that_is_no_service_is_looked_up_some_more_times(
     assert "nowhere" not in json.dumps(logs)
 
 
+@pytest.mark.weakness(12)
+@pytest.mark.attack(13)
 async def test_a_service_on_a_forbidden_address_is_not_asked(tmp_path: Path) -> None:
-    """Row 13 of the attacks holds for next hops as for profiles: the guarded client asks."""
+    """What holds for profiles holds for next hops: the guarded client asks."""
     overrides = {"DM3_GATEWAY__CHAIN__ALLOW_PRIVATE_GATEWAYS": "false"}
     service = ForwardingService()
     async with forwarding_house(tmp_path / "house", working=True, overrides=overrides) as house:

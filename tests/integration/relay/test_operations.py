@@ -25,6 +25,17 @@ async def test_alive_but_not_ready_without_a_chain(tmp_path: Path) -> None:
         assert ready.json()["components"] == {"store": "ok", "chain": "ChainUnavailable"}
 
 
+@pytest.mark.attack(39)
+async def test_not_ready_while_fewer_servers_of_the_chain_answer_than_must_agree(house: House, tmp_path: Path) -> None:
+    one_of_two = {
+        "DM3_GATEWAY__CHAIN__RPC_URLS": f'["{house.chain.url}", "http://127.0.0.1:9"]',
+        "DM3_GATEWAY__CHAIN__QUORUM": "2",
+    }
+    async with running_house(tmp_path / "halfblind", chain=house.chain, overrides=one_of_two, working=False) as half:
+        ready = await half.http.get(f"{half.url}/readyz")
+        assert ready.json()["components"] == {"store": "ok", "chain": "ChainUnavailable"}
+
+
 async def test_the_front_page_says_what_this_is_and_loads_nothing_from_elsewhere(house: House) -> None:
     page = await house.http.get(house.url)
     assert page.status_code == 200

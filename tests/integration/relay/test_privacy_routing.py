@@ -21,13 +21,15 @@ import pytest
 import structlog
 
 from gateway.demo.chain.running import RunningChain, running_chain
-from gateway.dm3.envelope import canonical_envelope
+from gateway.dm3.envelope import canonical_envelope, parse_envelope, verify_envelope
 from gateway.dm3.layer_sizes import SIZE_CLASSES, sealed_length
 from gateway.dm3.layers import wrap
 from gateway.ens import relays
+from gateway.errors import InvalidInput
 from gateway.ids import EnsName
 from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
+from gateway.relay.forward import decode_forward
 from gateway.web.server import HttpServer, listen
 from gateway.work import results
 from tests.integration.relay.envelopes import sealed
@@ -188,6 +190,19 @@ async def test_the_recipients_service_behind_three_relays(tmp_path: Path, caplog
             assert not seen.holds(ORIGIN.encode())
         own_words = json.dumps(logs, default=str) + written(caplog)
         assert not any(word in own_words for word in (SENDER, RECIPIENT, ORIGIN, destination, TEXT))
+
+
+async def test_what_the_last_relay_can_do_all_the_same(tmp_path: Path) -> None:
+    """It holds the envelope, and so can check a guess at the sender, whose profile is public; the others cannot."""
+    async with world(tmp_path, ("one", "two", "three")) as all_:
+        await submit(all_, all_.houses[:2])
+        guess = all_.alice.signed_profile().profile.public_signing_key
+        [first] = await forward_jobs(all_.houses[0])
+        with pytest.raises(InvalidInput):
+            parse_envelope(decode_forward(first.payload).payload)
+        await pass_on(all_, 0)
+        [last] = await forward_jobs(all_.houses[1])
+        assert verify_envelope(parse_envelope(decode_forward(last.payload).payload), guess)
 
 
 async def test_sizes_on_the_way_say_little(tmp_path: Path) -> None:

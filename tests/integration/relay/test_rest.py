@@ -340,6 +340,7 @@ async def rotate(house: House, client: Dm3Client, account: str) -> None:
     await asyncio.to_thread(house.chain.ens.set_text, client.name, "network.dm3.profile", uri)
 
 
+@pytest.mark.weakness(4)
 async def test_an_old_key_opens_nothing_through_another_name(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     """Row 2: a stranger's name can point at anybody's address and carry anybody's old profile; that is no proof."""
     await submit(house, alice, bob, "secret")
@@ -362,6 +363,7 @@ async def test_an_old_key_opens_nothing_through_another_name(house: House, alice
     assert len(await house.gateway.store.read(PickUp(bob.address, now_ms(), 10))) == 1
 
 
+@pytest.mark.weakness(4)
 async def test_a_session_ends_when_its_key_is_rotated(house: House, bob: Dm3Client) -> None:
     token = await token_of(house, bob, "bob")
     path = f"/ds/delivery/messages/incoming/{bob.name}"

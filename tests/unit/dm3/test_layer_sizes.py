@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from gateway.dm3.layer_sizes import HEAD_BYTES, SIZE_CLASSES, class_for, class_o
 from gateway.errors import InvalidInput, TooLarge
 
 KEY = encryption_pair().public
+SPECIFICATION = Path(__file__).parents[3] / "gateway" / "relay" / "README.md"
 BLOCKS = (4, 6, 9, 13, 18, 25, 34, 46, 62, 83, 111, 149, 199, 266, 355, 474, 633, 845, 1127, 1503, 2005, 2674, 3566)
 
 
@@ -56,3 +59,17 @@ def test_no_other_size_is_a_layers(size: int) -> None:
     else:
         with pytest.raises(InvalidInput):
             class_of(size)
+
+
+@pytest.mark.parametrize("size_class", range(len(SIZE_CLASSES)))
+def test_everything_inside_a_layer_is_less_than_three_times_as_much(size_class: int) -> None:
+    """However many layers somebody puts inside each other, relays together carry less than four times what was sent."""
+    inside = sum(sealed_length(blocks) for blocks in SIZE_CLASSES[:size_class])
+    assert inside < 3 * sealed_length(SIZE_CLASSES[size_class])
+
+
+def test_the_specification_has_the_same_list() -> None:
+    text = SPECIFICATION.read_text("utf-8")
+    listed = text.partition("<!-- size classes: blocks -->")[2].partition("<!-- end -->")[0]
+    assert tuple(int(number) for number in listed.replace("\n", " ").split(",")) == SIZE_CLASSES
+    assert ", ".join(str(sealed_length(blocks)) for blocks in SIZE_CLASSES[:6]) in text

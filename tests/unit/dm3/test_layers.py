@@ -267,7 +267,7 @@ def test_the_right_layer_of_these_tests_is_right() -> None:
         {"padding": None},
         {"padding": 0},
     ],
-    ids=str,
+    ids=lambda changed: next(iter(changed)),
 )
 def test_fields_that_are_not_as_specified(changed: dict[str, Any]) -> None:
     text = sealed_fields(fields(RIGHT, **changed), ONE.hop.encryption_key, 0)
@@ -311,7 +311,7 @@ def test_a_plaintext_in_another_spelling() -> None:
         open_layer(text, ONE.keys)
 
 
-@pytest.mark.parametrize("plain", ["", "[]", "null", "{", "[" * 3000, "\x00" * 100, '{"version":1,"version":1}'])
+@pytest.mark.parametrize("plain", ["", "[]", "null", "{", "[" * 30, "\x00", '{"version":1,"version":1}'])
 def test_a_plaintext_that_is_no_layer(plain: str) -> None:
     with pytest.raises(InvalidInput):
         open_layer(encrypt(ONE.hop.encryption_key, plain + " " * (plain_bytes(0) - len(plain))), ONE.keys)
