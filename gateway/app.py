@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from gateway.bridge.context import BridgeContext, Installation
 from gateway.bridge.inbound import Inbound
@@ -36,7 +36,7 @@ from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
 from gateway.errors import ConfigError, GatewayError
 from gateway.ids import EnsName, Network
-from gateway.lifecycle import Clock, Supervisor, now_ms
+from gateway.lifecycle import Clock, Supervisor, now_ms, settle
 from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
@@ -58,6 +58,7 @@ from gateway.store import Store
 from gateway.store.leases import AcquireLease
 from gateway.web.api_docs import api_docs_router
 from gateway.web.application import http_app
+from gateway.web.direct import Direct
 from gateway.web.home import home_router, static_files
 from gateway.web.server import HttpServer, listen
 from gateway.work.results import Handler
@@ -97,7 +98,7 @@ class Gateway:
         self.adapters = adapters
         self.parent = parent_name(settings.ens.parent)
         self.service_name = EnsName(f"{SERVICE_LABEL}.{self.parent}")
-        self.app: FastAPI
+        self.app: ASGIApp
         self.directory: Directory
         self.store: Store
         self.service_profile: DeliveryServiceProfile
@@ -109,6 +110,7 @@ class Gateway:
         self._offload = Offload()
         self._service: DeliveryService
         self._contexts: dict[Network, BridgeContext] = {}
+        self._chain_asked = asyncio.Event()
 
     @classmethod
     async def open(cls, settings: Settings, adapters: Mapping[Network, Adapter], *, clock: Clock = now_ms) -> Gateway:
@@ -145,6 +147,12 @@ class Gateway:
             await self._chain.check_chain_id()
         except GatewayError as error:
             log.error("chain.not_ready", error=type(error).__name__, detail=error.detail)
+        finally:
+            self._chain_asked.set()
+
+    async def loaded(self) -> None:
+        """Return when also that is loaded which comes after the start: the client of the chain."""
+        await self._chain_asked.wait()
 
     async def hang_up(self) -> None:
         """Answer long polls and disconnect sockets, so that the HTTP server can finish what was begun."""
@@ -342,7 +350,7 @@ class Gateway:
             clock=lambda: self._clock() / 1000,
         )
 
-    def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain) -> FastAPI:
+    def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain) -> ASGIApp:
         routes = [*service.routes(), *ccip_routes(resolver)]
         adapter: object
         for adapter in self.adapters.values():
@@ -350,9 +358,8 @@ class Gateway:
                 routes.extend(adapter.routes())
         routes.append(static_files())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
-        return http_app(
-            routes, (*service.routers(), health.router(), home_router(self.service_name), api_docs_router())
-        )
+        routers = (*service.routers(), health.router(), home_router(self.service_name), api_docs_router())
+        return Direct(http_app(routes, routers), service.direct())
 
 
 async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:
@@ -376,6 +383,8 @@ async def _serve(
     closing.push_async_callback(gateway.hang_up)
     await server.start()
     log.info("gateway.serving", host=server.host, port=server.port, service=gateway.service_name)
+    await gateway.loaded()
+    settle()
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

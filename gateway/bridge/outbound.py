@@ -215,6 +215,7 @@ class Outbound:
             return envelope, _Hashes(message_hash(fitting.composed.message), hash_of_encrypted(envelope.message))
 
         envelope, hashes = await self._offload.run(attempt.size, work)
+        note = await self._waiting_note(attempt, extension)
         try:
             accepted = await self._local.relay.prepare(envelope)
         except Spam:
@@ -224,7 +225,7 @@ class Outbound:
         async def after() -> None:
             self._local.relay.accepted(accepted)
 
-        return await self._noted(attempt, extension, _Handed(hashes, (accepted,), after=after))
+        return self._noted(attempt, _Handed(hashes, (accepted,), after=after), note)
 
     async def _to_another(self, attempt: _Attempt, name: EnsName) -> _Handed | None:
         """Submit over HTTP, unless the service says beforehand that it would refuse; None when nothing is to be sent.
@@ -246,14 +247,19 @@ class Outbound:
         fitting = await self._fitting(attempt, extension)
         if fitting is None:
             return None
-        await self._require_standing(attempt, extension.rules)
+        if not await self._was_written_to(attempt):
+            await self._require_standing(attempt, extension.rules)
+        # Asked before: what fails once the service has the message would send it to the next one too.
+        note = await self._waiting_note(attempt, extension)
         try:
             handed = await self._submit(fitting, name, service, properties.size_limit)
         except RemoteRefused as error:
+            if error.answer is not None and error.answer.code == Spam.code:
+                await self._require_standing(attempt, extension.rules)
             if extension.takes_default_scheme:
                 raise
             raise SchemeRefused(error.detail, error.answer) from None
-        return await self._noted(attempt, extension, handed)
+        return self._noted(attempt, handed, note)
 
     async def _submit(
         self, attempt: _Attempt, name: EnsName, service: DeliveryServiceProfile, limit: int | None
@@ -295,6 +301,11 @@ class Outbound:
         composed = await self._composer.shown(attempt.composed, attempt.sender, extension.types)
         return None if composed is None else replace(attempt, composed=composed)
 
+    async def _was_written_to(self, attempt: _Attempt) -> bool:
+        """Whether the recipient wrote to this sender: they may well have allowed them, which nobody else can see."""
+        talk = conversation(attempt.sender.name, attempt.work.recipient)
+        return await self._store.read(ConversationKnown(attempt.work.network, talk, outbound=False))
+
     async def _require_standing(self, attempt: _Attempt, rules: SenderRules) -> None:
         """NotTried with the rules that the sender does not meet; in doubt the service decides."""
         if not rules.asks_the_chain:
@@ -310,15 +321,20 @@ class Outbound:
                 wording.rules_unmet(attempt.work.recipient, attempt.sender.name, [each.sentence for each in unmet])
             )
 
-    async def _noted(self, attempt: _Attempt, extension: ProfileExtension, handed: _Handed) -> _Handed:
-        """With a word to the sender when the message was taken and waits to be let in, as mail of strangers may."""
+    async def _waiting_note(self, attempt: _Attempt, extension: ProfileExtension) -> str:
+        """What the sender is told when mail of strangers waits to be let in; empty when they are none."""
         work = attempt.work
         if not extension.rules.message_requests or work.native_id is None:
-            return handed
+            return ""
         talk = conversation(attempt.sender.name, work.recipient)
-        if await self._store.read(ConversationKnown(work.network, talk)):
+        known = await self._store.read(ConversationKnown(work.network, talk))
+        return "" if known else wording.waits_for_acceptance(work.recipient)
+
+    def _noted(self, attempt: _Attempt, handed: _Handed, note: str) -> _Handed:
+        """With a note to the sender, who gets it in the status and through their network."""
+        work = attempt.work
+        if not note or work.native_id is None:
             return handed
-        note = wording.waits_for_acceptance(work.recipient)
         report = self._report(work, work.native_id, attempt.sender, DeliveryState.SENT, note)
         return replace(handed, ops=(*handed.ops, report), note=note)
 

@@ -37,7 +37,9 @@ def told(error: GatewayError) -> str:
     if not isinstance(error, RemoteRefused | RemoteBusy) or error.answer is None:
         return error.sentence
     answer = error.answer
-    sentence = error.sentence if isinstance(error, SchemeRefused) else _refusal(answer, error.sentence)
+    sentence = (
+        error.sentence if isinstance(error, SchemeRefused) else _REFUSALS.get(_code(error, answer), error.sentence)
+    )
     quoted = _quotable(answer.text)
     return f'{sentence} It said: "{quoted}"' if quoted else f"{sentence} It gave no reason (HTTP {answer.http_status})."
 
@@ -56,7 +58,7 @@ def attachments_too_large(recipient: EnsName, limit: int, size: int) -> str:
     """All attachments of the message together; both numbers are bytes."""
     if limit == 0:
         return f"{recipient} does not take attachments."
-    return f"{recipient} takes attachments of up to {_size(limit)}; those of this message have {_size(size)}."
+    return f"{recipient} takes attachments of up to {_size(limit)}; those of this message have {_size(size, up=True)}."
 
 
 def waits_for_acceptance(recipient: EnsName) -> str:
@@ -64,9 +66,10 @@ def waits_for_acceptance(recipient: EnsName) -> str:
     return f"{recipient} decides first whether to take messages from you; until then this one waits."
 
 
-def _refusal(answer: ServiceAnswer, otherwise: str) -> str:
-    code = answer.code if answer.code is not None else _CODE_OF_STATUS.get(answer.http_status)
-    return otherwise if code is None else _REFUSALS.get(code, otherwise)
+def _code(error: RemoteRefused | RemoteBusy, answer: ServiceAnswer) -> int | None:
+    """By which the answer is told. A passing fault says nothing about the message, but a full mailbox is one."""
+    code = _CODE_OF_STATUS.get(answer.http_status) if answer.code is None else answer.code
+    return code if isinstance(error, RemoteRefused) or code == _FULL else None
 
 
 def _quotable(text: str) -> str:
@@ -75,24 +78,28 @@ def _quotable(text: str) -> str:
     return clean_reason(seen.replace('"', "'"))[:MAX_QUOTED].rstrip()
 
 
-def _size(number: int) -> str:
-    if number < 10_000:
-        return f"{number} bytes"
-    return f"{number / 1000:.0f} kB" if number < 10_000_000 else f"{number / 1_000_000:.0f} MB"
+def _size(number: int, *, up: bool = False) -> str:
+    """Bytes for people. A limit is cut and what passes it goes ``up``, so that the two never look alike."""
+    for unit, name in ((1_000_000, "MB"), (1_000, "kB")):
+        if number >= 10 * unit:
+            return f"{-(-number // unit) if up else number // unit} {name}"
+    return f"{number} bytes"
 
 
-_REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
+_FULL: Final = -32005
+
+_REFUSALS: Final[Mapping[int | None, str]] = MappingProxyType(
     {
         -32001: "The recipient's delivery service does not know the recipient.",
         -32003: "The recipient's delivery service could not make sure that the message is from you.",
-        -32005: "The recipient's mailbox is full, or there was too much mail from you at once.",
+        _FULL: "The recipient's mailbox is full, or there was too much mail from you at once.",
         -32010: "The recipient does not accept messages from you: this one does not fit the recipient's rules.",
         -32011: "The message is larger than the recipient's delivery service takes.",
     }
 )
 """By the codes of DM3-MTP."""
 
-_CODE_OF_STATUS: Final[Mapping[int, int]] = MappingProxyType({413: -32011, 429: -32005})
+_CODE_OF_STATUS: Final[Mapping[int, int]] = MappingProxyType({413: -32011, 429: _FULL})
 """For services that answer with a status alone."""
 
 EXPIRED = "It could not be delivered in time."

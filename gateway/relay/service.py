@@ -8,6 +8,7 @@ from typing import Final
 
 from fastapi import APIRouter
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from gateway.custody.directory import Directory
 from gateway.dm3.canonical import JsonObject
@@ -57,6 +58,7 @@ from gateway.store.usage import Quota, Usage
 from gateway.work.results import Handler
 
 RPC_PATHS: Final = ("/rpc", "/ds/rpc", "/ds", "/ds/", "/")
+RPC_METHODS: Final = ("POST", "OPTIONS")
 DAY_MS: Final = 24 * 3600 * 1000
 
 
@@ -172,8 +174,12 @@ class DeliveryService:
 
     def routes(self) -> list[BaseRoute]:
         """Routes that are plain ASGI: JSON-RPC at all its paths, and the socket."""
-        rpc = [Route(path, self._rpc, methods=["POST", "OPTIONS"]) for path in RPC_PATHS]
+        rpc = [Route(path, self._rpc, methods=RPC_METHODS) for path in RPC_PATHS]
         return [*rpc, self._push.route()]
+
+    def direct(self) -> dict[tuple[str, str], ASGIApp]:
+        """What is asked so often that it is served past middleware and routing, by method and path."""
+        return {(method, path): self._rpc for method in RPC_METHODS for path in RPC_PATHS}
 
     def routers(self) -> tuple[APIRouter, ...]:
         """Routes that are described by OpenAPI."""

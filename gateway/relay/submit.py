@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from gateway.custody.directory import Directory
-from gateway.dm3.canonical import JsonObject, stringify
+from gateway.dm3.canonical import JsonObject
 from gateway.dm3.envelope import (
     DeliveryInformation,
     Envelope,
@@ -128,7 +128,7 @@ class Submission:
         envelope = await self._offload.run(size, parse_envelope, content, max_bytes=self._policy.size_limit)
         op = await self.prepare(envelope, size=size)
         stored = await self._store.commit(op)
-        log.info("envelope.accepted" if stored else "envelope.repeated", id=op.envelope.id, size=len(op.envelope.body))
+        log.debug("envelope.accepted" if stored else "envelope.repeated", id=op.envelope.id, size=len(op.envelope.body))
         if stored:
             self.accepted(op)
         return Accepted(op.envelope.id, repeat=not stored)
@@ -202,7 +202,7 @@ class Submission:
             verified=sender.verified,
             message_hash=message_hash,
             encrypted_hash=encrypted_hash,
-            body=stringify(picked_up(envelope, information, postmark)).encode(),
+            body=picked_up(envelope, information, postmark).encode(),
             received_at=now,
             expires_at=now + self._policy.ttl_ms,
             holder=sender.holder,

@@ -1,7 +1,8 @@
 """Group commit: units that wait while a transaction is being flushed go together into the next one.
 
-No delay is added to fill a group: the first unit after a pause is committed at once, and the time its flush takes is
-what gathers the others. A caller gets its result only after the commit that holds it.
+No delay is added to fill a group: the first unit after a pause is committed with whatever the same turn of the event
+loop brings, and the time its flush takes is what gathers the others. A caller gets its result only after the commit
+that holds it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import structlog
 from sqlalchemy import Connection, select
 
 from gateway.errors import GatewayError, LimitExceeded, Unavailable
 from gateway.store.faults import Fault, diagnose
-from gateway.store.op import Mergeable, Op, lanes_of, mailboxes_of, wakes
+from gateway.store.op import Mergeable, Op, can, lanes_of, mailboxes_of, wakes
 from gateway.store.schema import lanes
 from gateway.store.usage import lock
 
@@ -104,6 +105,8 @@ class GroupCommit:
     async def _run(self) -> None:
         while True:
             await self._filled.wait()
+            # Requests that came in together are served in one turn of the event loop: their units go together too.
+            await asyncio.sleep(0)
             batch = self._take()
             if batch:
                 await self._flush_safely(batch)
@@ -199,8 +202,8 @@ def apply_units(conn: Connection, units: Sequence[Unit]) -> list[tuple[Any, ...]
 
 
 def _merge_class(unit: Unit) -> type[Mergeable] | None:
-    if len(unit) == 1 and isinstance(unit[0], Mergeable):
-        return type(unit[0])
+    if len(unit) == 1 and can(type(unit[0]), Mergeable):
+        return cast("type[Mergeable]", type(unit[0]))
     return None
 
 

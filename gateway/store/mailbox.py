@@ -6,17 +6,18 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Executable, and_, delete, func, select, tuple_
 
 from gateway.errors import DamagedRow, GatewayError, MailboxFull
 from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
 from gateway.store import usage
 from gateway.store.jobs import NewJob, insert_jobs
 from gateway.store.schema import envelopes, seen
-from gateway.store.upsert import insert
+from gateway.store.upsert import insert_for
 from gateway.store.usage import UNVERIFIED, Quota, Usage
 
 log = structlog.get_logger(__name__)
@@ -289,25 +290,6 @@ class EmptyMailbox:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingSince:
-    """Whether any envelope in the inbox of a recipient was received at ``since`` (ms) or later, and not picked up."""
-
-    recipient: EthAddress
-    since: int
-
-    def run(self, conn: Connection) -> bool:
-        """Look at the newest row of the mailbox."""
-        newest = (
-            select(envelopes.c.received_at)
-            .where(envelopes.c.recipient == self.recipient, envelopes.c.folder == Folder.INBOX.value)
-            .order_by(envelopes.c.seq.desc())
-            .limit(1)
-        )
-        received = conn.scalar(newest)
-        return received is not None and received >= self.since
-
-
-@dataclass(frozen=True, slots=True)
 class IsWaiting:
     """Whether the envelope with this id is in an inbox and not picked up."""
 
@@ -385,11 +367,16 @@ def _remember(conn: Connection, candidates: Sequence[StoredEnvelope]) -> set[Env
     """Insert the ids; returns those that were new. The unique key decides, whatever runs at the same time."""
     until = {envelope.id: envelope.expires_at for envelope in reversed(candidates)}
     inserted = conn.execute(
-        insert(conn, seen).on_conflict_do_nothing().returning(seen.c.id),
+        _remembering(conn.dialect.name),
         # One order for everybody: two nodes that take the same envelopes must not wait for each other in a circle.
         [{"id": id_, "until": until[id_]} for id_ in sorted(until)],
     )
     return {EnvelopeId(row.id) for row in inserted}
+
+
+@cache
+def _remembering(dialect: str) -> Executable:
+    return insert_for(dialect, seen).on_conflict_do_nothing().returning(seen.c.id)
 
 
 def _without_room(conn: Connection, new: Sequence[AcceptEnvelope]) -> set[EnvelopeId]:

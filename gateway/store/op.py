@@ -7,7 +7,8 @@ a transaction that somebody else opened. The same code runs on SQLite and on Pos
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from functools import cache
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from sqlalchemy import Connection
 
@@ -83,14 +84,20 @@ class Posting(Protocol):
 
 def wakes(op: Op[Any], result: Any) -> bool:
     """True when ``op``, committed with ``result``, may have made work for the workers."""
-    return isinstance(op, Waking) and not isinstance(result, GatewayError) and op.wakes(result)
+    return can(type(op), Waking) and not isinstance(result, GatewayError) and cast("Waking", op).wakes(result)
 
 
 def lanes_of(op: Op[Any]) -> tuple[LaneKey, ...]:
     """Lanes that ``op`` says it will lock; none for an operation that does not say."""
-    return op.lanes() if isinstance(op, Locking) else ()
+    return cast("Locking", op).lanes() if can(type(op), Locking) else ()
 
 
 def mailboxes_of(op: Op[Any]) -> tuple[EthAddress | EnvelopeId, ...]:
     """Mailboxes that ``op`` says it will write to; none for an operation that does not say."""
-    return op.mailboxes() if isinstance(op, Posting) else ()
+    return cast("Posting", op).mailboxes() if can(type(op), Posting) else ()
+
+
+@cache
+def can(kind: type[Any], ability: type[Any]) -> bool:
+    """Whether operations of a class have an optional ability; isinstance() of a protocol takes microseconds."""
+    return issubclass(kind, ability)

@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, select, text, tuple_, update
+from sqlalchemy import Connection, Executable, bindparam, delete, select, text, tuple_, update
 
 from gateway.ids import EnsName, EnvelopeId, EthAddress
 from gateway.store.schema import mailbox_usage
-from gateway.store.upsert import insert
+from gateway.store.upsert import insert_for
 
 UNVERIFIED: Final = ""
 """Holder of envelopes whose sender was not verified."""
@@ -136,15 +137,8 @@ def lock(conn: Connection, mailboxes: Collection[EthAddress | EnvelopeId]) -> No
 def charge(conn: Connection, came: Iterable[Any]) -> None:
     """Count envelopes that came; each has recipient, recipient_name, holder and size."""
     changes = _by_key(came)
-    put = insert(conn, mailbox_usage)
     conn.execute(
-        put.on_conflict_do_update(
-            index_elements=[mailbox_usage.c.recipient, mailbox_usage.c.scope, mailbox_usage.c.key],
-            set_={
-                "messages": mailbox_usage.c.messages + put.excluded.messages,
-                "bytes": mailbox_usage.c.bytes + put.excluded.bytes,
-            },
-        ),
+        _adding(conn.dialect.name),
         [
             {"recipient": recipient, "scope": scope, "key": key, "messages": usage.messages, "bytes": usage.bytes}
             for (recipient, scope, key), usage in _in_order(changes)
@@ -157,11 +151,6 @@ def release(conn: Connection, gone: Sequence[Any]) -> None:
     if not gone:
         return
     changes = _by_key(gone)
-    row = (
-        mailbox_usage.c.recipient == bindparam("of_recipient"),
-        mailbox_usage.c.scope == bindparam("of_scope"),
-        mailbox_usage.c.key == bindparam("of_key"),
-    )
     values = [
         {
             "of_recipient": recipient,
@@ -172,17 +161,35 @@ def release(conn: Connection, gone: Sequence[Any]) -> None:
         }
         for (recipient, scope, key), usage in _in_order(changes)
     ]
-    conn.execute(
-        update(mailbox_usage)
-        .where(*row)
-        .values(
-            messages=mailbox_usage.c.messages - bindparam("less_messages"),
-            bytes=mailbox_usage.c.bytes - bindparam("less_bytes"),
-        ),
-        values,
-    )
+    conn.execute(_TAKE_AWAY, values)
     recipients = {recipient for recipient, _, _ in changes}
     conn.execute(delete(mailbox_usage).where(mailbox_usage.c.recipient.in_(recipients), mailbox_usage.c.messages <= 0))
+
+
+_TAKE_AWAY: Final = (
+    update(mailbox_usage)
+    .where(
+        mailbox_usage.c.recipient == bindparam("of_recipient"),
+        mailbox_usage.c.scope == bindparam("of_scope"),
+        mailbox_usage.c.key == bindparam("of_key"),
+    )
+    .values(
+        messages=mailbox_usage.c.messages - bindparam("less_messages"),
+        bytes=mailbox_usage.c.bytes - bindparam("less_bytes"),
+    )
+)
+
+
+@cache
+def _adding(dialect: str) -> Executable:
+    put = insert_for(dialect, mailbox_usage)
+    return put.on_conflict_do_update(
+        index_elements=[mailbox_usage.c.recipient, mailbox_usage.c.scope, mailbox_usage.c.key],
+        set_={
+            "messages": mailbox_usage.c.messages + put.excluded.messages,
+            "bytes": mailbox_usage.c.bytes + put.excluded.bytes,
+        },
+    )
 
 
 def _by_key(envelopes: Iterable[Any]) -> dict[Key, Usage]:

@@ -130,6 +130,27 @@ async def test_a_receipt_that_is_not_taken_counts_as_done(house: House, paper: P
         assert paper.reports == []
 
 
+async def test_what_is_learned_between_two_tries_counts(house: House, paper: PaperAdapter) -> None:
+    """At first the service had no time to say what it takes; the envelope of that try is not sent again."""
+    service = ScriptedService(extension=(503, ""), answers=[(200, "OK"), (503, "")])
+    handle = service.handle
+
+    async def tell_after_the_first_try(request: Any) -> Any:
+        if len(service.taken) == 2:
+            service.extension = {"supportedMessageTypes": ["NEW"]}
+        return await handle(request)
+
+    service.handle = tell_after_the_first_try  # type: ignore[method-assign]
+    async with service.at(house.chain, "picky.eth") as name:
+        carol = await person_at(house, name)
+        await paper.write(BOB, carol.name, "hello", "n0")
+        await paper.write(BOB, carol.name, "helo", "n1", type=MessageType.EDIT, reference="n0")
+        await service.wait_taken(3)
+        second, third = (read_by_carol(house, envelope) for envelope in service.taken[1:])
+        assert (second.type, third.type) == (MessageType.EDIT, NEW)
+        assert third.text == "Correction: helo"
+
+
 async def test_the_recipient_is_asked_by_name_and_both_questions_at_once(house: House, paper: PaperAdapter) -> None:
     service = ScriptedService()
     both_asked = asyncio.Barrier(2)

@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 
+from gateway.bridge.jobs import conversation
 from gateway.dm3.canonical import JsonObject
 from gateway.dm3.envelope import Envelope
 from gateway.dm3.sender_rules import SenderRules
 from gateway.ens.unmet import RuleKind, Unmet
-from gateway.errors import ChainUnavailable, Spam, UnknownRecipient
+from gateway.errors import ChainUnavailable, Spam, Unavailable, UnknownRecipient
 from gateway.ids import EnsName, EthAddress, NativeId
 from gateway.operations.dm3_client import Dm3Client
 from gateway.relay.service import DeliveryService
 from gateway.sdk import DeliveryState, MessageType, StatusReport
 from gateway.store.identities import IdentityNamed
 from gateway.store.mailbox import AcceptEnvelope
+from gateway.store.messagemap import ConversationKnown
 from gateway.store.status import Status, StatusOf
 from tests.integration.bridge.scripted import (
     BOB,
@@ -68,6 +70,16 @@ async def status_of(house: House, recipient: EnsName, native_id: str = "n1") -> 
     return await until(look)
 
 
+async def heard_of(house: House, other: EnsName) -> None:
+    """Until a message of theirs to our person was delivered, and that was written down."""
+
+    async def look() -> bool | None:
+        talk = conversation(BOB_NAME, other)
+        return await house.gateway.store.read(ConversationKnown(PaperAdapter.name, talk, outbound=False)) or None
+
+    await until(look)
+
+
 @pytest.mark.weakness(10)
 async def test_an_unmet_rule_is_told_and_the_service_left_alone(
     house: House, paper: PaperAdapter, books: Books
@@ -87,6 +99,32 @@ async def test_an_unmet_rule_is_told_and_the_service_left_alone(
         bob = await house.gateway.store.read(IdentityNamed(BOB_NAME))
         assert bob is not None
         assert books.asked == [(bob.address, SenderRules(min_balance=10**17))]
+
+
+async def test_who_was_written_to_may_be_allowed_and_is_not_stopped_here(
+    house: House, paper: PaperAdapter, books: Books
+) -> None:
+    """Allow lists of others cannot be seen; when the service refuses all the same, the rule is told."""
+    books.lacking = (POOR,)
+    refused = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32010, "message": "spam"}}
+    service = ScriptedService(extension=RICH, answers=[(200, "OK"), (403, refused)])
+    async with service.at(house.chain, "picky.eth") as name:
+        carol = await person_at(house, name)
+        await paper.write(BOB, carol.name, "cold", "n0")
+        await paper.wait_report(DeliveryState.FAILED)
+        await carol.send(BOB_NAME, "hello")
+        await heard_of(house, carol.name)
+        await paper.write(BOB, carol.name, "an answer", "n1")
+        await service.wait_taken(1)
+        assert (await status_of(house, carol.name)).state == DeliveryState.SENT
+        await paper.write(BOB, carol.name, "another", "n2")
+        await service.wait_taken(2)
+
+        async def look() -> str | None:
+            found = await status_of(house, carol.name, "n2")
+            return found.reason if found.state == DeliveryState.FAILED else None
+
+        assert POOR.sentence in await until(look)
 
 
 async def test_met_rules_let_it_through(house: House, paper: PaperAdapter, books: Books) -> None:
@@ -248,6 +286,29 @@ async def test_who_has_written_to_us_is_not_said_to_decide(house: House, paper: 
         await paper.write(BOB, carol.name, "good day to you", "n1")
         found = await status_of(house, carol.name)
         assert (found.state, found.reason) == (DeliveryState.SENT, "")
+
+
+async def test_a_database_that_fails_for_a_moment_does_not_send_it_twice(
+    house: House, paper: PaperAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that can fail comes between a service's yes and the end of the job."""
+    read, failures = house.gateway.store.read, [1]
+
+    async def fail_once(query: Any) -> Any:
+        if isinstance(query, ConversationKnown) and query.outbound is None and failures:
+            failures.pop()
+            raise Unavailable("for a moment")
+        return await read(query)
+
+    monkeypatch.setattr(house.gateway.store, "read", fail_once)
+    rules = {"spamFilterRules": {"messageRequests": True}}
+    first, second = ScriptedService(extension=rules), ScriptedService(extension=rules)
+    async with first.at(house.chain, "first.eth") as one, second.at(house.chain, "second.eth") as two:
+        carol = await person_at(house, one, two)
+        await paper.write(BOB, carol.name, "hello", "n1")
+        assert (await status_of(house, carol.name)).state == DeliveryState.SENT
+        assert failures == []
+        assert len(first.taken) + len(second.taken) == 1
 
 
 # --- our own relay --------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from gateway.store.mailbox import (
     Folder,
     GetEnvelope,
     PickUp,
-    WaitingSince,
 )
 from gateway.store.requests import AdmitSender, RefuseSender, RequestsBySender, WaitingSender
 from tests.integration.store.recount import assert_counted
@@ -25,7 +24,6 @@ from tests.integration.store.values import (
     ALICE,
     BOB,
     BOB_ADDRESS,
-    DAY,
     NOW,
     Sql,
     address,
@@ -146,13 +144,3 @@ async def test_a_mailbox_is_emptied_in_bounded_steps_with_all_folders(store: Sto
     assert [await store.commit(EmptyMailbox(BOB_ADDRESS, 4)) for _ in range(4)] == [4, 4, 2, 0]
     assert await store.read(Sql("SELECT recipient FROM envelopes")) == [(address("carol"),)]
     await assert_counted(store)
-
-
-async def test_whether_mail_waits_since_a_moment(store: Store) -> None:
-    assert await store.read(WaitingSince(BOB_ADDRESS, 0)) is False
-    await put(store, 1, received_at=NOW + DAY)
-    assert await store.read(WaitingSince(BOB_ADDRESS, 0)) is False, "a stranger's mail is nothing to be called for"
-    await put(store, 2, folder=Folder.INBOX, received_at=NOW)
-    assert [await store.read(WaitingSince(BOB_ADDRESS, NOW + step)) for step in (-1, 0, 1)] == [True, True, False]
-    await store.commit(Acknowledge(BOB_ADDRESS, ((ALICE, message_hash(2)),)))
-    assert await store.read(WaitingSince(BOB_ADDRESS, NOW)) is False

@@ -73,6 +73,13 @@ def test_a_full_mailbox_is_told_when_the_time_is_over() -> None:
     assert '"mailbox full"' in reason
 
 
+@pytest.mark.parametrize(
+    "answer", [ServiceAnswer(503, -32010), ServiceAnswer(500, -32603), ServiceAnswer(503)], ids=str
+)
+def test_a_passing_fault_blames_nobody(answer: ServiceAnswer) -> None:
+    assert wording.told(RemoteBusy("detail", answer)).startswith(RemoteBusy.sentence)
+
+
 def test_a_refusal_of_our_encryption_says_so() -> None:
     reason = wording.told(SchemeRefused("detail", ServiceAnswer(400, -32000, "unknown scheme")))
     assert "encryption that this gateway does not have" in reason
@@ -116,7 +123,8 @@ def test_unmet_rules_name_everybody_and_each_rule() -> None:
     [
         (0, 5, ["does not take attachments"]),
         (3, 5, ["up to 3 bytes", "have 5 bytes"]),
-        (50_000, 60_400, ["up to 50 kB", "have 60 kB"]),
+        (50_999, 51_000, ["up to 50 kB", "have 51 kB"]),
+        (50_000, 50_001, ["up to 50 kB", "have 51 kB"]),
         (10_000_000, 12_600_000, ["up to 10 MB", "have 13 MB"]),
     ],
 )
