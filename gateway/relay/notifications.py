@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from gateway.dm3.canonical import Json, JsonObject, parse_object
@@ -17,7 +17,9 @@ from gateway.relay.notify.codes import Codes
 from gateway.relay.notify.mail_address import parse_mail_address
 from gateway.relay.notify.offered import Offered, Way
 from gateway.relay.notify.subscription import parse_subscription
+from gateway.relay.rates import Rate
 from gateway.relay.sessions import Sessions
+from gateway.relay.turned_away import TurnedAway
 from gateway.store import Store
 from gateway.store.channels import (
     Channel,
@@ -59,6 +61,7 @@ class NotificationsApi:
         changed: Callable[[EthAddress], None],
         bodies: Bodies,
         clock: Clock,
+        rate: Rate,
     ) -> None:
         """`changed` is told whose global setting was changed here."""
         self._sessions = sessions
@@ -68,10 +71,11 @@ class NotificationsApi:
         self._changed = changed
         self._bodies = bodies
         self._clock = clock
+        self._rate = rate
 
     def router(self) -> APIRouter:
         """All routes, with and without ``/ds`` in front and a slash behind; fixed segments before names."""
-        router = APIRouter(tags=["notifications"])
+        router = APIRouter(tags=["notifications"], dependencies=[Depends(TurnedAway(self._rate))])
         for prefix in ("/ds/notifications", "/notifications"):
             for path, method, endpoint in (
                 ("/global/{name}", "GET", self.get_global),

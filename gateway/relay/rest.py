@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from gateway.custody.directory import Directory
 from gateway.dm3.canonical import Json
 from gateway.dm3.profile import DeliveryServiceProfile, SignedProfile, parse_signed_profile
 from gateway.ens.names import normalise
-from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName, Unauthorised
+from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.relay.accounts import Accounts
 from gateway.relay.body import Bodies
 from gateway.relay.rates import Rate, asker_of
 from gateway.relay.sessions import Sessions
+from gateway.relay.turned_away import TurnedAway
 from gateway.store import Store
 from gateway.store.mailbox import Acknowledge, PickUp
-from gateway.store.sessions import Session
 
 PAGE: Final = 1000
 """Envelopes of one pick-up; what is acknowledged makes room for the next."""
@@ -57,7 +57,7 @@ class RestApi:
 
     def router(self) -> APIRouter:
         """All routes, with and without ``/ds`` in front and a slash behind."""
-        router = APIRouter(tags=["delivery service"])
+        router = APIRouter(tags=["delivery service"], dependencies=[Depends(TurnedAway(self._rate))])
         for prefix in ("/ds", ""):
             for path, method, endpoint in (
                 ("/hello", "GET", self.hello),
@@ -117,17 +117,16 @@ class RestApi:
             return JSONResponse({"error": error.sentence}, error.status if error.retry else 400)
         return JSONResponse(token)
 
-    async def incoming(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
+    async def incoming(self, name: str, authorization: str | None = Header(None)) -> Response:
         """All waiting envelopes, newest first."""
-        return await self._pick_up(await self._session(request, authorization, name), None)
+        return await self._pick_up(name, authorization, None)
 
-    async def from_contact(
-        self, name: str, contact: str, request: Request, authorization: str | None = Header(None)
-    ) -> Response:
+    async def from_contact(self, name: str, contact: str, authorization: str | None = Header(None)) -> Response:
         """Waiting envelopes of one sender, newest first."""
-        return await self._pick_up(await self._session(request, authorization, name), normalise(contact))
+        return await self._pick_up(name, authorization, normalise(contact))
 
-    async def _pick_up(self, session: Session, sender: EnsName | None) -> Response:
+    async def _pick_up(self, name: str, authorization: str | None, sender: EnsName | None) -> Response:
+        session = await self._sessions.authenticate(authorization, name)
         names = await self._sessions.readable_names(session)
         waiting = await self._store.read(PickUp(session.address, self._clock(), PAGE, sender=sender, names=names))
         # Bodies are JSON already, written once when the envelope came in.
@@ -139,23 +138,11 @@ class RestApi:
         Pairs that are not there are ignored: the messenger acknowledges every hash with every contact. So is one whose
         contact is no ENS name: no envelope here has such a sender, and the rest of the batch must not suffer.
         """
-        session = await self._session(request, authorization, name)
+        session = await self._sessions.authenticate(authorization, name)
         pairs = _acknowledgements(await self._read(request))
         names = await self._sessions.readable_names(session)
         await self._store.commit(Acknowledge(session.address, pairs, names))
         return Response(status_code=200)
-
-    async def _session(self, request: Request, authorization: str | None, name: str) -> Session:
-        """Who asks. Whoever is turned away too often is told to wait, and no more to log in.
-
-        A messenger whose keys are not those of its published profile repeats log-in and request for as long as it is
-        answered 401, and stops at any other answer.
-        """
-        try:
-            return await self._sessions.authenticate(authorization, name)
-        except Unauthorised:
-            self._rate.take(asker_of(request.scope))
-            raise
 
     async def _read(self, request: Request) -> Json:
         return await self._bodies.json(request, max_bytes=MAX_BODY, max_depth=4)

@@ -233,6 +233,7 @@ class DeliveryService:
             changed=self._rulebook.forget,
             bodies=self._bodies,
             clock=around.clock,
+            rate=self._log_ins,
         )
         return rest.router(), notifications.router(), self._traffic.router(), mailbox_api.router(), account_api.router()
 

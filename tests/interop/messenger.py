@@ -232,6 +232,12 @@ class Messenger:
         """Fetch and acknowledge in the messenger's way; the texts, oldest first."""
         return [each["message"].get("message") for each in await self.ask("pickUp", **options)]
 
+    async def notifications(self, method: str, path: str = "", **body: Any) -> Any:
+        """Ask for settings under ``/notifications/<path><name>`` or change them; the body of a 200. Raises Refused."""
+        answer = _value(await self.ask("notifications", method=method, path=path, body=body or None))
+        assert answer["status"] == 200
+        return answer["data"]
+
     async def listen(self, session: str = "one", until: str = "authorized", **options: Any) -> list[str]:
         """Open a socket and wait until it is what it should be; the events of the socket so far."""
         events: list[str] = await self.ask("listen", session=session, until=until, seconds=PUSH_SECONDS, **options)

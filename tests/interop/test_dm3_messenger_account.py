@@ -173,11 +173,11 @@ async def test_a_rotated_key_works_at_once_and_the_old_one_no_more(
     assert ("POST", f"/profile/{person.name}", 400) in await person.requests(), "the old profile rolls nothing back"
 
 
+@pytest.mark.parametrize("asked", ["mail", "notifications"])
 async def test_a_messenger_whose_keys_do_not_fit_is_told_to_stop(
-    tmp_path: Path, messengers: Messengers, messenger_script: NodeScript, house: House
+    tmp_path: Path, messengers: Messengers, messenger_script: NodeScript, house: House, asked: str
 ) -> None:
-    """With another nonce than its published profile was made with, a messenger asks again for as long as it is told
-    401."""
+    """With another nonce than that of its published profile, a messenger asks again for as long as it is told 401."""
     async with running_house(tmp_path / "house", working=False) as small:
         lonely = Messengers(messenger_script)
         await lonely.open(small)
@@ -185,7 +185,38 @@ async def test_a_messenger_whose_keys_do_not_fit_is_told_to_stop(
         other = await lonely.create(small, person.name, wallet=person.wallet, nonce="another nonce")
         await other.ask("meet", signed=person.signed)
         with pytest.raises(Refused) as refused:
-            await other.fetch()
+            await (other.fetch() if asked == "mail" else other.notifications("GET", "global/"))
         assert (refused.value.status, refused.value.data) == (429, {"error": LimitExceeded.sentence})
         assert len(await other.requests()) < 100
     await messengers.open(house)
+
+
+# --- notifications --------------------------------------------------------------------------------------------------
+
+
+async def test_notifications_are_switched_on_and_off_as_a_messenger_does(alice: Messenger) -> None:
+    for enabled in (True, False):
+        await alice.notifications("POST", "global/", isEnabled=enabled)
+        assert await alice.notifications("GET", "global/") == {"isEnabled": enabled}
+
+
+async def test_a_messenger_without_channels_is_shown_none(alice: Messenger) -> None:
+    for enabled in (True, False):
+        await alice.notifications("POST", "global/", isEnabled=enabled)
+        assert await alice.notifications("GET") == {"notificationChannels": []}
+
+
+async def test_notification_settings_are_the_owner_s_alone(alice: Messenger, bob: Messenger) -> None:
+    await bob.notifications("POST", "global/", isEnabled=True)
+    url = f"{alice.service_url}/notifications/global/{bob.name}"
+    for token in (None, await alice.ask("token")):
+        headers = bearer(token) if token else {}
+        answer = await alice.request("POST", url, headers=headers, data={"isEnabled": False})
+        assert answer["status"] == 401
+    assert await bob.notifications("GET", "global/") == {"isEnabled": True}
+
+
+async def test_a_setting_that_is_none_is_refused_in_the_reference_s_words(alice: Messenger) -> None:
+    with pytest.raises(Refused) as refused:
+        await alice.notifications("POST", "global/", isEnabled="yes")
+    assert (refused.value.status, refused.value.data) == (400, {"error": "Invalid value"})

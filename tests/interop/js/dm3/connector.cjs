@@ -70,6 +70,12 @@ exports.Connector = class Connector {
     return answer.status;
   }
 
+  // Settings of notifications, as messengers ask for them and change them; what the service answered.
+  async notifications(method, path, body) {
+    const { status, data } = await this.rest.request({ method, url: `/notifications/${path}${this.name}`, data: body });
+    return { status, data };
+  }
+
   async #known() {
     try {
       return (await this.plain.get(`/profile/${this.name}`)).status === 200;

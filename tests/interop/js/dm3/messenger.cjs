@@ -108,6 +108,10 @@ serve({
   }),
   acknowledge: on((person, { acknowledgements }) => outcome(person.connector.acknowledge(acknowledgements))),
 
+  notifications: on((person, { method, path, body }) =>
+    outcome(person.connector.notifications(method, path, body)),
+  ),
+
   // --- push ---------------------------------------------------------------------------------------------------------
 
   listen: on(async (person, { session, until, seconds, ...options }) => {
