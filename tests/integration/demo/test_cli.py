@@ -81,8 +81,8 @@ def test_a_wrong_answer_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_migrate_makes_the_database_and_says_so(installed: Path) -> None:
     config = str(installed / "gateway.toml")
     first, second = run("migrate", "--config", config), run("migrate", "--config", config)
-    assert "none -> 0001" in first.stdout
-    assert "0001 -> 0001" in second.stdout
+    assert f"none -> {REVISION}" in first.stdout
+    assert f"{REVISION} -> {REVISION}" in second.stdout
     assert (installed / "gateway.db").exists()
     assert run("migrate", "--config", config, "--to", "base").returncode == 0
 
