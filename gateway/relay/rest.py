@@ -45,7 +45,9 @@ class RestApi:
         clock: Clock,
         bodies: Bodies,
         rate: Rate,
+        calls: Rate,
     ) -> None:
+        """`rate` is that of log-ins and registrations, `calls` that of everything anybody may ask."""
         self._sessions = sessions
         self._accounts = accounts
         self._directory = directory
@@ -54,6 +56,7 @@ class RestApi:
         self._clock = clock
         self._bodies = bodies
         self._rate = rate
+        self._calls = calls
 
     def router(self) -> APIRouter:
         """All routes, with and without ``/ds`` in front and a slash behind."""
@@ -83,8 +86,9 @@ class RestApi:
         """The JSON that belongs into the text record network.dm3.deliveryService."""
         return JSONResponse(self._service_profile.to_json())
 
-    async def profile(self, name: str) -> Response:
+    async def profile(self, name: str, request: Request) -> Response:
         """The signed profile of a name, as ENS (or this gateway) publishes it."""
+        self._calls.take(asker_of(request.scope))
         found = await self._directory.user(normalise(name))
         return JSONResponse(found.signed.to_json())
 
