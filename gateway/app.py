@@ -182,6 +182,7 @@ class Gateway:
             ipfs_gateways=settings.chain.ipfs_gateways,
             # The operator named these gateways; one on this machine is as good as any.
             ipfs_client=ipfs,
+            clock=self._clock,
         )
         keyring = Keyring(seed, delivery_services=(self.service_name,), max_ttl_ms=self._message_ttl_ms)
         directory = self.directory = Directory(

@@ -131,6 +131,7 @@ async def test_profiles_that_are_not_of_the_name(world: World) -> None:
         await world.profiles().delivery_service(service)
 
 
+@pytest.mark.weakness(4)
 async def test_new_keys_are_seen_after_five_minutes_or_on_demand(world: World) -> None:
     name = await world.publish("mover.eth", data_uri(profile(4).to_text()))
     profiles = world.profiles()
