@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ class Operation:
 
     def path(self, values: Mapping[str, str]) -> str:
         """The path with its parameters filled in; KeyError when one has no value."""
-        return self.template.format_map({key: quote(value, safe="") for key, value in values.items()})
+        return re.sub(r"\{(\w+)\}", lambda found: quote(values[found[1]], safe=""), self.template)
 
     @property
     def takes_body(self) -> bool:

@@ -10,12 +10,14 @@ import pytest
 from tests.support.house import House, running_house
 
 
+@pytest.mark.weakness(22)
 async def test_alive_and_ready(house: House) -> None:
     assert (await house.http.get(f"{house.url}/healthz")).json() == {"status": "ok"}
     ready = await house.http.get(f"{house.url}/readyz")
     assert (ready.status_code, ready.json()) == (200, {"status": "ok", "components": {"store": "ok", "chain": "ok"}})
 
 
+@pytest.mark.weakness(22)
 async def test_alive_but_not_ready_without_a_chain(tmp_path: Path) -> None:
     nowhere = {"DM3_GATEWAY__CHAIN__RPC_URLS": '["http://127.0.0.1:9"]'}
     async with running_house(tmp_path / "blind", overrides=nowhere, working=False) as house:
@@ -57,6 +59,7 @@ async def test_the_page_of_the_interfaces_loads_nothing_from_elsewhere(house: Ho
         assert (await house.http.get(house.url + other)).status_code == 404
 
 
+@pytest.mark.weakness(9)
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/no/such/thing", 404), ("PUT", "/healthz", 405), ("GET", "/ds/rpc", 405), ("GET", "/static/no.css", 404)],

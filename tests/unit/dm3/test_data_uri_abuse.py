@@ -77,7 +77,7 @@ def test_a_hundred_thousand_bent_records() -> None:
     chance = random.Random(17)
     encoded = base64.b64encode(GOOD.encode()).decode()
     originals = [data_uri(GOOD), f"data:application/json;base64,{encoded}", "data:," + GOOD.replace('"', "%22")]
-    strange = [*"%;,=:{}\"\\/+ \n\0\x7f", "é", "\u2028", "\U0001f98a", "\ud800", "%00", "%zz", ";base64", "data:"]
+    strange = [*'%;,=:{}"\\/+ \n\0\x7f', "é", "\u2028", "\U0001f98a", "\ud800", "%00", "%zz", ";base64", "data:"]
     ends: Counter[type[Exception] | None] = Counter()
     for number in range(MUTATIONS):
         text = originals[number % len(originals)]
