@@ -12,6 +12,13 @@ from gateway.relay.service import RPC_PATHS
 from tests.support.house import House
 
 
+class AnyValue(dict[str, str]):
+    """A value for every parameter of a path: those that are given, else an address or a name."""
+
+    def __missing__(self, key: str) -> str:
+        return "0x" + "12" * 20 if key == "address" else "alice.eth"
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one path."""

@@ -13,7 +13,7 @@ from gateway.operations.dm3_client import Dm3Client
 from gateway.relay.service import RPC_PATHS
 from tests.integration.relay.clients import logged_in, submit
 from tests.support.house import House, rpc, running_house
-from tests.support.routes import Operation, operations
+from tests.support.routes import AnyValue, Operation, operations
 
 CANARY = "canary-of-the-sender"
 TEXT = f'"{CANARY}"'
@@ -70,13 +70,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield running
 
 
-class Anything(dict[str, str]):
-    """A value for every path parameter."""
-
-    def __missing__(self, key: str) -> str:
-        return "0x" + "12" * 20 if key == "address" else "alice.eth"
-
-
 @pytest.mark.attack(29)
 @pytest.mark.weakness(9)
 async def test_every_door_refuses_every_body_by_name(
@@ -97,7 +90,7 @@ async def test_every_door_refuses_every_body_by_name(
 async def refuses(house: House, door: Operation, body: bytes, token: str) -> None:
     answer = await house.http.request(
         door.method,
-        house.url + door.path(Anything()),
+        house.url + door.path(AnyValue()),
         content=body,
         headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
     )

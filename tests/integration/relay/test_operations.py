@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.operations.dm3_client import Dm3Client
 from tests.support.house import House, running_house
+from tests.support.routes import AnyValue, operations
+
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 
 @pytest.mark.weakness(22)
@@ -45,8 +49,8 @@ async def test_interfaces_are_described(house: House) -> None:
     page = await house.http.get(f"{house.url}/api/docs")
     assert page.status_code == 200
     assert 'href="/openapi.json"' in page.text
-    for path, operations in paths.items():
-        for method in operations:
+    for path, methods in paths.items():
+        for method in methods:
             assert f"{method.upper()} {path}</code>" in page.text
 
 
@@ -70,3 +74,23 @@ async def test_what_does_not_exist_is_a_sentence_in_json(house: House, method: s
     assert set(answer.json()) == {"error"}
     assert answer.json()["error"].endswith(".")
     assert ("allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.weakness(9)
+async def test_every_error_of_every_path_is_json_with_a_sentence(
+    house: House, alice: Dm3Client, subtests: pytest.Subtests
+) -> None:
+    """Wrong methods, paths that are almost right, names that nobody has: never an empty answer, never HTML."""
+    by_path: dict[str, set[str]] = {"/": {"GET"}, "/ccip": {"GET"}}
+    for each in operations(house):
+        by_path.setdefault(each.path(AnyValue()), set()).add(each.method)
+    wrong = [(m, path, 405) for path, known in by_path.items() for m in METHODS - known]
+    wrong += [("GET", f"{path.rstrip('/')}/no/such/thing", 404) for path in by_path if path != "/ccip"]
+    wrong += [("GET", f"/ds/{kind}/nobody.eth", 404) for kind in ("auth", "profile")]
+    assert len(wrong) > 80
+    for method, path, status in wrong:
+        with subtests.test(f"{method} {path}"):
+            answer = await house.http.request(method, house.url + path)
+            assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+            (sentence,) = answer.json().values()
+            assert sentence
