@@ -137,7 +137,7 @@ async def test_nothing_on_the_web_is_believed_without_its_one_hash(
 async def test_plain_http_is_refused_whatever_its_hash() -> None:
     async with GuardedClient() as strict:
         with pytest.raises(FetchRefused, match="only https"):
-            await Documents(strict).read(f"http://example.org/?dm3Hash={dm3_hash(DOCUMENT)}")
+            await Documents(strict).read(f"http://example.org/?dm3Hash={dm3_hash(json.loads(TEXT))}")
 
 
 @pytest.mark.parametrize(

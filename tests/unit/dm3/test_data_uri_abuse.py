@@ -6,6 +6,7 @@ import base64
 import random
 from collections import Counter
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import example, given, settings
@@ -103,8 +104,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         return decode
 
-    monkeypatch.setattr(module, "unquote_to_bytes", watched(module.unquote_to_bytes))
-    monkeypatch.setattr(module.base64, "b64decode", watched(base64.b64decode))
+    monkeypatch.setattr(module, "unquote_to_bytes", watched(unquote_to_bytes))
+    monkeypatch.setattr(base64, "b64decode", watched(base64.b64decode))
     monkeypatch.setattr(module, "_check_media_type", watched(module._check_media_type))
     return sizes
 
