@@ -12,7 +12,7 @@ from gateway.custody.directory import Directory
 from gateway.dm3.canonical import Json
 from gateway.dm3.profile import DeliveryServiceProfile, SignedProfile, parse_signed_profile
 from gateway.ens.names import normalise
-from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName
+from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName, TooLarge
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.relay.accounts import Accounts
@@ -101,7 +101,7 @@ class RestApi:
         try:
             await self._accounts.register(normalise(name), _signed_profile(await self._read(request)))
         except GatewayError as error:
-            return JSONResponse({"error": error.sentence}, error.status if error.retry else 400)
+            return _refusal(error)
         return JSONResponse(REGISTERED)
 
     async def challenge(self, name: str, request: Request) -> Response:
@@ -117,8 +117,7 @@ class RestApi:
             token = await self._sessions.log_in(normalise(name), body["challenge"], body["signature"])
             await self._accounts.logged_in(normalise(name))
         except GatewayError as error:
-            # The messenger compares status and text, and publishes its profile again when they say this.
-            return JSONResponse({"error": error.sentence}, error.status if error.retry else 400)
+            return _refusal(error)
         return JSONResponse(token)
 
     async def incoming(self, name: str, authorization: str | None = Header(None)) -> Response:
@@ -150,6 +149,11 @@ class RestApi:
 
     async def _read(self, request: Request) -> Json:
         return await self._bodies.json(request, max_bytes=MAX_BODY, max_depth=4)
+
+
+def _refusal(error: GatewayError) -> Response:
+    """400 for whatever the client did wrong: the messenger compares status and text, and then registers again."""
+    return JSONResponse({"error": error.sentence}, error.status if error.retry or isinstance(error, TooLarge) else 400)
 
 
 def _signed_profile(value: Json) -> SignedProfile:

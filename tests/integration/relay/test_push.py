@@ -126,6 +126,7 @@ async def test_only_the_recipient_is_pushed_to(house: House, alice: Dm3Client, b
         assert hers.pushed == []
 
 
+@pytest.mark.attack(4)
 async def test_a_repeat_is_not_pushed_again(house: House, alice: Dm3Client, bob: Dm3Client, token: str) -> None:
     async with connected(house, bob.name, token) as socket:
         envelope = sealed(house, alice, bob)
