@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -111,13 +111,14 @@ class AcceptEnvelope:
             if op.envelope.id in fresh:
                 first.setdefault(op.envelope.id, place)
         new = [ops[place] for place in first.values()]
-        refused = _without_room(conn, new)
+        # One statement counts and tells what was there before; looking first would be a second one.
+        refused = _without_room(new, usage.charge(conn, [op.envelope for op in new])) if new else set()
         if refused:
             # What was not taken may come again when there is room.
             conn.execute(delete(seen).where(seen.c.id.in_(refused)))
+            usage.release(conn, [op.envelope for op in new if op.envelope.id in refused])
         taken = [op for op in new if op.envelope.id not in refused]
         if taken:
-            usage.charge(conn, [op.envelope for op in taken])
             conn.execute(envelopes.insert(), [_columns(op.envelope) for op in taken])
         if jobs := [op.job for op in taken if op.job is not None]:
             insert_jobs(conn, jobs)
@@ -379,28 +380,22 @@ def _remembering(dialect: str) -> Executable:
     return insert_for(dialect, seen).on_conflict_do_nothing().returning(seen.c.id)
 
 
-def _without_room(conn: Connection, new: Sequence[AcceptEnvelope]) -> set[EnvelopeId]:
-    """Ids of those that their quotas refuse, when they are taken in their order."""
-    limited = [op for op in new if op.quota is not None]
-    if not limited:
-        return set()
-    keys = {id(op): _quota_keys(op.envelope) for op in limited}
-    known = usage.of_keys(conn, [key for pair in keys.values() for key in pair])
+def _without_room(new: Sequence[AcceptEnvelope], before: Mapping[usage.Key, Usage]) -> set[EnvelopeId]:
+    """Ids of those that their quotas refuse, when they are taken in their order on top of what was there."""
+    known = dict(before)
     refused = set()
-    for op in limited:
-        assert op.quota is not None
-        whole, held = keys[id(op)]
-        more = Usage(1, op.envelope.size)
-        if (known[whole] + more).fits(op.quota.mailbox) and (known[held] + more).fits(op.quota.of(op.envelope.holder)):
+    for op in new:
+        if op.quota is None:
+            continue
+        envelope = op.envelope
+        whole, held = usage.whole(envelope.recipient), usage.of_holder(envelope.recipient, envelope.holder)
+        more = Usage(1, envelope.size)
+        if (known[whole] + more).fits(op.quota.mailbox) and (known[held] + more).fits(op.quota.of(envelope.holder)):
             known[whole] += more
             known[held] += more
         else:
-            refused.add(op.envelope.id)
+            refused.add(envelope.id)
     return refused
-
-
-def _quota_keys(envelope: StoredEnvelope) -> tuple[usage.Key, usage.Key]:
-    return usage.whole(envelope.recipient), usage.of_holder(envelope.recipient, envelope.holder)
 
 
 def remove(conn: Connection, *where: ColumnElement[bool]) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, bindparam, delete, select, text, tuple_, update
+from sqlalchemy import Connection, Executable, bindparam, delete, select, text, update
 
 from gateway.ids import EnsName, EnvelopeId, EthAddress
 from gateway.store.schema import mailbox_usage
@@ -52,6 +52,9 @@ class Usage:
     def __add__(self, other: Usage) -> Usage:
         return Usage(self.messages + other.messages, self.bytes + other.bytes)
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(self.messages - other.messages, self.bytes - other.bytes)
+
     def fits(self, limit: Usage) -> bool:
         """Neither count passes its limit."""
         return self.messages <= limit.messages and self.bytes <= limit.bytes
@@ -82,8 +85,13 @@ class MailboxUsage:
     recipient: EthAddress
 
     def run(self, conn: Connection) -> Usage:
-        """Read one row."""
-        return of_keys(conn, [whole(self.recipient)])[whole(self.recipient)]
+        """Read one row by its key."""
+        row = conn.execute(
+            select(mailbox_usage.c.messages, mailbox_usage.c.bytes).where(
+                mailbox_usage.c.recipient == self.recipient, mailbox_usage.c.scope == WHOLE, mailbox_usage.c.key == ""
+            )
+        ).first()
+        return Usage() if row is None else Usage(row.messages, row.bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +122,6 @@ def of_holder(recipient: str, holder: str) -> Key:
     return recipient, HOLDER, holder
 
 
-def of_keys(conn: Connection, keys: Iterable[Key]) -> dict[Key, Usage]:
-    """Usage by primary key; nothing at all where there is no row."""
-    wanted = sorted(set(keys))
-    key = mailbox_usage.c.recipient, mailbox_usage.c.scope, mailbox_usage.c.key
-    rows = conn.execute(select(mailbox_usage).where(tuple_(*key).in_(wanted)))
-    found = {(row.recipient, row.scope, row.key): Usage(row.messages, row.bytes) for row in rows}
-    return {each: found.get(each, Usage()) for each in wanted}
-
-
 def lock(conn: Connection, mailboxes: Collection[EthAddress | EnvelopeId]) -> None:
     """Have these mailboxes for ourselves until the transaction ends (PostgreSQL).
 
@@ -134,16 +133,20 @@ def lock(conn: Connection, mailboxes: Collection[EthAddress | EnvelopeId]) -> No
         conn.execute(_LOCK, {"space": LOCK_SPACE, "recipients": recipients, "ids": ids})
 
 
-def charge(conn: Connection, came: Iterable[Any]) -> None:
-    """Count envelopes that came; each has recipient, recipient_name, holder and size."""
+def charge(conn: Connection, came: Iterable[Any]) -> dict[Key, Usage]:
+    """Count envelopes that came; each has recipient, recipient_name, holder and size. Gives what was there before."""
     changes = _by_key(came)
-    conn.execute(
+    rows = conn.execute(
         _adding(conn.dialect.name),
         [
             {"recipient": recipient, "scope": scope, "key": key, "messages": usage.messages, "bytes": usage.bytes}
             for (recipient, scope, key), usage in _in_order(changes)
         ],
     )
+    return {
+        (recipient, scope, key): Usage(messages, size) - changes[recipient, scope, key]
+        for recipient, scope, key, messages, size in rows
+    }
 
 
 def release(conn: Connection, gone: Sequence[Any]) -> None:
@@ -183,13 +186,14 @@ _TAKE_AWAY: Final = (
 @cache
 def _adding(dialect: str) -> Executable:
     put = insert_for(dialect, mailbox_usage)
-    return put.on_conflict_do_update(
+    added = put.on_conflict_do_update(
         index_elements=[mailbox_usage.c.recipient, mailbox_usage.c.scope, mailbox_usage.c.key],
         set_={
             "messages": mailbox_usage.c.messages + put.excluded.messages,
             "bytes": mailbox_usage.c.bytes + put.excluded.bytes,
         },
     )
+    return added.returning(*mailbox_usage.c)
 
 
 def _by_key(envelopes: Iterable[Any]) -> dict[Key, Usage]:
