@@ -93,7 +93,7 @@ async def test_every_error_of_every_path_is_json_with_a_sentence(
 ) -> None:
     """Wrong methods, paths that are almost right, names that nobody has: never an empty answer, never HTML."""
     by_path: dict[str, set[str]] = {"/": {"GET"}, "/ccip": {"GET"}}
-    for each in operations(house):
+    for each in await operations(house):
         by_path.setdefault(each.path(AnyValue()), set()).add(each.method)
     wrong = [(m, path, 405) for path, known in by_path.items() for m in METHODS - known]
     wrong += [("GET", f"{path.rstrip('/')}/no/such/thing", 404) for path in by_path if path != "/ccip"]

@@ -76,7 +76,7 @@ async def impostors(house: House, bob: Dm3Client, alice: Dm3Client) -> dict[str,
 async def test_nothing_but_a_token_is_a_session_anywhere(
     house: House, alice: Dm3Client, bob: Dm3Client, subtests: pytest.Subtests
 ) -> None:
-    doors = [each for each in operations(house) if each.needs_session]
+    doors = [each for each in await operations(house) if each.needs_session]
     assert len(doors) >= 12, "the description still tells which operations need a session"
     for what, text in (await impostors(house, bob, alice)).items():
         with subtests.test(what):
@@ -90,7 +90,7 @@ async def test_a_token_is_of_one_owner_only(
 ) -> None:
     await submit(house, alice, bob)
     others = await token_of(house, alice, "alice")
-    named = [each for each in operations(house) if each.needs_session and "{name}" in each.template]
+    named = [each for each in await operations(house) if each.needs_session and "{name}" in each.template]
     assert len(named) >= 3
     for door in named:
         with subtests.test(door.template):
