@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +15,18 @@ from gateway.dm3.eth import sign_text
 from gateway.operations.dm3_client import Dm3Client
 from tests.integration.relay.clients import Api, logged_in, submit, token_of
 from tests.integration.relay.envelopes import keys_of
-from tests.support.house import House
+from tests.support.house import House, running_house
 from tests.support.routes import AnyValue, Operation, operations
 
 VALUES = {"name": "bob.eth"}
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A door that turns away whoever knocks, however often."""
+    unlimited = {"DM3_GATEWAY__RELAY__LOG_INS_PER_MINUTE": "0"}
+    async with running_house(tmp_path / "house", working=False, overrides=unlimited) as running:
+        yield running
 
 
 async def status(house: House, operation: Operation, token: str, values: Mapping[str, str] = VALUES) -> int:
