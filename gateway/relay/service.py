@@ -267,12 +267,8 @@ class DeliveryService:
         """What runs beside the requests, by name."""
         return {"push": self._push.run, "traffic": self._traffic.run}
 
-    def stop_waiting(self) -> None:
-        """Answer every long poll now: the node stops."""
-        self._arrivals.close()
-
     async def close(self) -> None:
-        """Disconnect all sockets."""
+        """Answer every long poll and disconnect all sockets: the node stops."""
         self._arrivals.close()
         await self._push.close()
 
