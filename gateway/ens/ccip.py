@@ -5,6 +5,7 @@ web3's refuses loopback without a choice and fetches what it likes otherwise; ou
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +21,8 @@ from gateway.ids import EthAddress
 OFFCHAIN_LOOKUP: Final = bytes.fromhex("556f1830")
 """OffchainLookup(address sender, string[] urls, bytes callData, bytes4 callbackFunction, bytes extraData)."""
 MAX_HOPS: Final = 4
+TOTAL_SECONDS: Final = 20.0
+"""For one answer: all gateways of all hops, each slow in its own time, would hold a request for minutes."""
 MAX_URLS: Final = 8
 MAX_LOOKUP: Final = 64 * 2**10
 """Bytes of each part of an OffchainLookup."""
@@ -63,17 +66,26 @@ def parse_offchain_lookup(data: bytes) -> OffchainLookup | None:
 class CcipReader:
     """Calls contracts that may answer from outside the chain."""
 
-    def __init__(self, chain: Chain, client: GuardedClient) -> None:
+    def __init__(self, chain: Chain, client: GuardedClient, *, seconds: float = TOTAL_SECONDS) -> None:
         self._chain = chain
         self._client = client
+        self._seconds = seconds
 
     async def call(self, to: EthAddress, data: bytes) -> bytes:
         """Return data of a call, after at most four look-ups through gateways.
 
         Raises CallReverted when the contract refuses the call itself; ChainUnavailable; UnknownName when a gateway
-        says that it has no answer (4xx); FetchFailed when none can be had now, or the contract refuses what the
-        gateway said; FetchRefused when all its gateways are at forbidden addresses, or the look-up is malformed.
+        says that it has no answer (4xx); FetchFailed when none can be had now or in time, or the contract refuses
+        what the gateway said; FetchRefused when all its gateways are at forbidden addresses, or the look-up is
+        malformed.
         """
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._follow(to, data)
+        except TimeoutError:
+            raise FetchFailed(f"the gateways of a name gave no answer within {self._seconds:g} s") from None
+
+    async def _follow(self, to: EthAddress, data: bytes) -> bytes:
         call = data
         for hop in range(MAX_HOPS + 1):
             try:
@@ -84,8 +96,9 @@ class CcipReader:
                     raise
                 if lookup is None:
                     raise FetchFailed("the resolver contract refused what its gateway said") from None
-            response = await self.fetch(lookup)
-            call = lookup.callback + pack(dynamic_bytes(response), dynamic_bytes(lookup.extra))
+            if hop < MAX_HOPS:
+                response = await self.fetch(lookup)
+                call = lookup.callback + pack(dynamic_bytes(response), dynamic_bytes(lookup.extra))
         raise FetchFailed(f"more than {MAX_HOPS} look-ups for one answer")
 
     async def fetch(self, lookup: OffchainLookup) -> bytes:

@@ -39,7 +39,7 @@ def require_normal(name: str) -> EnsName:
     For names that arrive in a protocol: folding them in silence would let two spellings reach one mailbox.
     """
     if normalise(name) != name:
-        raise InvalidName(f"not in normal form: {name!r}")
+        raise InvalidName("the name is not in its normal form")
     return EnsName(name)
 
 
@@ -67,9 +67,9 @@ def _ensip15(name: str) -> str:
     try:
         normal = str(ens_normalize(name))
     except DisallowedSequence as error:
-        raise InvalidName(f"{name!r}: {error}") from None
+        raise InvalidName(f"the name has no normal form: {error}") from None
     if not normal:
-        raise InvalidName(f"nothing is left of {name!r}")
+        raise InvalidName("nothing is left of the name in normal form")
     if len(normal.encode()) > MAX_NAME_BYTES:
         raise InvalidName(f"normal form is longer than {MAX_NAME_BYTES} bytes")
     return normal

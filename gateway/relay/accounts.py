@@ -16,17 +16,17 @@ from gateway.ens.profiles import ResolvedProfile
 from gateway.errors import BadProfile, InvalidInput, LimitExceeded, NotFound, UnknownName
 from gateway.ids import EnsName, EthAddress
 from gateway.lifecycle import Clock
+from gateway.relay.emptying import empty_mailbox, empty_mailbox_job
 from gateway.relay.rulebook import Rulebook, read_rules, write_rules
 from gateway.store import Store
 from gateway.store.accounts import Account, AccountOf, CloseAccount, PutAccount, SetRules
-from gateway.store.mailbox import EmptyMailbox
+from gateway.store.jobs import Enqueue
 from gateway.store.usage import MailboxUsage
 
 log = structlog.get_logger(__name__)
 
 CHANGES_AT_ONCE = 10
 """Times that a change of rules is tried when other nodes change them at the same moment."""
-ROWS_AT_ONCE = 500
 
 
 class Accounts:
@@ -88,10 +88,10 @@ class Accounts:
 
     async def close(self, address: EthAddress) -> None:
         """Remove the account, its sessions and all mail that waits. Mail that comes later is refused."""
-        await self._store.commit(CloseAccount(address))
+        emptying = Enqueue(empty_mailbox_job(address, self._clock()))
+        await self._store.commit_all(CloseAccount(address), emptying)
         self._rulebook.forget(address)
-        while await self._store.commit(EmptyMailbox(address, ROWS_AT_ONCE)) == ROWS_AT_ONCE:
-            pass
+        await empty_mailbox(self._store, address)
         log.info("account.closed")
 
     async def export(self, address: EthAddress) -> JsonObject:

@@ -15,6 +15,10 @@ from gateway.errors import InvalidRequest, LimitExceeded, TooLarge
 
 BODY_SECONDS: Final = 30.0
 """For a whole body; 20 MB in this time are 5 Mbit/s."""
+SLOW_SECONDS: Final = 8.0
+"""For a body that brings next to nothing."""
+SLOW_BYTES: Final = 64 * 2**10
+"""What a body must bring for each further second, on average."""
 BODY_BUDGET: Final = 256 * 2**20
 """Bytes of all bodies that are held at one time, by this process."""
 
@@ -22,9 +26,12 @@ BODY_BUDGET: Final = 256 * 2**20
 class Bodies:
     """The bodies of all requests that are being worked on."""
 
-    def __init__(self, *, budget: int = BODY_BUDGET, seconds: float = BODY_SECONDS) -> None:
+    def __init__(
+        self, *, budget: int = BODY_BUDGET, seconds: float = BODY_SECONDS, slow_seconds: float = SLOW_SECONDS
+    ) -> None:
         self._left = budget
         self._seconds = seconds
+        self._slow_seconds = slow_seconds
 
     @asynccontextmanager
     async def body(self, scope: Scope, receive: Receive, *, max_bytes: int) -> AsyncIterator[bytes]:
@@ -38,9 +45,10 @@ class Bodies:
                 raise TooLarge(f"the body has more than {max_bytes} bytes")
         parts: list[bytes] = []
         held = 0
+        started = asyncio.get_running_loop().time()
         try:
             try:
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout_at(started + self._allowed(0)) as patience:
                     async for part in _parts(receive):
                         if held + len(part) > max_bytes:
                             raise TooLarge(f"the body has more than {max_bytes} bytes")
@@ -49,11 +57,16 @@ class Bodies:
                         self._left -= len(part)
                         held += len(part)
                         parts.append(part)
+                        patience.reschedule(started + self._allowed(held))
             except TimeoutError:
-                raise LimitExceeded(f"the body did not arrive within {self._seconds:g} s") from None
+                raise LimitExceeded("the body did not arrive in time") from None
             yield b"".join(parts)
         finally:
             self._left += held
+
+    def _allowed(self, held: int) -> float:
+        """Seconds that a body may have taken so far: more for one that comes than for one that only drips."""
+        return min(self._seconds, self._slow_seconds + held / SLOW_BYTES)
 
     async def json(self, request: Request, *, max_bytes: int, max_depth: int) -> Json:
         """The body of a request as strict JSON; raises as `body`, and ParseError."""

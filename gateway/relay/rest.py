@@ -12,7 +12,7 @@ from gateway.custody.directory import Directory
 from gateway.dm3.canonical import Json
 from gateway.dm3.profile import DeliveryServiceProfile, SignedProfile, parse_signed_profile
 from gateway.ens.names import normalise
-from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName
+from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName, TooLarge
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.relay.accounts import Accounts
@@ -45,7 +45,9 @@ class RestApi:
         clock: Clock,
         bodies: Bodies,
         rate: Rate,
+        calls: Rate,
     ) -> None:
+        """`rate` is that of log-ins and registrations, `calls` that of everything anybody may ask."""
         self._sessions = sessions
         self._accounts = accounts
         self._directory = directory
@@ -54,6 +56,7 @@ class RestApi:
         self._clock = clock
         self._bodies = bodies
         self._rate = rate
+        self._calls = calls
 
     def router(self) -> APIRouter:
         """All routes, with and without ``/ds`` in front and a slash behind."""
@@ -83,8 +86,9 @@ class RestApi:
         """The JSON that belongs into the text record network.dm3.deliveryService."""
         return JSONResponse(self._service_profile.to_json())
 
-    async def profile(self, name: str) -> Response:
+    async def profile(self, name: str, request: Request) -> Response:
         """The signed profile of a name, as ENS (or this gateway) publishes it."""
+        self._calls.take(asker_of(request.scope))
         found = await self._directory.user(normalise(name))
         return JSONResponse(found.signed.to_json())
 
@@ -97,7 +101,7 @@ class RestApi:
         try:
             await self._accounts.register(normalise(name), _signed_profile(await self._read(request)))
         except GatewayError as error:
-            return JSONResponse({"error": error.sentence}, error.status if error.retry else 400)
+            return _refusal(error)
         return JSONResponse(REGISTERED)
 
     async def challenge(self, name: str, request: Request) -> Response:
@@ -113,8 +117,7 @@ class RestApi:
             token = await self._sessions.log_in(normalise(name), body["challenge"], body["signature"])
             await self._accounts.logged_in(normalise(name))
         except GatewayError as error:
-            # The messenger compares status and text, and publishes its profile again when they say this.
-            return JSONResponse({"error": error.sentence}, error.status if error.retry else 400)
+            return _refusal(error)
         return JSONResponse(token)
 
     async def incoming(self, name: str, authorization: str | None = Header(None)) -> Response:
@@ -146,6 +149,11 @@ class RestApi:
 
     async def _read(self, request: Request) -> Json:
         return await self._bodies.json(request, max_bytes=MAX_BODY, max_depth=4)
+
+
+def _refusal(error: GatewayError) -> Response:
+    """400 for whatever the client did wrong: the messenger compares status and text, and then registers again."""
+    return JSONResponse({"error": error.sentence}, error.status if error.retry or isinstance(error, TooLarge) else 400)
 
 
 def _signed_profile(value: Json) -> SignedProfile:

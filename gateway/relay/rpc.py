@@ -78,7 +78,7 @@ class RpcEndpoint:
                 identifier = call.id
                 method = self._methods.get(call.method)
                 if method is None:
-                    raise MethodNotFound(f"there is no method {call.method[:64]!r}")
+                    raise MethodNotFound
                 result = await method(call)
             await _respond(send, 200, result_body(identifier, result))
         except GatewayError as error:

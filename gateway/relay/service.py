@@ -26,6 +26,7 @@ from gateway.relay.account_api import AccountApi
 from gateway.relay.accounts import Accounts
 from gateway.relay.arrivals import Arrivals
 from gateway.relay.body import Bodies
+from gateway.relay.emptying import EMPTY_MAILBOX, Emptying
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.forward import FORWARD, Forwarding, ForwardPolicy
 from gateway.relay.forwarder import Forwarder
@@ -193,6 +194,7 @@ class DeliveryService:
             clock=around.clock,
             bodies=self._bodies,
             rate=self._log_ins,
+            calls=self._calls,
         )
         mailbox = Mailbox(
             store=around.store,
@@ -249,7 +251,12 @@ class DeliveryService:
             forwarding=self._forwarding,
             offload=around.offload,
         )
-        handlers: dict[str, Handler] = {FORWARD: forwarder, NOTIFY_JOB: self._notifier, CODE_JOB: self._codes}
+        handlers: dict[str, Handler] = {
+            FORWARD: forwarder,
+            NOTIFY_JOB: self._notifier,
+            CODE_JOB: self._codes,
+            EMPTY_MAILBOX: Emptying(around.store),
+        }
         if (url := self._settings.stake.report_url) is not None:
             handlers[REPORT_SPAM] = SpamReports(
                 client=around.named_by_operator, url=url, signing_key=around.keys.signing
@@ -260,12 +267,8 @@ class DeliveryService:
         """What runs beside the requests, by name."""
         return {"push": self._push.run, "traffic": self._traffic.run}
 
-    def stop_waiting(self) -> None:
-        """Answer every long poll now: the node stops."""
-        self._arrivals.close()
-
     async def close(self) -> None:
-        """Disconnect all sockets."""
+        """Answer every long poll and disconnect all sockets: the node stops."""
         self._arrivals.close()
         await self._push.close()
 

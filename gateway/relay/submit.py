@@ -19,6 +19,7 @@ from gateway.dm3.envelope import (
     canonical_envelope,
     envelope_hashes,
     envelope_id,
+    hash_of_encrypted,
     open_delivery_information,
     parse_envelope,
     picked_up,
@@ -174,7 +175,7 @@ class Submission:
         try:
             for fresh in (False, True):
                 profile = await self._directory.user(sender, fresh=fresh)
-                if await self._offload.run(size, verify_envelope, envelope, profile.profile.public_signing_key):
+                if await self._offload.run(size, _signed_by, envelope, profile.profile.public_signing_key):
                     return Sender(sender, profile.address)
             reason: GatewayError = BadSignature(f"the envelope is not signed by {sender}")
         except UnknownName as error:
@@ -208,3 +209,14 @@ class Submission:
             holder=sender.holder,
             folder=admission.folder,
         )
+
+
+def _signed_by(envelope: Envelope, public_signing_key: bytes) -> bool:
+    """Whether this key signed the metadata, and the message is the one that the metadata names.
+
+    Newer clients name the hash of the plain message, which only its reader can check.
+    """
+    named = envelope.metadata.encrypted_message_hash
+    if named is not None and named != hash_of_encrypted(envelope.message):
+        return False
+    return verify_envelope(envelope, public_signing_key)

@@ -79,7 +79,7 @@ class CcipEndpoint:
                 sender, _, data = path.removesuffix(".json").partition("/")
             case "POST" if not path:
                 try:
-                    body = await asyncio.wait_for(_body(receive), BODY_TIMEOUT)
+                    body = await asyncio.wait_for(_body(scope, receive), BODY_TIMEOUT)
                 except TimeoutError:
                     return _failure(408, "the body did not arrive in time")
                 sender, data = _from_body(body)
@@ -122,7 +122,10 @@ def _from_body(body: bytes) -> tuple[str, str]:
     return sender, data
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    announced = dict(scope.get("headers", ())).get(b"content-length", b"0")
+    if announced.isdigit() and int(announced[:20]) > MAX_BODY:
+        raise TooLarge(f"body of more than {MAX_BODY} bytes")
     body = bytearray()
     while True:
         message = await receive()

@@ -13,11 +13,12 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from gateway.errors import ConfigError
+from gateway.web.crowd import PER_ADDRESS, Crowd, counted
 from gateway.web.deadline import HEAD_SECONDS, punctual
 
 BACKLOG: Final = 2048
 GRACE_SECONDS: Final = 10
-KEEP_ALIVE_SECONDS: Final = 30
+KEEP_ALIVE_SECONDS: Final = 10
 WEBSOCKET_BYTES: Final = 2**20
 """Of one message; each connection may hold so much half-received."""
 CONNECTIONS: Final = 1000
@@ -48,13 +49,14 @@ class HttpServer:
         *,
         head_seconds: float = HEAD_SECONDS,
         connections: int = CONNECTIONS,
+        connections_per_address: int = PER_ADDRESS,
         trusted_proxies: Sequence[str] = (),
     ) -> None:
         self.host, self.port = bound.getsockname()[:2]
         self._bound = bound
         config = uvicorn.Config(
             app,
-            http=punctual(AutoHTTPProtocol, head_seconds),
+            http=counted(punctual(AutoHTTPProtocol, head_seconds), Crowd(connections_per_address, trusted_proxies)),
             ws="websockets-sansio",
             ws_max_size=WEBSOCKET_BYTES,
             # socket.io has its own, and packed messages would have to be bounded twice.

@@ -56,6 +56,32 @@ async def test_a_message_is_delivered_and_leaves_the_cache(
     assert await house.gateway.store.read(CountMailbox(identity.address)) == 0
 
 
+@pytest.mark.weakness(7)
+@pytest.mark.attack(4)
+async def test_the_same_envelope_a_hundred_times_is_delivered_once(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client
+) -> None:
+    """A hundred at once, and as many when the network has it already."""
+    identity = await house.gateway.store.read(IdentityNamed(BOB_NAME))
+    assert identity is not None
+    keys = keys_of(house, "native")
+    message = sign_message(
+        Message(to=BOB_NAME, from_=acquainted.name, type=MessageType.NEW, timestamp=now_ms(), text="once"), keys.signing
+    )
+    profile = (await house.gateway.directory.user(BOB_NAME)).profile
+    service = house.gateway.service_profile.public_encryption_key
+    text = canonical_envelope(seal(message, profile.public_encryption_key, service, keys.signing))
+    for _ in range(2):
+        answers = await asyncio.gather(*(rpc(house, "dm3_submitMessage", text) for _ in range(100)))
+        assert {answer.status_code for answer in answers} == {200}
+        await paper.wait_delivered(1)
+    await acquainted.send(BOB_NAME, "and another")
+    await paper.wait_delivered(2)
+    assert [each.text for each in paper.tries] == ["once", "and another"]
+    assert len(await mail_of(acquainted, 2, kind=MessageType.READ_RECEIVED)) == 2
+    assert await house.gateway.store.read(CountMailbox(identity.address)) == 0
+
+
 async def test_a_bridged_mailbox_cannot_be_picked_up(house: House, acquainted: Dm3Client, paper: PaperAdapter) -> None:
     """Nobody logs in as a bridged person: only the gateway has the key."""
     paper.script.extend([Retry("later")] * 3)
@@ -261,8 +287,9 @@ async def test_a_rejection_is_reported_to_a_bridged_sender(house: House, paper: 
     assert len(paper.tries) == 1, "no notice is sent into the network"
 
 
+@pytest.mark.attack(46)
 async def test_automatic_messages_do_not_cross_from_network_to_network(house: House, paper: PaperAdapter) -> None:
-    """Row 46: two auto-responders cannot talk to each other through us."""
+    """Two auto-responders cannot talk to each other through us."""
     native = await house.native("native.eth")
     await paper.write("ann@example.net", native.name, "hello", "a1")
     await mail_of(native)

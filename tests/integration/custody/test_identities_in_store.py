@@ -50,10 +50,11 @@ async def test_the_database_alone_gives_no_key(store: Store, identities: Identit
         stranger.keys(issued)
 
 
+@pytest.mark.attack(52)
 async def test_a_salt_moved_to_another_row_does_not_open(
     store: Store, keyring: Keyring, identities: Identities
 ) -> None:
-    """Row 52: sealed salts are bound to their person."""
+    """Sealed salts are bound to their person."""
     bob, ann = await issue(store, identities), await issue(store, identities, "ann@example.org")
     with pytest.raises(CustodyError):
         keyring.keys(replace(bob, sealed_salt=ann.sealed_salt))

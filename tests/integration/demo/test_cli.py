@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store.schema import REVISION
+
 INIT = ("--parent", "gw.eth", "--public-url", "https://gw.example", "--rpc", "http://127.0.0.1:9")
 
 

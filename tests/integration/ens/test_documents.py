@@ -92,6 +92,7 @@ async def test_web(client: GuardedClient) -> None:
         assert server.asked[0].path == f"/p.json?dm3Hash={digest}"
 
 
+@pytest.mark.attack(15)
 async def test_a_server_that_changes_the_document(client: GuardedClient) -> None:
     async with scripted(answering(response(200, TEXT.replace(b"1", b"2")))) as server:
         for query in (f"dm3Hash={dm3_hash(json.loads(TEXT))}", "dm3Hash=", "dm3Hash=0x00", "xdm3Hash=" + "00" * 32):
@@ -100,6 +101,43 @@ async def test_a_server_that_changes_the_document(client: GuardedClient) -> None
         twice = f"dm3Hash={dm3_hash(json.loads(TEXT))}&dm3Hash={dm3_hash({'b': 'é', 'a': [2, {'c': None}]})}"
         with pytest.raises(BadProfile):
             await Documents(client).read(server.url(f"/?{twice}"))
+
+
+@pytest.mark.attack(15)
+async def test_nothing_on_the_web_is_believed_without_its_one_hash(
+    client: GuardedClient, subtests: pytest.Subtests
+) -> None:
+    right, wrong = dm3_hash(json.loads(TEXT)), dm3_hash({})
+    missing = ("", "?", f"?dm3hash={right}", f"#dm3Hash%3d{right}")
+    bad = (
+        "?dm3Hash",
+        "?dm3Hash=",
+        f"?dm3Hash={wrong}",
+        f"?dm3Hash={right[:-1]}",
+        f"?dm3Hash={right}0",
+        f"?dm3Hash=%20{right}",
+        f"#dm3Hash={right}",
+        f"?dm3Hash={right}&dm3Hash={wrong}",
+        f"?dm3Hash={wrong}&dm3Hash={right}",
+        f"?dm3Hash={right}&dm3Hash={right}",
+        f"?dm3Hash={right}&dm3%48ash={wrong}",
+    )
+    async with scripted(answering(response(200, TEXT))) as server:
+        for query in missing:
+            with subtests.test(query), pytest.raises(BadProfile):
+                await Documents(client).read(server.url(f"/{query}"))
+        assert server.asked == [], "a server that nothing holds to its word is not even asked"
+        for query in bad:
+            with subtests.test(query), pytest.raises(BadProfile):
+                await Documents(client).read(server.url(f"/{query}"))
+        assert await Documents(client).read(server.url(f"/?dm3Hash={right}")) == DOCUMENT
+
+
+@pytest.mark.attack(15)
+async def test_plain_http_is_refused_whatever_its_hash() -> None:
+    async with GuardedClient() as strict:
+        with pytest.raises(FetchRefused, match="only https"):
+            await Documents(strict).read(f"http://example.org/?dm3Hash={dm3_hash(json.loads(TEXT))}")
 
 
 @pytest.mark.parametrize(
@@ -145,6 +183,8 @@ async def test_ipfs(client: GuardedClient) -> None:
         assert await documents.read(f"ipfs://{cid(0x55, content)}") == {"a": 1}
 
 
+@pytest.mark.weakness(12)
+@pytest.mark.attack(16)
 async def test_an_ipfs_gateway_that_lies(client: GuardedClient) -> None:
     content = b'{"a":1}'
     uri = f"ipfs://{cid(0x55, content)}"
@@ -159,6 +199,24 @@ async def test_an_ipfs_gateway_that_lies(client: GuardedClient) -> None:
             await Documents(client, gateways(liar, broken)).read(uri)
     with pytest.raises(FetchFailed, match="no IPFS gateway"):
         await Documents(client).read(uri)
+
+
+@pytest.mark.attack(16)
+async def test_no_path_leads_out_of_a_gateway(client: GuardedClient, subtests: pytest.Subtests) -> None:
+    identifier = cid(0x55, b"{}")
+    paths = (
+        "../etc/passwd",
+        f"../{identifier}",
+        f"{identifier}/../..",
+        f"{identifier}?a=b",
+        f"{identifier}#",
+        "%2e%2e",
+    )
+    async with scripted(answering(response(200, b"{}"))) as node:
+        for path in paths:
+            with subtests.test(path), pytest.raises(BadProfile):
+                await Documents(client, gateways(node)).read(f"ipfs://{path}")
+        assert node.asked == []
 
 
 async def test_the_operators_ipfs_node_may_be_on_this_machine(client: GuardedClient) -> None:

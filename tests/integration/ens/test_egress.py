@@ -211,6 +211,7 @@ async def test_a_host_that_nobody_knows() -> None:
             await client.get("https://nowhere.example/")
 
 
+@pytest.mark.attack(13)
 async def test_proxies_of_the_environment_have_no_say(
     canary: Server, open_client: GuardedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +285,7 @@ async def test_a_redirect_to_this_machine(canary: Server) -> None:
     assert canary.connections == 0
 
 
+@pytest.mark.weakness(12)
 @pytest.mark.parametrize("with_length", [True, False])
 async def test_a_body_without_end(open_client: GuardedClient, with_length: bool) -> None:
     sent = 0
@@ -338,6 +340,7 @@ async def _hang_up(asked: Asked, writer: asyncio.StreamWriter) -> None:
     raise ConnectionResetError
 
 
+@pytest.mark.weakness(12)
 @pytest.mark.parametrize(
     "script",
     [

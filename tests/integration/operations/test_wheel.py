@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store.schema import REVISION
+
 ROOT = Path(__file__).parents[3]
 
 

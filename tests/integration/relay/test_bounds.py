@@ -198,6 +198,7 @@ async def test_bodies_that_are_refused_leave_the_budget_as_it_was(
     assert bodies._left == before
 
 
+@pytest.mark.attack(28)
 async def test_the_budget_is_of_all_bodies_together_and_comes_back() -> None:
     bodies, nothing = Bodies(budget=10), {"headers": list[tuple[bytes, bytes]]()}
 

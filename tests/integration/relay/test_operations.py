@@ -7,15 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from gateway.operations.dm3_client import Dm3Client
 from tests.support.house import House, running_house
+from tests.support.routes import AnyValue, operations
+
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 
+@pytest.mark.weakness(22)
 async def test_alive_and_ready(house: House) -> None:
     assert (await house.http.get(f"{house.url}/healthz")).json() == {"status": "ok"}
     ready = await house.http.get(f"{house.url}/readyz")
     assert (ready.status_code, ready.json()) == (200, {"status": "ok", "components": {"store": "ok", "chain": "ok"}})
 
 
+@pytest.mark.weakness(22)
 async def test_alive_but_not_ready_without_a_chain(tmp_path: Path) -> None:
     nowhere = {"DM3_GATEWAY__CHAIN__RPC_URLS": '["http://127.0.0.1:9"]'}
     async with running_house(tmp_path / "blind", overrides=nowhere, working=False) as house:
@@ -54,8 +60,8 @@ async def test_interfaces_are_described(house: House) -> None:
     page = await house.http.get(f"{house.url}/api/docs")
     assert page.status_code == 200
     assert 'href="/openapi.json"' in page.text
-    for path, operations in paths.items():
-        for method in operations:
+    for path, methods in paths.items():
+        for method in methods:
             assert f"{method.upper()} {path}</code>" in page.text
 
 
@@ -68,6 +74,7 @@ async def test_the_page_of_the_interfaces_loads_nothing_from_elsewhere(house: Ho
         assert (await house.http.get(house.url + other)).status_code == 404
 
 
+@pytest.mark.weakness(9)
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/no/such/thing", 404), ("PUT", "/healthz", 405), ("GET", "/ds/rpc", 405), ("GET", "/static/no.css", 404)],
@@ -78,3 +85,23 @@ async def test_what_does_not_exist_is_a_sentence_in_json(house: House, method: s
     assert set(answer.json()) == {"error"}
     assert answer.json()["error"].endswith(".")
     assert ("allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.weakness(9)
+async def test_every_error_of_every_path_is_json_with_a_sentence(
+    house: House, alice: Dm3Client, subtests: pytest.Subtests
+) -> None:
+    """Wrong methods, paths that are almost right, names that nobody has: never an empty answer, never HTML."""
+    by_path: dict[str, set[str]] = {"/": {"GET"}, "/ccip": {"GET"}}
+    for each in await operations(house):
+        by_path.setdefault(each.path(AnyValue()), set()).add(each.method)
+    wrong = [(m, path, 405) for path, known in by_path.items() for m in METHODS - known]
+    wrong += [("GET", f"{path.rstrip('/')}/no/such/thing", 404) for path in by_path if path != "/ccip"]
+    wrong += [("GET", f"/ds/{kind}/nobody.eth", 404) for kind in ("auth", "profile")]
+    assert len(wrong) > 80
+    for method, path, status in wrong:
+        with subtests.test(f"{method} {path}"):
+            answer = await house.http.request(method, house.url + path)
+            assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+            (sentence,) = answer.json().values()
+            assert sentence

@@ -18,15 +18,17 @@ from gateway.dm3.siwe import parse_siwe
 from gateway.ids import EnsName, EthAddress
 from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
+from gateway.relay.emptying import AGAIN_MS
 from gateway.store import Store
 from gateway.store.accounts import CLOSED_SCOPE, AccountOf, CloseAccount
-from gateway.store.mailbox import CountMailbox
+from gateway.store.mailbox import AcceptEnvelope, CountMailbox
 from gateway.store.schema import metadata
 from tests.integration.relay.envelopes import keys_of, sealed
 from tests.integration.relay.test_account_api import put_rules
 from tests.integration.relay.test_rest import get, submit, token_of
-from tests.integration.store.values import Sql
+from tests.integration.store.values import Sql, envelope
 from tests.support.house import House, rpc, running_house
+from tests.support.waiting import until
 
 REMOVAL = "/api/v1/account/removal"
 UNLIMITED = {"DM3_GATEWAY__RELAY__LOG_INS_PER_MINUTE": "0"}
@@ -101,23 +103,52 @@ async def settle(house: House, alice: Dm3Client, bob: Dm3Client) -> list[str]:
 
 
 @pytest.mark.attack(54)
-async def test_nothing_is_left_but_a_digest(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
-    tokens = await settle(house, alice, bob)
-    store = house.gateway.store
-    before = await everything(store)
-    looked_for = traces(house, bob, "bob")
-    # What is never stored cannot be forgotten; all else must be there, or this test shows nothing.
-    assert {what for what, trace in looked_for.items() if trace not in before} <= {"raw address", "raw signing key"}
-    for _ in range(2):
-        text = await text_for(house, checksum(bob.address))
-    answer = await remove(house, text)
-    assert (answer.status_code, answer.json()) == (200, {"removed": bob.address})
-    after = await everything(store)
-    assert {what for what, trace in looked_for.items() if trace in after} == set()
-    assert [scope for scope, *_ in await store.read(Sql("SELECT * FROM once"))] == [CLOSED_SCOPE]
-    for token in tokens:
-        for path in ("/api/v1/account", "/api/v1/mailbox", f"/ds/delivery/messages/incoming/{bob.name}"):
-            assert (await get(house, path, token)).status_code == 401
+async def test_nothing_is_left_but_a_digest(tmp_path: Path) -> None:
+    """Once the job has run that looks for mail which was under way."""
+    shift = 0
+    async with running_house(tmp_path / "house", overrides=UNLIMITED, clock=lambda: now_ms() + shift) as house:
+        alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
+        tokens = await settle(house, alice, bob)
+        store = house.gateway.store
+        before = await everything(store)
+        looked_for = traces(house, bob, "bob")
+        # What is never stored cannot be forgotten; all else must be there, or this test shows nothing.
+        assert {what for what, trace in looked_for.items() if trace not in before} <= {"raw address", "raw signing key"}
+        for _ in range(2):
+            text = await text_for(house, checksum(bob.address))
+        answer = await remove(house, text)
+        assert (answer.status_code, answer.json()) == (200, {"removed": bob.address})
+        await store.commit(AcceptEnvelope(envelope(1, recipient=bob.address, recipient_name=bob.name)))
+        shift = AGAIN_MS + 1
+
+        async def look() -> bool | None:
+            return await store.read(Sql("SELECT count(*) FROM jobs")) == [(0,)] or None
+
+        await until(look)
+        after = await everything(store)
+        assert {what for what, trace in looked_for.items() if trace in after} == set()
+        assert [scope for scope, *_ in await store.read(Sql("SELECT * FROM once"))] == [CLOSED_SCOPE]
+        for token in tokens:
+            for path in ("/api/v1/account", "/api/v1/mailbox", f"/ds/delivery/messages/incoming/{bob.name}"):
+                assert (await get(house, path, token)).status_code == 401
+
+
+async def test_whoever_comes_back_at_once_keeps_the_mail_that_comes_then(tmp_path: Path) -> None:
+    shift = 0
+    async with running_house(tmp_path / "house", overrides=UNLIMITED, clock=lambda: now_ms() + shift) as house:
+        alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
+        await token_of(house, bob, "bob")
+        assert (await remove(house, await text_for(house, bob.address))).status_code == 200
+        body = bob.signed_profile().to_json()
+        assert (await house.http.post(f"{house.url}/ds/profile/{bob.name}", json=body)).status_code == 200
+        await submit(house, alice, bob, "welcome back")
+        shift = AGAIN_MS + 1
+
+        async def look() -> bool | None:
+            return await house.gateway.store.read(Sql("SELECT count(*) FROM jobs")) == [(0,)] or None
+
+        await until(look)
+        assert len(await bob.fetch()) == 1
 
 
 async def test_the_mail_of_others_stays(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
@@ -166,7 +197,7 @@ async def test_who_never_registered_can_close_the_mailbox_too(house: House, alic
 async def test_a_large_mailbox_is_emptied(
     house: House, alice: Dm3Client, bob: Dm3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.relay.accounts.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("gateway.relay.emptying.ROWS_AT_ONCE", 2)
     for number in range(5):
         await submit(house, alice, bob, str(number))
     assert (await remove(house, await text_for(house, bob.address))).status_code == 200

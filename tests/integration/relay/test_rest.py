@@ -78,8 +78,10 @@ async def test_profiles_of_known_and_unknown_names(house: House, alice: Dm3Clien
 # --- log-in ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.weakness(5)
+@pytest.mark.attack(6)
 async def test_a_challenge_is_good_for_one_log_in(house: House, alice: Dm3Client) -> None:
-    """Row 6: fifty parallel uses of one challenge give one token."""
+    """Fifty parallel uses of one challenge give one token."""
     challenge = (await get(house, f"/ds/auth/{alice.name}")).json()
     body = {"challenge": challenge, "signature": sign_challenge(keys_of(house, "alice").signing, challenge)}
     url = f"{house.url}/ds/auth/{alice.name}"
@@ -88,6 +90,8 @@ async def test_a_challenge_is_good_for_one_log_in(house: House, alice: Dm3Client
     assert {answer.text for answer in answers if answer.status_code == 400} == {'{"error":"Signature invalid"}'}
 
 
+@pytest.mark.weakness(5)
+@pytest.mark.attack(6)
 async def test_a_challenge_is_bound_to_its_name(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     challenge = (await get(house, f"/ds/auth/{bob.name}")).json()
     signature = sign_challenge(keys_of(house, "alice").signing, challenge)
@@ -189,6 +193,7 @@ async def test_a_token_ends_after_an_hour(tmp_path: Path) -> None:
         assert (await get(house, path, token)).status_code == 401
 
 
+@pytest.mark.attack(6)
 async def test_a_challenge_ends_after_five_minutes(tmp_path: Path) -> None:
     shift = 0
     async with running_house(tmp_path / "house", working=False, clock=lambda: now_ms() + shift) as house:

@@ -21,7 +21,7 @@ from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.relay import rpc as rpc_module
 from gateway.relay import submit as submit_module
-from gateway.store.mailbox import PickUp
+from gateway.store.mailbox import CountMailbox, PickUp
 from tests.integration.relay.envelopes import keys_of, sealed
 from tests.support.house import House, rpc, running_house
 
@@ -72,16 +72,19 @@ async def test_extra_metadata_is_kept_for_the_recipient(house: House, alice: Dm3
     assert waiting["metadata"]["x-priority"] == {"level": 1}
 
 
-async def test_the_same_envelope_twice_is_answered_twice_and_kept_once(
+@pytest.mark.weakness(7)
+@pytest.mark.attack(4)
+async def test_the_same_envelope_a_hundred_times_is_answered_each_time_and_kept_once(
     house: House, alice: Dm3Client, bob: Dm3Client
 ) -> None:
-    """Row 4 of the threat table: replay and duplicate submission."""
     text = canonical_envelope(sealed(house, alice, bob))
-    answers = await asyncio.gather(*(rpc(house, "dm3_submitMessage", text) for _ in range(30)))
-    assert {answer.status_code for answer in answers} == {200}
+    answers = await asyncio.gather(*(rpc(house, "dm3_submitMessage", text) for _ in range(100)))
+    assert {(answer.status_code, answer.text) for answer in answers} == {(200, answers[0].text)}
+    assert await house.gateway.store.read(CountMailbox(bob.address)) == 1
     assert len(await bob.fetch()) == 1
 
 
+@pytest.mark.attack(4)
 async def test_an_envelope_that_was_acknowledged_does_not_come_back(
     house: House, alice: Dm3Client, bob: Dm3Client
 ) -> None:
@@ -160,8 +163,9 @@ async def test_a_recipient_of_another_service(house: House, alice: Dm3Client) ->
     assert "carol.eth" in error["data"]["detail"]
 
 
+@pytest.mark.attack(3)
 async def test_a_forged_sender(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
-    """Row 3: the name says alice, the signature is somebody else's."""
+    """The name says alice, the signature is somebody else's."""
     envelope = sealed(house, alice, bob, signing=signing_pair())
     assert_refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 401, -32003)
     assert await bob.fetch() == []
@@ -208,8 +212,9 @@ async def test_an_unverified_sender_is_stored_in_normal_form(tmp_path: Any) -> N
             assert_refused(await rpc(house, "dm3_submitMessage", canonical_envelope(envelope)), 400, -32000)
 
 
+@pytest.mark.attack(28)
 async def test_an_envelope_over_the_limit(tmp_path: Any) -> None:
-    """Row 28: refused at the size, before anything is opened."""
+    """Refused at the size, before anything is opened."""
     small = {"DM3_GATEWAY__RELAY__SIZE_LIMIT": "20000"}
     async with running_house(tmp_path / "small", overrides=small, working=False) as house:
         alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")

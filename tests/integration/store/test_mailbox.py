@@ -86,6 +86,8 @@ async def test_a_repeat_does_nothing(store: Store) -> None:
     assert await store.read(LaneJobs(lane("other"), 10)) == []
 
 
+@pytest.mark.weakness(7)
+@pytest.mark.attack(4)
 async def test_repeats_at_the_same_time_give_one_row(store: Store) -> None:
     taken = await asyncio.gather(*(store.commit(AcceptEnvelope(envelope(n % 7), job(n))) for n in range(70)))
     assert sum(taken) == 7
@@ -99,6 +101,7 @@ async def test_the_first_of_equal_submissions_wins_within_a_batch(store: Store) 
     assert await bodies(store) == [b"0"]
 
 
+@pytest.mark.attack(4)
 @pytest.mark.parametrize("gone_by", ["acknowledged", "dropped"])
 async def test_a_repeat_is_recognised_after_the_envelope_is_gone(store: Store, gone_by: str) -> None:
     await put(store, 1)
@@ -218,6 +221,7 @@ async def test_a_client_that_acknowledges_every_hash_under_every_sender(store: S
     assert await store.commit(Acknowledge(RECIPIENT, ())) == 0
 
 
+@pytest.mark.weakness(7)
 async def test_acknowledgement_uses_the_hash_indexes(store: Store) -> None:
     """Flat in the size of the mailbox: neither planner may fall back on walking through the mailbox."""
     await asyncio.gather(*(store.commit(AcceptEnvelope(envelope(n))) for n in range(500)))

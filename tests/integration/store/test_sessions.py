@@ -41,6 +41,8 @@ async def test_a_challenge_works_once(store: Store) -> None:
     assert [await store.commit(use) for _ in range(3)] == [True, False, False]
 
 
+@pytest.mark.weakness(5)
+@pytest.mark.attack(6)
 async def test_fifty_uses_at_once_on_two_nodes(store_url: str) -> None:
     async with await Store.open(store_url) as one, await Store.open(store_url) as two:
         await one.commit(challenge())
@@ -50,6 +52,9 @@ async def test_fifty_uses_at_once_on_two_nodes(store_url: str) -> None:
         assert sorted(used) == [False] * 49 + [True]
 
 
+@pytest.mark.weakness(5)
+@pytest.mark.attack(6)
+@pytest.mark.attack(10)
 @pytest.mark.parametrize(
     "wrong",
     [

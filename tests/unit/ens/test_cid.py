@@ -58,6 +58,7 @@ def test_raw_leaves() -> None:
         verified_content(cid(v1(RAW, HELLO)), HELLO_BLOCK)
 
 
+@pytest.mark.attack(16)
 @pytest.mark.parametrize(
     "uri",
     [
@@ -91,6 +92,7 @@ def test_what_is_no_identifier(uri: str) -> None:
         parse_ipfs_uri(uri)
 
 
+@pytest.mark.attack(16)
 @given(st.binary(max_size=3000))
 def test_any_file_in_one_block(content: bytes) -> None:
     def varint(number: int) -> bytes:

@@ -59,6 +59,7 @@ async def test_no_limit_can_pass_five_minutes() -> None:
     assert await memo.get(ALICE) == "alice.eth 2"
 
 
+@pytest.mark.weakness(4)
 async def test_a_clock_that_steps_back_keeps_nothing() -> None:
     world = World()
     memo = world.memo()

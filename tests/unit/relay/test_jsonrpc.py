@@ -75,6 +75,7 @@ CORPUS = [
 ]
 
 
+@pytest.mark.attack(29)
 @pytest.mark.parametrize("body", CORPUS, ids=lambda body: repr(body[:24]))
 def test_the_corpus_of_bad_json_is_refused_by_name(body: bytes) -> None:
     with pytest.raises(GatewayError) as caught:
@@ -88,6 +89,7 @@ def test_size_is_checked_before_anything_else() -> None:
         parse_call(b"[" * (LIMIT + 1), max_bytes=LIMIT)
 
 
+@pytest.mark.attack(29)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_no_body_raises_anything_unnamed(body: bytes) -> None:
     try:
@@ -101,10 +103,12 @@ def test_an_id_that_json_rpc_does_not_allow_is_answered_with_null(value: Any) ->
     assert call_id({"id": value}) is None
 
 
+@pytest.mark.weakness(9)
 def test_a_result_echoes_the_id() -> None:
     assert json.loads(result_body("seven", "OK")) == {"jsonrpc": "2.0", "id": "seven", "result": "OK"}
 
 
+@pytest.mark.weakness(9)
 def test_an_error_carries_code_sentence_and_detail() -> None:
     body = json.loads(error_body(3, UnknownRecipient("bob.eth is not here")))
     assert body["id"] == 3
