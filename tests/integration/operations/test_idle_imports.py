@@ -25,7 +25,18 @@ async def main():
 
 asyncio.run(main())
 """
-LATER = ("web3", "aiohttp", "requests", "socketio", "engineio", "redis", "cryptography", "py_vapid", "pywebpush")
+LATER = {"web3", "aiohttp", "httpx2", "requests", "socketio", "engineio", "redis", "cryptography", "py_vapid"}
+    "web3",
+    "aiohttp",
+    "httpx2",
+    "requests",
+    "socketio",
+    "engineio",
+    "redis",
+    "cryptography",
+    "py_vapid",
+    "pywebpush",
+)
 
 
 @pytest.fixture
