@@ -26,17 +26,6 @@ async def main():
 asyncio.run(main())
 """
 LATER = {"web3", "aiohttp", "httpx2", "requests", "socketio", "engineio", "redis", "cryptography", "py_vapid"}
-    "web3",
-    "aiohttp",
-    "httpx2",
-    "requests",
-    "socketio",
-    "engineio",
-    "redis",
-    "cryptography",
-    "py_vapid",
-    "pywebpush",
-)
 
 
 @pytest.fixture
