@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: every row runs with tiny numbers and writes figures of the right shape, whatever they are."""
+"""`python -m tests.bench`: every row runs with tiny numbers, and writes figures of the right shape."""
 
 from __future__ import annotations
 

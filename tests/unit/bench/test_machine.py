@@ -27,9 +27,8 @@ def child() -> Iterator[int]:
 
 def test_cpu_time_is_that_of_the_process(child: int) -> None:
     mine, its = cpu_seconds(os.getpid()), cpu_seconds(child)
-    sum(range(1_000_000))
-    assert cpu_seconds(os.getpid()) > mine
-    assert cpu_seconds(child) == its
+    sum(range(3_000_000))
+    assert cpu_seconds(os.getpid()) - mine > cpu_seconds(child) - its >= 0
 
 
 def test_memory_is_that_of_the_process(child: int) -> None:
