@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from gateway.bridge.context import BridgeContext, Installation
 from gateway.bridge.inbound import Inbound
 from gateway.bridge.jobs import JobKind, inbound_job
 from gateway.bridge.outbound import LocalService, Outbound
-from gateway.bridge.remote import RemoteRelays
 from gateway.bridge.reports import Reports
+from gateway.bridge.route import RelayRoute, route_names
+from gateway.custody.derive import notification_code_key
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
@@ -27,37 +28,40 @@ from gateway.custody.seed import load_seed
 from gateway.dm3.eth import parse_address
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
-from gateway.dm3.sender_rules import SenderRules
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
+from gateway.ens.holdings import Holdings
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
-from gateway.errors import ChainUnavailable, ConfigError, GatewayError
-from gateway.ids import EnsName, EthAddress, Network
-from gateway.lifecycle import Clock, Supervisor, now_ms
+from gateway.ens.relays import RemoteRelays
+from gateway.errors import ConfigError, GatewayError
+from gateway.ids import EnsName, Network
+from gateway.lifecycle import Clock, Supervisor, now_ms, settle
 from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
-from gateway.relay.gatekeeper import Holdings, Unmet
 from gateway.relay.keys import load_service_keys
-from gateway.relay.reports import Reports as SpamReports
-from gateway.relay.service import DeliveryService, Surroundings
-from gateway.relay.submit import Submission
+from gateway.relay.notify.mail_channel import MailChannel
+from gateway.relay.notify.notifier import NotifyPolicy
+from gateway.relay.notify.offered import Offered
+from gateway.relay.notify.push_channel import PushChannel
+from gateway.relay.notify.vapid import default_subject, load_vapid_key
+from gateway.relay.service import DeliveryService, Notifications, Surroundings
 from gateway.resolver import sources
 from gateway.resolver.endpoint import ccip_routes
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.signer import Signer, load_signer
-from gateway.sdk.adapter import Adapter, ServesHttp
+from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.leases import AcquireLease
-from gateway.store.mailbox import StoredEnvelope
-from gateway.store.sessions import Session
 from gateway.web.api_docs import api_docs_router
 from gateway.web.application import http_app
+from gateway.web.direct import Direct
 from gateway.web.home import home_router, static_files
 from gateway.web.server import HttpServer, listen
+from gateway.work.results import Handler
 from gateway.work.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -86,16 +90,6 @@ def make_adapters(
     return made
 
 
-class NoHoldings:
-    async def unmet(self, address: EthAddress, rules: SenderRules) -> tuple[Unmet, ...]:
-        raise ChainUnavailable
-
-
-class NoReports:
-    async def report(self, session: Session, envelope: StoredEnvelope) -> bool:
-        return False
-
-
 class Gateway:
     """One node. `open` builds it, `start` lets it work, `close` ends it; `app` is its HTTP side."""
 
@@ -104,7 +98,7 @@ class Gateway:
         self.adapters = adapters
         self.parent = parent_name(settings.ens.parent)
         self.service_name = EnsName(f"{SERVICE_LABEL}.{self.parent}")
-        self.app: FastAPI
+        self.app: ASGIApp
         self.directory: Directory
         self.store: Store
         self.service_profile: DeliveryServiceProfile
@@ -116,6 +110,7 @@ class Gateway:
         self._offload = Offload()
         self._service: DeliveryService
         self._contexts: dict[Network, BridgeContext] = {}
+        self._chain_asked = asyncio.Event()
 
     @classmethod
     async def open(cls, settings: Settings, adapters: Mapping[Network, Adapter], *, clock: Clock = now_ms) -> Gateway:
@@ -141,6 +136,8 @@ class Gateway:
         self._supervisor.start("chain", self._reach_chain)
         for name, work in self._service.tasks().items():
             self._supervisor.start(name, work)
+        if self._route is not None:
+            self._supervisor.start("route", self._route.run)
         self._deliveries.start("worker", self._worker.run)
         self._supervisor.start("housekeeping", self._housekeeping.run)
 
@@ -150,6 +147,12 @@ class Gateway:
             await self._chain.check_chain_id()
         except GatewayError as error:
             log.error("chain.not_ready", error=type(error).__name__, detail=error.detail)
+        finally:
+            self._chain_asked.set()
+
+    async def loaded(self) -> None:
+        """Return when also that is loaded which comes after the start: the client of the chain."""
+        await self._chain_asked.wait()
 
     async def hang_up(self) -> None:
         """Answer long polls and disconnect sockets, so that the HTTP server can finish what was begun."""
@@ -172,30 +175,56 @@ class Gateway:
         self._resources.push_async_callback(self.store.close)
         client = GuardedClient(allow_private=settings.chain.allow_private_gateways)
         self._resources.push_async_callback(client.close)
-        ipfs = GuardedClient(allow_private=True)
-        self._resources.push_async_callback(ipfs.close)
-        chain = self._chain = Chain(settings.chain.rpc_urls, settings.chain.chain_id)
+        # What the operator named may be on this machine.
+        named = GuardedClient(allow_private=True)
+        self._resources.push_async_callback(named.close)
+        chain = self._chain = Chain(settings.chain.rpc_urls, settings.chain.chain_id, quorum=settings.chain.quorum)
         self._resources.push_async_callback(chain.close)
+        holdings = Holdings(chain, block=settings.chain.decision_block, stake_view=settings.relay.stake.view)
+        self._resources.push_async_callback(holdings.close)
         profiles = Profiles(
             Ens(chain, parse_address(settings.chain.ens_registry), client),
             client,
             ipfs_gateways=settings.chain.ipfs_gateways,
-            # The operator named these gateways; one on this machine is as good as any.
-            ipfs_client=ipfs,
+            ipfs_client=named,
             clock=self._clock,
         )
         keyring = Keyring(seed, delivery_services=(self.service_name,), max_ttl_ms=self._message_ttl_ms)
         directory = self.directory = Directory(
             store=self.store, keyring=keyring, profiles=profiles, parent=self.parent, clock=self._clock
         )
-        service = self._service = self._delivery_service(keys, directory, NoHoldings(), NoReports())
-        self._resources.push_async_callback(service.close)
+        notifications = await self._notifications(client, notification_code_key(seed))
         # Slow submissions must not use up the connections of profile look-ups.
         submissions = GuardedClient(allow_private=settings.chain.allow_private_gateways, max_connections=256)
         self._resources.push_async_callback(submissions.close)
-        self._join_bridge(keyring, directory, profiles, submissions, service.submission)
+        service = self._service = self._delivery_service(
+            keys, directory, profiles, holdings, submissions, named, notifications
+        )
+        self._resources.push_async_callback(service.close)
+        handlers = {
+            **self._join_bridge(keyring, directory, profiles, submissions, service, holdings),
+            **service.handlers(),
+        }
+        self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         self.app = self._http(service, self._resolver(keyring, signer), chain)
+
+    async def _notifications(self, client: GuardedClient, code_key: bytes) -> Notifications:
+        """Mail through the first adapter that can send it, web push when there is a key."""
+        settings = self.settings.notifications
+        capable = (adapter for adapter in self.adapters.values() if isinstance(adapter, SendsNotices))
+        mail = next((MailChannel(adapter, self.service_name) for adapter in capable), None)
+        push = None
+        if settings.vapid_key_file is not None:
+            push = PushChannel(
+                key=await asyncio.to_thread(load_vapid_key, settings.vapid_key_file),
+                subject=settings.vapid_subject or default_subject(self.settings.server.public_url),
+                client=client,
+                clock=self._clock,
+            )
+        offered = Offered(*(way for way in (mail, push) if way is not None))
+        policy = NotifyPolicy(settings.delay_seconds * 1000, settings.min_interval_seconds * 1000)
+        return Notifications(offered, policy, mail, code_key)
 
     async def _check_store(self) -> None:
         """A write that every node may do: a database that only reads is not ready."""
@@ -206,14 +235,23 @@ class Gateway:
         return self.settings.relay.message_ttl_days * DAY_MS
 
     def _delivery_service(
-        self, keys: ServiceKeys, directory: Directory, holdings: Holdings, reports: SpamReports
+        self,
+        keys: ServiceKeys,
+        directory: Directory,
+        profiles: Profiles,
+        holdings: Holdings,
+        client: GuardedClient,
+        named: GuardedClient,
+        notifications: Notifications,
     ) -> DeliveryService:
         settings = self.settings
         around = Surroundings(
             store=self.store,
             directory=directory,
+            profiles=profiles,
+            client=client,
+            named_by_operator=named,
             holdings=holdings,
-            reports=reports,
             keys=keys,
             service_name=self.service_name,
             service_profile=self.service_profile,
@@ -222,6 +260,7 @@ class Gateway:
             redis_url=settings.store.redis_url,
             capabilities={network: adapter.capabilities for network, adapter in self.adapters.items()},
             job_for=inbound_job,
+            notifications=notifications,
             clock=self._clock,
             offload=self._offload,
         )
@@ -233,8 +272,10 @@ class Gateway:
         directory: Directory,
         profiles: Profiles,
         submissions: GuardedClient,
-        submission: Submission,
-    ) -> None:
+        relay: DeliveryService,
+        holdings: Holdings,
+    ) -> dict[str, Handler]:
+        """Contexts of the adapters; the handlers of the bridge's jobs."""
         installation = Installation(
             store=self.store,
             identities=Identities(keyring, self.parent),
@@ -247,13 +288,17 @@ class Gateway:
         )
         self._contexts = {network: BridgeContext(network, installation) for network in self.adapters}
         reports = Reports(self.adapters)
+        remote = RemoteRelays(submissions)
+        self._route = self._relay_route(profiles, remote)
         outbound = Outbound(
             store=self.store,
             keyring=keyring,
             directory=directory,
             profiles=profiles,
-            remote=RemoteRelays(submissions),
-            local=LocalService(self.service_name, self.service_profile, submission),
+            remote=remote,
+            local=LocalService(self.service_name, self.service_profile, relay),
+            standing=holdings,
+            route=self._route,
             parent=self.parent,
             clock=self._clock,
             offload=self._offload,
@@ -269,11 +314,20 @@ class Gateway:
             clock=self._clock,
             offload=self._offload,
         )
-        self._worker = Worker(
-            store=self.store,
-            handlers={JobKind.INBOUND: inbound, JobKind.OUTBOUND: outbound, JobKind.REPORT: reports},
-            owner=self._owner,
+        return {JobKind.INBOUND: inbound, JobKind.OUTBOUND: outbound, JobKind.REPORT: reports}
+
+    def _relay_route(self, profiles: Profiles, remote: RemoteRelays) -> RelayRoute | None:
+        relay = self.settings.relay
+        if not relay.route:
+            return None
+        return RelayRoute(
+            names=route_names(relay.route, self.service_name),
+            required=relay.route_required,
+            max_delay_ms=relay.route_max_delay_seconds * 1000 or None,
+            profiles=profiles,
+            relays=remote,
             clock=self._clock,
+            offload=self._offload,
         )
 
     def _resolver(self, keyring: Keyring, signer: Signer) -> Resolver:
@@ -296,7 +350,7 @@ class Gateway:
             clock=lambda: self._clock() / 1000,
         )
 
-    def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain) -> FastAPI:
+    def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain) -> ASGIApp:
         routes = [*service.routes(), *ccip_routes(resolver)]
         adapter: object
         for adapter in self.adapters.values():
@@ -304,9 +358,8 @@ class Gateway:
                 routes.extend(adapter.routes())
         routes.append(static_files())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
-        return http_app(
-            routes, (*service.routers(), health.router(), home_router(self.service_name), api_docs_router())
-        )
+        routers = (*service.routers(), health.router(), home_router(self.service_name), api_docs_router())
+        return Direct(http_app(routes, routers), service.direct())
 
 
 async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:
@@ -330,6 +383,8 @@ async def _serve(
     closing.push_async_callback(gateway.hang_up)
     await server.start()
     log.info("gateway.serving", host=server.host, port=server.port, service=gateway.service_name)
+    await gateway.loaded()
+    settle()
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -96,7 +96,7 @@ def init(
 ) -> None:
     """Make a new installation: configuration, seed and keys."""
     from gateway.dm3.eth import checksum
-    from gateway.operations.installation import RELAY_KEY, SEED, SIGNER_KEY, Answers, create_installation
+    from gateway.operations.installation import RELAY_KEY, SEED, SIGNER_KEY, VAPID_KEY, Answers, create_installation
     from gateway.resolver.signer import load_signer
 
     def answer(given: str | None, question: str, example: str) -> str:
@@ -113,7 +113,7 @@ def init(
     )
     path = create_installation(folder, answers)
     signer = load_signer(folder / SIGNER_KEY).address
-    out.print(f"Wrote {path}, {SEED}, {RELAY_KEY} and {SIGNER_KEY}.")
+    out.print(f"Wrote {path}, {SEED}, {RELAY_KEY}, {SIGNER_KEY} and {VAPID_KEY}.")
     out.print(f"Back up {SEED} now: without it the keys of every bridged person are lost.", style="yellow")
     out.print(f"Signer for the resolver contract of {answers.parent}: {checksum(signer)}")
     out.print(

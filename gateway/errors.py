@@ -8,6 +8,7 @@ not hold secrets or message text.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -50,6 +51,17 @@ class MethodNotFound(GatewayError):
 
     code, status = -32601, 404
     sentence = "This method does not exist."
+
+
+class MethodNotSupported(GatewayError):
+    """A method of ours that this installation does not offer.
+
+    405 as the reference answers for methods that it does not know. 501 would fit as well, but senders take a server
+    error for a passing one and would come again with what will never be taken.
+    """
+
+    code, status = -32004, 405
+    sentence = "Method not supported"
 
 
 class InvalidParams(GatewayError):
@@ -95,6 +107,12 @@ class UnknownName(NotFound):
     sentence = "This ENS name does not exist or has no DM3 profile."
 
 
+class UnknownAccount(NotFound):
+    """The address has no account at this relay."""
+
+    sentence = "This name has no account at this delivery service."
+
+
 class UnknownRecipient(NotFound):
     """The recipient does not use this relay."""
 
@@ -135,6 +153,12 @@ class WalletRefused(GatewayError):
 
 
 # --- limits and the world around us -----------------------------------------------------------------------------
+
+
+class NotificationRefused(InvalidInput):
+    """A change of notification settings that cannot be made; ``detail`` is the sentence that clients compare."""
+
+    sentence = "The notification settings cannot be changed like this."
 
 
 class LimitExceeded(GatewayError):
@@ -183,16 +207,70 @@ class FetchFailed(Unavailable):
     sentence = "A server that this name depends on does not answer; please try again later."
 
 
+# --- another delivery service -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAnswer:
+    """What another delivery service answered when it did not take our envelope."""
+
+    http_status: int
+    code: int | None = None
+    """Of the JSON-RPC error, when there is one."""
+    text: str = ""
+    """The service's own words, of a stranger and not cleaned."""
+
+    @property
+    def bare(self) -> bool:
+        """A 400 without a JSON-RPC error: how the reference refuses a spelling that it does not know, and all else."""
+        return self.http_status == 400 and self.code is None
+
+
 class RemoteRefused(GatewayError):
     """Another delivery service refused our envelope for good."""
 
     code, status = -32000, 502
     sentence = "The recipient's delivery service refused the message."
 
-    def __init__(self, detail: str = "", *, structured: bool = False) -> None:
+    def __init__(self, detail: str = "", answer: ServiceAnswer | None = None) -> None:
         super().__init__(detail)
-        self.structured = structured
-        """True when the service gave its reason as a JSON-RPC error, so that another spelling will not help."""
+        self.answer = answer
+
+
+class SchemeRefused(RemoteRefused):
+    """The same for a recipient who lists encryption schemes and ours is not among them."""
+
+    sentence = (
+        "The recipient asks for an encryption that this gateway does not have, "
+        "and the recipient's delivery service refused the message."
+    )
+
+
+class RemoteBusy(LimitExceeded):
+    """Another delivery service did not take our envelope now and may do so later."""
+
+    code, status = -32002, 503
+    sentence = "The recipient's delivery service does not take messages at the moment."
+
+    def __init__(self, detail: str = "", answer: ServiceAnswer | None = None) -> None:
+        super().__init__(detail)
+        self.answer = answer
+
+
+class NotTried(GatewayError):
+    """A delivery service has said that it would refuse this message, so it was not sent there.
+
+    ``detail`` is a sentence for its writer and names the rule or the limit.
+    """
+
+    code, status = -32000, 400
+    sentence = "The recipient's delivery service would refuse the message."
+
+
+class RouteRefused(RemoteRefused):
+    """The relays that a message has to go through are not known, or the first of them does not forward it."""
+
+    sentence = "The relays that this message has to go through do not forward it, so it was not sent."
 
 
 # --- the house itself -------------------------------------------------------------------------------------------

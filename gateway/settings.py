@@ -23,6 +23,7 @@ from gateway.observability import HIDDEN
 ENV_PREFIX: Final = "DM3_GATEWAY__"
 CONFIG_VARIABLE: Final = "DM3_GATEWAY_CONFIG"
 DEFAULT_FILE: Final = "gateway.toml"
+VAPID_SUBJECT: Final = r"^(mailto:[^\s@<>]{1,64}@|https://)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$"
 MAINNET_ENS_REGISTRY: Final = "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -49,6 +50,21 @@ def _web_address(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be a web address such as https://gw.example, without query")
     return url.rstrip("/")
+
+
+def _https_address(url: str) -> str:
+    """A web address for what others must not read on its way: only this very machine may be reached without TLS."""
+    parts = urlsplit(_web_address(url))
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+        raise ValueError("must be an https address")
+    return url
+
+
+def _quorum(count: int, info: ValidationInfo) -> int:
+    servers = len(set(info.data.get("rpc_urls", ())))
+    if servers and count > servers:
+        raise ValueError(f"must be at most the number of different rpc_urls, which is {servers}")
+    return count
 
 
 def _store_url(url: str, info: ValidationInfo) -> str:
@@ -101,12 +117,18 @@ class StoreSettings(Section):
 
 
 class ChainSettings(Section):
-    """``[chain]``: where ENS is read."""
+    """``[chain]``: where ENS and what people hold are read."""
 
     rpc_urls: tuple[WebAddress, ...] = Field(
         min_length=1,
         description="Ethereum JSON-RPC servers, asked in this order",
         examples=[["https://eth.example"]],
+    )
+    quorum: Annotated[int, AfterValidator(_quorum)] = Field(
+        1, ge=1, description="servers that must give the same answer; above 1 all of rpc_urls are asked at once"
+    )
+    decision_block: Literal["finalized", "safe", "latest"] = Field(
+        "finalized", description="block at which the balances, tokens and stakes of senders are read"
     )
     chain_id: int = Field(1, ge=1, description="chain id that these servers must report", examples=[1])
     ens_registry: Address = Field(MAINNET_ENS_REGISTRY, description="the ENS registry contract")
@@ -125,6 +147,24 @@ class EnsSettings(Section):
     )
     signer_key_file: FilePath = Field(Path("resolver.key"), description="key that signs resolver answers")
     answer_ttl: int = Field(300, ge=10, le=3600, description="seconds for which a signed answer is valid")
+
+
+class StakeSettings(Section):
+    """``[relay.stake]``: the contract in which senders deposit, and who hears of those that send spam."""
+
+    contract: Address | None = Field(
+        None, description="contract that recipients may ask a deposit in", examples=["0x" + "12" * 20]
+    )
+    view: str = Field(
+        "stakeOf(address)",
+        pattern=r"^[A-Za-z_$][A-Za-z0-9_$]{0,63}\(address\)$",
+        description="its function that returns an address's deposit as uint256",
+    )
+    report_url: Annotated[str, AfterValidator(_https_address)] | None = Field(
+        None,
+        description="where signed reports of spam are sent; https, or http on this machine",
+        examples=["https://stake.example/reports"],
+    )
 
 
 class RelaySettings(Section):
@@ -151,12 +191,52 @@ class RelaySettings(Section):
     log_ins_per_minute: int = Field(
         60, ge=0, description="log-ins and registrations of one network address, on average; 0 sets no limit"
     )
+    forward: bool = Field(False, description="forward layers for others (dm3_forward, privacy routing)")
+    forward_max_delay_seconds: int = Field(
+        3600, ge=0, le=86_400, description="longest random wait that a layer may ask for"
+    )
+    forward_max_waiting: int = Field(10_000, ge=1, le=1_000_000, description="layers that may wait to be forwarded")
+    forward_max_waiting_bytes: int = Field(
+        1_000_000_000, ge=1_000_000, description="bytes of the layers that may wait to be forwarded, all together"
+    )
+    route: tuple[str, ...] = Field(
+        (),
+        max_length=4,
+        description="relays that messages of bridged people go through before the recipient's delivery service",
+        examples=[["ds.one.eth", "ds.two.eth"]],
+    )
+    route_required: bool = Field(
+        True, description="fail a message whose relays do not forward it; false sends it straight instead"
+    )
+    route_max_delay_seconds: int = Field(
+        0, ge=0, le=86_400, description="longest random wait that each relay of the route is asked for"
+    )
+    stake: StakeSettings = Field(default_factory=dict, validate_default=True, description="deposits of senders")
 
 
 class CustodySettings(Section):
     """``[custody]``: keys of bridged people."""
 
     seed_file: FilePath = Field(Path("seed.key"), description="master seed; back it up")
+
+
+class NotificationSettings(Section):
+    """``[notifications]``: telling people by mail or web push that a message waits for them."""
+
+    vapid_key_file: FilePath | None = Field(
+        None, description="key that names this server to push services; absent: no web push"
+    )
+    vapid_subject: Annotated[str, Field(pattern=VAPID_SUBJECT)] | None = Field(
+        None,
+        description="whom push services may write to about our pushes, mailto: or https:; absent: from public_url",
+        examples=["mailto:operator@gw.example"],
+    )
+    delay_seconds: int = Field(
+        60, ge=0, le=86_400, description="seconds that a message waits for pick-up before its recipient is told"
+    )
+    min_interval_seconds: int = Field(
+        300, ge=0, le=604_800, description="shortest time between two notifications of one person by one channel"
+    )
 
 
 class Settings(Section):
@@ -168,6 +248,7 @@ class Settings(Section):
     ens: EnsSettings
     relay: RelaySettings = Field(default_factory=dict, validate_default=True)
     custody: CustodySettings = Field(default_factory=dict, validate_default=True)
+    notifications: NotificationSettings = Field(default_factory=dict, validate_default=True)
     adapters: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="one table per foreign network")
 
 
@@ -210,10 +291,12 @@ def shown(settings: Settings) -> dict[str, Any]:
     """The settings as they may be printed.
 
     Hidden are values under telling keys at any depth, user and password in URLs, and what follows the host in the
-    URLs of RPC servers, where providers put their access keys.
+    URLs of RPC servers and of the receiver of reports, where providers put their access keys.
     """
     values: dict[str, Any] = settings.model_dump(mode="json")
     values["chain"]["rpc_urls"] = [_host_only(url) for url in settings.chain.rpc_urls]
+    if settings.relay.stake.report_url is not None:
+        values["relay"]["stake"]["report_url"] = _host_only(settings.relay.stake.report_url)
     values["adapters"] = _without_secrets(values["adapters"])
     return {section: _without_users(table) for section, table in values.items()}
 

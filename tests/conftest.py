@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-pytest_plugins = ("tests.support.postgres", "tests.support.store")
+pytest_plugins = ("tests.support.postgres", "tests.support.store", "tests.support.redis")
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

@@ -11,6 +11,7 @@ import structlog
 from pydantic import BaseModel
 
 from adapters.email import notice
+from adapters.email.gateway_mail import gateway_mail, notice_hash
 from adapters.email.handler import Role
 from adapters.email.listener import Listener
 from adapters.email.reception import Reception
@@ -28,6 +29,7 @@ from gateway.sdk import (
     Delivery,
     DeliveryState,
     InvalidInput,
+    MailNotice,
     MessageType,
     Network,
     Outcome,
@@ -117,17 +119,36 @@ class EmailAdapter:
         if status.state is not DeliveryState.FAILED or status.automatic:
             return
         ctx, transport, _ = self._opened()
-        mail: RenderedMail = await asyncio.to_thread(
-            notice.failure_notice,
-            status,
-            domain=self._settings.domain,
-            host_name=self._settings.host_name,
-            now_ms=ctx.now_ms(),
-        )
+        try:
+            mail: RenderedMail = await asyncio.to_thread(
+                notice.failure_notice,
+                status,
+                domain=self._settings.domain,
+                host_name=self._settings.host_name,
+                now_ms=ctx.now_ms(),
+            )
+        except InvalidInput as error:
+            log.warning("notice.not_written", native_id=status.native_id, detail=error.detail)
+            return
         result = await transport.send(Letter("", status.sender, mail.content, mail.utf8))
         if isinstance(result, Retry):
             raise Unavailable(f"failure notice was not taken: {result.reason}")
         log.info("notice.sent", native_id=status.native_id, result=type(result).__name__)
+
+    async def send_notice(self, notice: MailNotice) -> Outcome:
+        """Send one mail of the gateway's own; bounces come back to our return path, where they are logged."""
+        ctx, transport, return_path = self._opened()
+        if notice.recipient.rpartition("@")[2] == self._settings.domain:
+            return Rejected("this address belongs to the gateway itself")
+        now = ctx.now_ms()
+        try:
+            mail = await asyncio.to_thread(gateway_mail, notice, domain=self._settings.domain, now_ms=now)
+        except InvalidInput as error:
+            return Rejected(error.detail)
+        sender = return_path.address(notice_hash(notice.key), now)
+        result = await transport.send(Letter(sender, notice.recipient, mail.content, mail.utf8))
+        log.info("notice.sent", native_id=mail.message_id, result=type(result).__name__)
+        return Delivered(mail.message_id) if isinstance(result, Accepted) else result
 
     async def close(self) -> None:
         """Stop listening and let mails on their way in end."""

@@ -60,6 +60,14 @@ def one_line(text: str, limit: int) -> str:
     return unicodedata.normalize("NFC", cleaned)[:limit].rstrip()
 
 
+def header_line(text: str, limit: int) -> str:
+    """Text for a header that we write: one line, in which no encoded word begins (RFC 2047).
+
+    The standard library decodes encoded words of a header that is set, line ends and all, and writes those as they are.
+    """
+    return one_line(text, limit).replace("=?", "= ?")
+
+
 def header_text(headers: email.message.Message, name: str, limit: int) -> str:
     """A header as text of one line, its encoded words decoded once (RFC 2047); "" when it is absent."""
     return decode_words(raw_header(headers, name), limit)

@@ -25,6 +25,12 @@ def as_message_id(text: str) -> NativeId | None:
     return NativeId(stripped) if _FORM.fullmatch(stripped) else None
 
 
+def writable_message_id(text: str) -> NativeId | None:
+    """As `as_message_id`, for an id that goes into a header: None also for one in which an encoded word begins."""
+    found = as_message_id(text)
+    return None if found is None or "=?" in found else found
+
+
 def message_ids_in(text: str) -> list[NativeId]:
     """All ids in a header such as References, in order; whatever stands between them is skipped."""
     return [NativeId(found) for found in _FORM.findall(text)]

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from email.message import EmailMessage, Message
 from typing import Final
 
-from adapters.email.charsets import one_line
-from adapters.email.messageid import as_message_id
+from adapters.email.charsets import header_line, one_line
+from adapters.email.messageid import writable_message_id
 from adapters.email.parse import TRACE_HEADER
 from adapters.email.render import ASCII_HEADERS, UTF8_HEADERS, RenderedMail, address_of, serialise, to_address
 from gateway.sdk import NativeId, StatusReport
@@ -18,20 +18,23 @@ _MAX_REASON: Final = 500
 
 
 def failure_notice(status: StatusReport, *, domain: str, host_name: str, now_ms: int) -> RenderedMail:
-    """One mail that says that a message will not arrive and why; its Message-ID is the same at every try."""
+    """One mail that says that a message will not arrive and why; its Message-ID is the same at every try.
+
+    Raises InvalidInput when the sender's address cannot be written in a header.
+    """
     policy = ASCII_HEADERS if status.sender.isascii() else UTF8_HEADERS
     notice = EmailMessage(policy=policy)
     message_id = _message_id(status, domain)
     recipient = address_of(status.recipient, domain)
-    reason = one_line(status.reason, _MAX_REASON) or "The message could not be delivered."
+    reason = header_line(status.reason, _MAX_REASON) or "The message could not be delivered."
     notice["From"] = f"DM3 gateway <postmaster@{domain}>"
     notice["To"] = to_address(status.sender)
-    notice["Subject"] = f"Not delivered: your message to {one_line(status.recipient, 255)}"
+    notice["Subject"] = f"Not delivered: your message to {header_line(status.recipient, 255)}"
     notice["Date"] = datetime.fromtimestamp(now_ms / 1000, UTC)
     notice["Message-ID"] = message_id
     notice["Auto-Submitted"] = "auto-replied"
     notice[TRACE_HEADER] = domain
-    original = as_message_id(status.native_id)
+    original = writable_message_id(status.native_id)
     if original is not None:
         notice["In-Reply-To"] = original
         notice["References"] = original

@@ -13,8 +13,8 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from typing import Final
 
-from adapters.email.charsets import one_line, plain_text
-from adapters.email.messageid import as_message_id, message_id_of
+from adapters.email.charsets import header_line, one_line, plain_text
+from adapters.email.messageid import message_id_of, writable_message_id
 from adapters.email.parse import TRACE_HEADER
 from gateway.sdk import (
     CanonicalId,
@@ -40,6 +40,7 @@ ASCII_HEADERS: Final = SMTP.clone(cte_type="7bit")
 UTF8_HEADERS: Final = SMTPUTF8.clone(cte_type="7bit")
 MAX_HEADER_LINE: Final = 500
 """Header lines are not folded below this: our Message-IDs pass 78 characters, and some servers lose folded ones."""
+_LINE_END: Final = re.compile(r"[\r\n\0]")
 _COMPOSITE: Final = frozenset({"multipart", "message"})
 
 FOOTER: Final = (
@@ -71,7 +72,7 @@ def alias_of(name: EnsName) -> str | None:
 
 
 def render(delivery: Delivery, domain: str) -> RenderedMail:
-    """Write the mail; raises InvalidInput when an attachment cannot be sent."""
+    """Write the mail; raises InvalidInput when an attachment cannot be sent, or nothing to such an address."""
     files, links = _attachments(delivery)
     text = _text(delivery, links)
     policy = ASCII_HEADERS if delivery.recipient.isascii() else UTF8_HEADERS
@@ -82,7 +83,7 @@ def render(delivery: Delivery, domain: str) -> RenderedMail:
     message["Subject"] = _subject(delivery)
     message["Date"] = datetime.fromtimestamp(min(max(delivery.sent_at, 0), _MAX_DATE_MS) / 1000, UTC)
     message["Message-ID"] = message_id
-    answered = as_message_id((delivery.reference.native_id or "") if delivery.reference else "")
+    answered = writable_message_id((delivery.reference.native_id or "") if delivery.reference else "")
     if answered is not None:
         message["In-Reply-To"] = answered
         message["References"] = answered
@@ -99,12 +100,23 @@ def render(delivery: Delivery, domain: str) -> RenderedMail:
 
 
 def serialise(message: EmailMessage) -> bytes:
-    """The mail as it goes over the wire, in CR LF lines."""
+    """The mail as it goes over the wire, in CR LF lines.
+
+    Raises InvalidInput when a header holds a line end after all: Python up to 3.13.0 would write it.
+    """
+    for part in message.walk():
+        if any(_LINE_END.search(str(value)) for value in part.values()):
+            raise InvalidInput("a header of this mail cannot be written")
     return message.as_bytes(policy=message.policy.clone(max_line_length=MAX_HEADER_LINE))
 
 
 def to_address(canonical: CanonicalId) -> Address:
-    """A canonical id as a header value; the local part may be a quoted string."""
+    """A canonical id as a header value; the local part may be a quoted string.
+
+    Raises InvalidInput for one that reads as an encoded word: it would be decoded to something else.
+    """
+    if "=?" in canonical:
+        raise InvalidInput("this mail address cannot be written in a header")
     local, _, host = canonical.rpartition("@")
     if local.startswith('"'):
         local = re.sub(r"\\(.)", r"\1", local[1:-1])
@@ -112,18 +124,18 @@ def to_address(canonical: CanonicalId) -> Address:
 
 
 def _display_name(delivery: Delivery) -> str:
-    name = one_line(delivery.sender, 255)
+    name = header_line(delivery.sender, 255)
     return f"{name} via DM3" if delivery.verified else f"{name} (not verified) via DM3"
 
 
 def _subject(delivery: Delivery) -> str:
     """DM3 has no subjects; answers share one, because some mail programs split threads where it changes."""
-    name = one_line(delivery.sender, 100)
+    name = header_line(delivery.sender, 100)
     if delivery.reference is not None:
         return f"Re: Conversation with {name}"
     first = next((line for line in delivery.text[:2_000].splitlines() if line.strip()), "")
     # A mail's subject comes as a bold first line, and may come back inside an answer.
-    subject = one_line(first.replace("**", ""), MAX_SUBJECT + 1).strip("*# ")
+    subject = header_line(first.replace("**", ""), MAX_SUBJECT + 1).strip("*# ")
     if len(subject) > MAX_SUBJECT:
         subject = subject[: MAX_SUBJECT - 1].rstrip() + "\u2026"
     return subject or f"Message from {name}"
@@ -157,6 +169,6 @@ def _attach(message: EmailMessage, file: FileContent) -> None:
     if maintype in _COMPOSITE or not subtype:
         maintype, subtype = "application", "octet-stream"
     try:
-        message.add_attachment(file.data, maintype=maintype, subtype=subtype, filename=one_line(file.name, 200))
+        message.add_attachment(file.data, maintype=maintype, subtype=subtype, filename=header_line(file.name, 200))
     except (ValueError, LookupError, UnicodeError) as error:
         raise InvalidInput("attachment cannot be written into a mail") from error

@@ -50,6 +50,8 @@ RECEIPTS: Final = {
 }
 CONFIRMED: Final = frozenset({MessageType.NEW, MessageType.REPLY, MessageType.EDIT})
 """Types whose delivery is answered by READ_RECEIVED."""
+MAX_INSTRUCTION: Final = 4096
+"""Bytes of a reply instruction that is kept; a longer one is not echoed."""
 
 
 class Inbound:
@@ -90,6 +92,8 @@ class Inbound:
             message = await self._open(mail)
             verified = await self._verify(mail, message)
         except _Refusal as refusal:
+            if refusal.automatic:
+                return Done((DropEnvelope(mail.envelope.id),))
             return await self._refused(mail, None, refusal.reason)
         if message.type in RECEIPTS:
             return await self._receipt(mail, message)
@@ -144,14 +148,11 @@ class Inbound:
 
         try:
             message = await self._offload.run(len(mail.envelope.body), work)
-            names = normalise(message.from_), normalise(message.to)
-        except InvalidName:
-            raise _Refusal(wording.MISMATCH) from None
         except GatewayError as error:
             log.info("inbound.unreadable", error=type(error).__name__, detail=error.detail)
             raise _Refusal(wording.UNREADABLE) from None
-        if names != (mail.envelope.sender, mail.identity.name):
-            raise _Refusal(wording.MISMATCH)
+        if _names(message) != (mail.envelope.sender, mail.identity.name):
+            raise _Refusal(wording.MISMATCH, automatic=_is_automatic(message))
         return message
 
     async def _verify(self, mail: _Mail, message: Message) -> bool:
@@ -164,7 +165,7 @@ class Inbound:
         except UnknownName:
             log.info("inbound.sender_without_profile", sender=mail.envelope.sender)
         if self._require_verified:
-            raise _Refusal(wording.UNVERIFIED)
+            raise _Refusal(wording.UNVERIFIED, automatic=_is_automatic(message))
         return False
 
     async def _delivery(self, mail: _Mail, message: Message, verified: bool) -> Delivery:
@@ -202,10 +203,11 @@ class Inbound:
             encrypted_hash=envelope.encrypted_hash,
             outbound=False,
             created_at=now,
+            reply_instruction=_instruction(message),
         )
         ops: tuple[Op[Any], ...] = (DropEnvelope(envelope.id), MapMessage(link))
         if message.type in CONFIRMED and not _is_notice(message):
-            ops += (self._own_message(mail, MessageType.READ_RECEIVED, ""),)
+            ops += (self._own_message(mail, message, MessageType.READ_RECEIVED, ""),)
         return Done(ops)
 
     async def _receipt(self, mail: _Mail, message: Message) -> Done:
@@ -228,13 +230,12 @@ class Inbound:
         """
         drop = DropEnvelope(mail.envelope.id)
         log.info("inbound.refused", network=mail.identity.network, sender=mail.envelope.sender, reason=reason)
-        silent = message is not None and (message.type in RECEIPTS or _is_notice(message))
-        if silent or not mail.envelope.verified:
+        if (message is not None and _is_automatic(message)) or not mail.envelope.verified:
             return Done((drop,))
         sender = await self._directory.identity(mail.envelope.sender)
         if sender is None:
             text = wording.failure_notice(mail.identity.canonical_id, reason)
-            return Done((drop, self._own_message(mail, MessageType.REPLY, text)))
+            return Done((drop, self._own_message(mail, message, MessageType.REPLY, text)))
         about = await self._report_about(sender, mail.identity.name, MessageHash(mail.envelope.message_hash))
         if about is None:
             return Done((drop,))
@@ -263,8 +264,11 @@ class Inbound:
             native_id=about.native_id, sender=about.sender, recipient=about.recipient, state=state, reason=reason
         )
 
-    def _own_message(self, mail: _Mail, kind: MessageType, text: str) -> Enqueue:
-        """A message in the person's name that they did not write: a receipt or a failure notice."""
+    def _own_message(self, mail: _Mail, about: Message | None, kind: MessageType, text: str) -> Enqueue:
+        """A message in the person's name that they did not write: a receipt or a failure notice.
+
+        `about` is the message that it answers, None when that could not be opened.
+        """
         now = self._clock()
         work = OutboundJob(
             network=mail.identity.network,
@@ -274,13 +278,35 @@ class Inbound:
             text=text,
             sent_at=now,
             reference=MessageHash(mail.envelope.message_hash),
+            instruction=None if about is None else _instruction(about),
         )
         return Enqueue(outbound_job(work, now=now, expires_at=now + self._ttl_ms))
+
+
+def _instruction(message: Message) -> str | None:
+    """What goes back with answers, as it came; None when it is longer than we keep, or no text of a database."""
+    text = message.reply_instruction
+    if not text or len(text) > MAX_INSTRUCTION or len(text.encode()) > MAX_INSTRUCTION or "\0" in text:
+        return None
+    return text
 
 
 def _is_notice(message: Message) -> bool:
     """What a gateway, this one or another, wrote by itself."""
     return (message.text or "").startswith(NOTICE_MARK)
+
+
+def _is_automatic(message: Message) -> bool:
+    """Nobody answers these. A messenger sends each of its writers receipts about the mail of all."""
+    return message.type in RECEIPTS or _is_notice(message)
+
+
+def _names(message: Message) -> tuple[EnsName, EnsName] | None:
+    """From whom and to whom; None when one of them is no name."""
+    try:
+        return normalise(message.from_), normalise(message.to)
+    except InvalidName:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +318,7 @@ class _Mail:
 
 
 class _Refusal(Exception):
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, automatic: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.automatic = automatic

@@ -34,6 +34,17 @@ DM3_LANES: Final = "dm3"
 
 
 @dataclass(frozen=True, slots=True)
+class Wrapped:
+    """The layers around an envelope as they were, or may have been, sent to the first relay of a route."""
+
+    text: str = field(repr=False)
+    route: str
+    """Short name of relays, their keys and the destination."""
+    made_at: int
+    """Milliseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
 class SealedOnce:
     """An envelope as it was, or may have been, sent."""
 
@@ -41,6 +52,8 @@ class SealedOnce:
     """Canonical JSON text."""
     message_hash: MessageHash
     """Of the message inside, which cannot be read from every dialect of the envelope."""
+    wrapped: Wrapped | None = None
+    """Set when it goes through relays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +71,13 @@ class OutboundJob:
     """None for what the gateway says by itself: receipts and failure notices."""
     native_reference: NativeId | None = None
     reference: MessageHash | None = None
+    instruction: str | None = field(default=None, repr=False)
+    """What the writer of the message under `reference` wants to have back with an answer (DM3-MTP)."""
     automatic: bool = False
     sealed: dict[str, SealedOnce] = field(default_factory=dict, repr=False)
-    """Envelopes already made, by delivery service, dialect and keys: sent again as they are after an ambiguous answer.
+    """Envelopes already made, by delivery service, dialect, type and keys.
+
+    After an ambiguous answer they are sent again as they are.
     """
 
 

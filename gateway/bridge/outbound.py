@@ -1,9 +1,10 @@
-"""A message of a bridged person on its way to an ENS name: profile, signature, seal, delivery services in order."""
+"""A message of a bridged person on its way to an ENS name: profile, delivery services in order, their rules, seal."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
@@ -11,34 +12,53 @@ from typing import Any, Final, Protocol
 import structlog
 
 from gateway.bridge import wording
+from gateway.bridge.composing import Composed, Composer
 from gateway.bridge.jobs import (
     OutboundJob,
     ReportJob,
     SealedOnce,
+    Wrapped,
     conversation,
     decode_outbound,
     encode_outbound,
     report_job,
 )
-from gateway.bridge.remote import SLOWEST_BYTES_PER_SECOND, RemoteRelays
+from gateway.bridge.route import RelayRoute
+from gateway.bridge.spellings import Spellings
 from gateway.custody.directory import Directory
 from gateway.custody.keyring import Keyring
+from gateway.dm3.canonical import JsonObject
 from gateway.dm3.envelope import Dialect, Envelope, canonical_envelope, hash_of_encrypted, parse_envelope, seal
-from gateway.dm3.message import Message, MessageType, message_hash, sign_message
+from gateway.dm3.extension import ProfileExtension, read_extension
+from gateway.dm3.message import message_hash
 from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.dm3.sender_rules import SenderRules
 from gateway.ens.names import normalise
 from gateway.ens.profiles import Profiles, ResolvedProfile
-from gateway.errors import FetchFailed, GatewayError, RemoteRefused, TooLarge
-from gateway.ids import EnsName, MessageHash
+from gateway.ens.relays import SLOWEST_BYTES_PER_SECOND, RemoteRelays
+from gateway.ens.together import both
+from gateway.ens.unmet import Unmet
+from gateway.errors import (
+    FetchFailed,
+    GatewayError,
+    NotTried,
+    RemoteRefused,
+    RouteRefused,
+    SchemeRefused,
+    Spam,
+    Unavailable,
+)
+from gateway.ids import EnsName, EthAddress, MessageHash, NativeId
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
+from gateway.sdk.attachments import content_size
 from gateway.sdk.delivery import DeliveryState, StatusReport
 from gateway.store import Store
 from gateway.store.identities import Identity
 from gateway.store.jobs import Job
 from gateway.store.lanes import Enqueue
 from gateway.store.mailbox import AcceptEnvelope
-from gateway.store.messagemap import ConversationKnown, HashesOf, MapMessage, MessageLink
+from gateway.store.messagemap import ConversationKnown, MapMessage, MessageLink
 from gateway.store.op import Op
 from gateway.store.status import SetStatus
 from gateway.work.results import Checkpoint, Done, Later, Result
@@ -49,14 +69,28 @@ MAX_SERVICES: Final = 5
 """Delivery services of one profile that are tried."""
 TRY_SECONDS: Final = 60.0
 """One try at all services of a recipient takes at most this long, plus the time that a large envelope needs."""
-WITH_NOTICE: Final = frozenset({MessageType.NEW, MessageType.REPLY})
+STANDING_SECONDS: Final = 10.0
+"""A look at the chain takes at most this long; then the service has to decide without us."""
 
 
 class LocalRelay(Protocol):
     """The relay of this gateway, for recipients who use it too."""
 
+    async def extension(self, name: EnsName) -> JsonObject:
+        """The profile extension of a recipient; UnknownRecipient for a name that does not receive here."""
+
     async def prepare(self, envelope: Envelope) -> AcceptEnvelope:
-        """Check and stamp an envelope; the caller commits."""
+        """Check and stamp an envelope; the caller commits, and calls `accepted` then."""
+
+    def accepted(self, op: AcceptEnvelope) -> None:
+        """An envelope that was prepared is on disk."""
+
+
+class Standing(Protocol):
+    """What the chain knows of a sender."""
+
+    async def unmet(self, address: EthAddress, rules: SenderRules) -> Sequence[Unmet]:
+        """What `address` certainly lacks, one for each rule. Raises ChainUnavailable when nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +114,8 @@ class Outbound:
         profiles: Profiles,
         remote: RemoteRelays,
         local: LocalService,
+        standing: Standing,
+        route: RelayRoute | None = None,
         parent: EnsName,
         clock: Clock,
         offload: Offload,
@@ -90,7 +126,10 @@ class Outbound:
         self._profiles = profiles
         self._remote = remote
         self._local = local
-        self._parent = parent
+        self._route = route
+        self._standing = standing
+        self._composer = Composer(store=store, keyring=keyring, parent=parent, offload=offload)
+        self._spellings = Spellings(store, clock)
         self._clock = clock
         self._offload = offload
 
@@ -105,13 +144,14 @@ class Outbound:
             if work.automatic and await self._directory.identity(work.recipient) is not None:
                 return self._failed(work, sender, wording.AUTOMATIC_TO_BRIDGED)
             recipient = await self._directory.user(work.recipient)
-            message = await self._message(work, sender)
-            if message is None:
+            composed = await self._composer.compose(work, sender)
+            if composed is None:
                 return Done()
-            return await self._in_time(_Attempt(work, sender, recipient, message, checkpoint, len(job.payload)))
+            return await self._in_time(_Attempt(work, sender, recipient, composed, checkpoint, len(job.payload)))
         except GatewayError as error:
             log.info("outbound.failed", job=job.id, error=type(error).__name__, detail=error.detail)
-            return Later(error.sentence) if error.retry else self._failed(work, sender, error.sentence)
+            reason = wording.told(error)
+            return Later(reason) if error.retry else self._failed(work, sender, reason)
 
     async def expire(self, job: Job) -> Done:
         """Tell the sender that it did not arrive in time."""
@@ -120,38 +160,6 @@ class Outbound:
         if sender is None:
             return Done()
         return self._failed(work, sender, f"{wording.EXPIRED} {job.reason}".strip())
-
-    async def _message(self, work: OutboundJob, sender: Identity) -> Message | None:
-        """The signed message, the same for every retry; None when it is about a message that nobody knows."""
-        reference = work.reference
-        if reference is None and work.native_reference is not None:
-            hashes = await self._store.read(
-                HashesOf(work.network, work.native_reference, conversation(sender.name, work.recipient))
-            )
-            reference = MessageHash(hashes[0].message_hash) if hashes else None
-        kind, text = work.type, work.text
-        if reference is None and kind is not MessageType.NEW:
-            if kind not in (MessageType.REPLY, MessageType.EDIT):
-                log.info("outbound.reference_unknown", type=kind, sender=work.sender)
-                return None
-            kind = MessageType.NEW
-        if kind in WITH_NOTICE and work.native_id is not None:
-            known = await self._store.read(
-                ConversationKnown(work.network, conversation(sender.name, work.recipient), outbound=True)
-            )
-            if not known:
-                text += wording.first_message_notice(work.network, sender.canonical_id, self._parent)
-        draft = Message(
-            to=work.recipient,
-            from_=sender.name,
-            type=kind,
-            timestamp=work.sent_at,
-            text=text,
-            attachments=work.attachments or (() if kind not in WITH_NOTICE else None),
-            reference=reference,
-        )
-        signing = self._keyring.keys(sender).profile_keys.signing
-        return await self._offload.run(_size(draft), lambda: sign_message(draft, signing))
 
     async def _in_time(self, attempt: _Attempt) -> Result:
         """Deliver, but do not let a recipient who names slow services hold the lane for long."""
@@ -177,44 +185,176 @@ class Outbound:
                     handed = await self._to_ourselves(attempt)
                 else:
                     handed = await self._to_another(attempt, service)
-                log.info("outbound.sent", service=service, recipient=attempt.work.recipient, type=attempt.message.type)
-                return self._sent(attempt, handed)
             except GatewayError as error:
                 log.info("outbound.service_failed", service=text, error=type(error).__name__, detail=error.detail)
                 errors.append(error)
+                continue
+            kind = attempt.composed.message.type
+            if handed is None:
+                log.info("outbound.nothing_to_show", service=service, recipient=attempt.work.recipient, type=kind)
+                return Done()
+            log.info("outbound.sent", service=service, recipient=attempt.work.recipient, type=kind)
+            return self._sent(attempt, handed)
         waiting = next((error for error in errors if error.retry), None)
         if waiting is not None:
-            return Later(waiting.sentence)
-        return self._failed(attempt.work, attempt.sender, errors[0].sentence)
+            return Later(wording.told(waiting))
+        return self._failed(attempt.work, attempt.sender, wording.told(errors[0]))
 
-    async def _to_ourselves(self, attempt: _Attempt) -> _Handed:
-        """The envelope enters our own store in the transaction that ends the job: exactly once, without HTTP."""
+    async def _to_ourselves(self, attempt: _Attempt) -> _Handed | None:
+        """The envelope enters our own store in the transaction that ends the job: exactly once, without HTTP.
+
+        Our relay applies the recipient's rules itself, with the lists that nobody else sees; a refusal costs nothing.
+        """
+        extension = read_extension(await self._local.relay.extension(attempt.work.recipient))
+        fitting = await self._fitting(attempt, extension)
+        if fitting is None:
+            return None
 
         def work() -> tuple[Envelope, _Hashes]:
-            envelope = self._seal(attempt, self._local.profile, Dialect.DEVELOP)
-            return envelope, _Hashes(message_hash(attempt.message), hash_of_encrypted(envelope.message))
+            envelope = self._seal(fitting, self._local.profile, Dialect.DEVELOP)
+            return envelope, _Hashes(message_hash(fitting.composed.message), hash_of_encrypted(envelope.message))
 
         envelope, hashes = await self._offload.run(attempt.size, work)
-        return _Handed(hashes, (await self._local.relay.prepare(envelope),))
+        note = await self._waiting_note(attempt, extension)
+        try:
+            accepted = await self._local.relay.prepare(envelope)
+        except Spam:
+            await self._require_standing(attempt, extension.rules)
+            raise
 
-    async def _to_another(self, attempt: _Attempt, name: EnsName) -> _Handed:
-        """Submit over HTTP; the sealed envelope is written down first, so that a doubtful answer is safe to repeat."""
+        async def after() -> None:
+            self._local.relay.accepted(accepted)
+
+        return self._noted(attempt, _Handed(hashes, (accepted,), after=after), note)
+
+    async def _to_another(self, attempt: _Attempt, name: EnsName) -> _Handed | None:
+        """Submit over HTTP, unless the service says beforehand that it would refuse; None when nothing is to be sent.
+
+        A recipient who does not list our encryption gets it all the same: it is the default, which everybody must
+        accept (DM3-MTP, profile extension).
+        """
         service = await self._profiles.delivery_service(name)
-        limit = await self._remote.size_limit(service)
-        refusal = RemoteRefused(f"{name} was not tried")
-        for dialect in (Dialect.DEVELOP, Dialect.NPM):
-            sealed = await self._sealed_once(attempt, name, service, dialect)
-            if limit is not None and len(sealed.envelope.encode()) > limit:
-                raise TooLarge(f"{name} takes at most {limit} bytes")
+        if self._route is not None:
             try:
-                await self._remote.submit(service, sealed.envelope)
-                return _Handed(await self._offload.run(attempt.size, partial(_hashes_of, sealed)), ())
-            except RemoteRefused as error:
-                # A service of the other generation answers a bare 400 to a spelling that it does not know.
-                refusal = error
-                if refusal.structured:
-                    break
-        raise refusal
+                return await self._through_relays(self._route, attempt, name, service)
+            except RouteRefused as error:
+                if self._route.required:
+                    raise
+                log.warning("outbound.goes_straight", service=name, detail=error.detail)
+        properties, extension = await both(
+            self._remote.properties(service), self._remote.extension(service, attempt.work.recipient)
+        )
+        fitting = await self._fitting(attempt, extension)
+        if fitting is None:
+            return None
+        if not await self._was_written_to(attempt):
+            await self._require_standing(attempt, extension.rules)
+        # Asked before: what fails once the service has the message would send it to the next one too.
+        note = await self._waiting_note(attempt, extension)
+        try:
+            handed = await self._submit(fitting, name, service, properties.size_limit)
+        except RemoteRefused as error:
+            if error.answer is not None and error.answer.code == Spam.code:
+                await self._require_standing(attempt, extension.rules)
+            if extension.takes_default_scheme:
+                raise
+            raise SchemeRefused(error.detail, error.answer) from None
+        return self._noted(attempt, handed, note)
+
+    async def _submit(
+        self, attempt: _Attempt, name: EnsName, service: DeliveryServiceProfile, limit: int | None
+    ) -> _Handed:
+        """In the spelling that the service is likely to know, and in the other one when it seems not to know it.
+
+        A service of the other generation answers a bare 400 to a spelling that is not its own.
+        """
+        first, second = await self._spellings.order(service.url)
+        try:
+            return await self._submit_in(first, attempt, name, service, limit)
+        except RemoteRefused as error:
+            if error.answer is None or not error.answer.bare:
+                raise
+        handed = await self._submit_in(second, attempt, name, service, limit)
+        return replace(handed, ops=self._spellings.second_taken(service.url, second))
+
+    async def _submit_in(
+        self, dialect: Dialect, attempt: _Attempt, name: EnsName, service: DeliveryServiceProfile, limit: int | None
+    ) -> _Handed:
+        """The sealed envelope is written down before it is sent, so that a doubtful answer is safe to repeat."""
+        sealed = await self._sealed_once(attempt, name, service, dialect)
+        if limit is not None and len(sealed.envelope.encode()) > limit:
+            raise NotTried(wording.envelope_too_large(limit))
+        await self._remote.submit(service, sealed.envelope)
+        return _Handed(await self._offload.run(attempt.size, partial(_hashes_of, sealed)))
+
+    async def _fitting(self, attempt: _Attempt, extension: ProfileExtension) -> _Attempt | None:
+        """With the message as this recipient can read it, None when it is nothing to them.
+
+        Raises NotTried when there is more attached than they take.
+        """
+        limit = extension.max_attachment_bytes
+        attachments = attempt.composed.message.attachments
+        if limit is not None and attachments:
+            size = await self._offload.run(attempt.size, lambda: sum(map(content_size, attachments)))
+            if size > limit:
+                raise NotTried(wording.attachments_too_large(attempt.work.recipient, limit, size))
+        composed = await self._composer.shown(attempt.composed, attempt.sender, extension.types)
+        return None if composed is None else replace(attempt, composed=composed)
+
+    async def _was_written_to(self, attempt: _Attempt) -> bool:
+        """Whether the recipient wrote to this sender: they may well have allowed them, which nobody else can see."""
+        talk = conversation(attempt.sender.name, attempt.work.recipient)
+        return await self._store.read(ConversationKnown(attempt.work.network, talk, outbound=False))
+
+    async def _require_standing(self, attempt: _Attempt, rules: SenderRules) -> None:
+        """NotTried with the rules that the sender does not meet; in doubt the service decides."""
+        if not rules.asks_the_chain:
+            return
+        try:
+            async with asyncio.timeout(STANDING_SECONDS):
+                unmet = await self._standing.unmet(attempt.sender.address, rules)
+        except (Unavailable, TimeoutError) as error:
+            log.info("outbound.standing_unknown", sender=attempt.work.sender, error=type(error).__name__)
+            return
+        if unmet:
+            raise NotTried(
+                wording.rules_unmet(attempt.work.recipient, attempt.sender.name, [each.sentence for each in unmet])
+            )
+
+    async def _waiting_note(self, attempt: _Attempt, extension: ProfileExtension) -> str:
+        """What the sender is told when mail of strangers waits to be let in; empty when they are none."""
+        work = attempt.work
+        if not extension.rules.message_requests or work.native_id is None:
+            return ""
+        talk = conversation(attempt.sender.name, work.recipient)
+        known = await self._store.read(ConversationKnown(work.network, talk))
+        return "" if known else wording.waits_for_acceptance(work.recipient)
+
+    def _noted(self, attempt: _Attempt, handed: _Handed, note: str) -> _Handed:
+        """With a note to the sender, who gets it in the status and through their network."""
+        work = attempt.work
+        if not note or work.native_id is None:
+            return handed
+        report = self._report(work, work.native_id, attempt.sender, DeliveryState.SENT, note)
+        return replace(handed, ops=(*handed.ops, report), note=note)
+
+    async def _through_relays(
+        self, route: RelayRoute, attempt: _Attempt, name: EnsName, service: DeliveryServiceProfile
+    ) -> _Handed:
+        """Hand the envelope to the first relay of the route; `service` itself must not see that we ask anything.
+
+        So neither its limits nor its dialect are known. Layers are written down before they are sent, as envelopes are.
+        """
+        sealed = await self._sealed_once(attempt, name, service, Dialect.DEVELOP)
+        envelopes = attempt.work.sealed
+        slot = next(key for key, value in envelopes.items() if value is sealed)
+
+        async def keep(wrapped: Wrapped) -> None:
+            envelopes[slot] = replace(sealed, wrapped=wrapped)
+            await attempt.checkpoint(await self._offload.run(len(wrapped.text), encode_outbound, attempt.work))
+
+        await route.send(sealed, name, keep)
+        return _Handed(await self._offload.run(attempt.size, partial(_hashes_of, sealed)), (), wording.ROUTED)
 
     async def _sealed_once(
         self, attempt: _Attempt, name: EnsName, service: DeliveryServiceProfile, dialect: Dialect
@@ -222,12 +362,13 @@ class Outbound:
         """The envelope of an earlier try, or a new one when there is none or a key has been changed since."""
         sealed = attempt.work.sealed
         slots = f"{name} {dialect} "
-        slot = slots + _key_digest(attempt.recipient.profile.public_encryption_key, service.public_encryption_key)
+        keys = _key_digest(attempt.recipient.profile.public_encryption_key, service.public_encryption_key)
+        slot = f"{slots}{attempt.composed.message.type} {keys}"
         if slot not in sealed:
 
             def work() -> tuple[SealedOnce, bytes]:
                 text = canonical_envelope(self._seal(attempt, service, dialect))
-                made = SealedOnce(text, message_hash(attempt.message))
+                made = SealedOnce(text, message_hash(attempt.composed.message))
                 kept = {key: value for key, value in sealed.items() if not key.startswith(slots)}
                 return made, encode_outbound(replace(attempt.work, sealed={**kept, slot: made}))
 
@@ -239,14 +380,19 @@ class Outbound:
         return sealed[slot]
 
     def _seal(self, attempt: _Attempt, service: DeliveryServiceProfile, dialect: Dialect) -> Envelope:
-        signing = self._keyring.keys(attempt.sender).profile_keys.signing
-        recipient_key = attempt.recipient.profile.public_encryption_key
-        return seal(attempt.message, recipient_key, service.public_encryption_key, signing, dialect=dialect)
+        return seal(
+            attempt.composed.message,
+            attempt.recipient.profile.public_encryption_key,
+            service.public_encryption_key,
+            self._keyring.keys(attempt.sender).profile_keys.signing,
+            dialect=dialect,
+            delivery_instruction=attempt.composed.instruction,
+        )
 
     def _sent(self, attempt: _Attempt, handed: _Handed) -> Done:
         work, now = attempt.work, self._clock()
         if work.native_id is None:
-            return Done(handed.ops)
+            return Done(handed.ops, handed.after)
         link = MessageLink(
             network=work.network,
             native_id=work.native_id,
@@ -256,35 +402,38 @@ class Outbound:
             encrypted_hash=handed.hashes.encrypted,
             outbound=True,
             created_at=now,
+            reply_instruction=attempt.composed.instruction,
         )
-        status = SetStatus(work.network, work.native_id, work.recipient, DeliveryState.SENT, "", now)
-        return Done((*handed.ops, MapMessage(link), status))
+        status = SetStatus(work.network, work.native_id, work.recipient, DeliveryState.SENT, handed.note, now)
+        return Done((*handed.ops, MapMessage(link), status), handed.after)
 
     def _failed(self, work: OutboundJob, sender: Identity, reason: str) -> Done:
         """The end of the way: the status says why, and the sender is told by a job of its own."""
         if work.native_id is None:
             log.warning("outbound.own_message_failed", recipient=work.recipient, type=work.type, reason=reason)
             return Done()
-        now = self._clock()
+        failed = DeliveryState.FAILED
+        status = SetStatus(work.network, work.native_id, work.recipient, failed, reason, self._clock())
+        return Done((status, self._report(work, work.native_id, sender, failed, reason)))
+
+    def _report(
+        self, work: OutboundJob, native_id: NativeId, sender: Identity, state: DeliveryState, reason: str
+    ) -> Enqueue:
+        """The job that tells the sender through their network."""
         report = StatusReport(
-            native_id=work.native_id,
+            native_id=native_id,
             sender=sender.canonical_id,
             recipient=work.recipient,
-            state=DeliveryState.FAILED,
+            state=state,
             reason=reason,
             automatic=work.automatic,
         )
-        job = report_job(ReportJob(work.network, report), now=now, expires_at=now + REPORT_LIFE_MS)
-        status = SetStatus(work.network, work.native_id, work.recipient, DeliveryState.FAILED, reason, now)
-        return Done((status, Enqueue(job)))
+        now = self._clock()
+        return Enqueue(report_job(ReportJob(work.network, report), now=now, expires_at=now + REPORT_LIFE_MS))
 
 
 REPORT_LIFE_MS: Final = 5 * 24 * 3600 * 1000
-"""Milliseconds for which a failure report is tried."""
-
-
-def _size(message: Message) -> int:
-    return len(message.text or "") + sum(len(each.data) for each in message.attachments or ())
+"""Milliseconds for which a report is tried."""
 
 
 def _key_digest(recipient_key: bytes, service_key: bytes) -> str:
@@ -303,7 +452,7 @@ class _Attempt:
     work: OutboundJob
     sender: Identity
     recipient: ResolvedProfile
-    message: Message
+    composed: Composed
     checkpoint: Checkpoint
     size: int
     """Bytes of the job."""
@@ -322,4 +471,8 @@ class _Handed:
     """What a delivery service took, and what must be committed for it."""
 
     hashes: _Hashes
-    ops: tuple[Op[Any], ...]
+    ops: tuple[Op[Any], ...] = ()
+    note: str = ""
+    """What belongs to the status, in words for the sender."""
+    after: Callable[[], Awaitable[None]] | None = None
+    """Run after the commit."""

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from gateway.errors import GatewayError, NotTried, RemoteBusy, RemoteRefused, SchemeRefused, ServiceAnswer
 from gateway.ids import CanonicalId, EnsName, Network
 from gateway.sdk.delivery import NOTICE_MARK
+from gateway.work.results import clean_reason
+
+MAX_QUOTED: Final = 200
+"""Characters of another service's own words that people are shown."""
 
 NETWORK_NAMES = {"email": "e-mail", "matrix": "Matrix", "xmpp": "XMPP"}
 
@@ -21,9 +30,82 @@ def failure_notice(person: CanonicalId, reason: str) -> str:
     return f"{NOTICE_MARK}Your message did not reach {person}: {reason}"
 
 
+def told(error: GatewayError) -> str:
+    """Why a message did not go, for its writer. What the other service said is quoted, clean and bounded."""
+    if isinstance(error, NotTried):
+        return clean_reason(error.detail)
+    if not isinstance(error, RemoteRefused | RemoteBusy) or error.answer is None:
+        return error.sentence
+    answer = error.answer
+    sentence = (
+        error.sentence if isinstance(error, SchemeRefused) else _REFUSALS.get(_code(error, answer), error.sentence)
+    )
+    quoted = _quotable(answer.text)
+    return f'{sentence} It said: "{quoted}"' if quoted else f"{sentence} It gave no reason (HTTP {answer.http_status})."
+
+
+def rules_unmet(recipient: EnsName, sender: EnsName, unmet: Sequence[str]) -> str:
+    """Which of the recipient's rules stop this sender; ``unmet`` goes on after a name: "needs 1 ETH, and has none"."""
+    return f"{recipient} does not take messages from everybody: {sender} {'; '.join(unmet)}."
+
+
+def envelope_too_large(limit: int) -> str:
+    """The size of the sealed message, ``limit`` in bytes."""
+    return f"The message is larger than the recipient's delivery service takes: {_size(limit)} when encrypted."
+
+
+def attachments_too_large(recipient: EnsName, limit: int, size: int) -> str:
+    """All attachments of the message together; both numbers are bytes."""
+    if limit == 0:
+        return f"{recipient} does not take attachments."
+    return f"{recipient} takes attachments of up to {_size(limit)}; those of this message have {_size(size, up=True)}."
+
+
+def waits_for_acceptance(recipient: EnsName) -> str:
+    """The message was taken, but not yet by the recipient."""
+    return f"{recipient} decides first whether to take messages from you; until then this one waits."
+
+
+def _code(error: RemoteRefused | RemoteBusy, answer: ServiceAnswer) -> int | None:
+    """By which the answer is told. A passing fault says nothing about the message, but a full mailbox is one."""
+    code = _CODE_OF_STATUS.get(answer.http_status) if answer.code is None else answer.code
+    return code if isinstance(error, RemoteRefused) or code == _FULL else None
+
+
+def _quotable(text: str) -> str:
+    """Without what turns the direction of writing or cannot be seen, and without quotation marks."""
+    seen = "".join(each if each.isprintable() else " " for each in text)
+    return clean_reason(seen.replace('"', "'"))[:MAX_QUOTED].rstrip()
+
+
+def _size(number: int, *, up: bool = False) -> str:
+    """Bytes for people. A limit is cut and what passes it goes ``up``, so that the two never look alike."""
+    for unit, name in ((1_000_000, "MB"), (1_000, "kB")):
+        if number >= 10 * unit:
+            return f"{-(-number // unit) if up else number // unit} {name}"
+    return f"{number} bytes"
+
+
+_FULL: Final = -32005
+
+_REFUSALS: Final[Mapping[int | None, str]] = MappingProxyType(
+    {
+        -32001: "The recipient's delivery service does not know the recipient.",
+        -32003: "The recipient's delivery service could not make sure that the message is from you.",
+        _FULL: "The recipient's mailbox is full, or there was too much mail from you at once.",
+        -32010: "The recipient does not accept messages from you: this one does not fit the recipient's rules.",
+        -32011: "The message is larger than the recipient's delivery service takes.",
+    }
+)
+"""By the codes of DM3-MTP."""
+
+_CODE_OF_STATUS: Final[Mapping[int, int]] = MappingProxyType({413: -32011, 429: _FULL})
+"""For services that answer with a status alone."""
+
 EXPIRED = "It could not be delivered in time."
 MISMATCH = "The message does not fit its envelope."
 UNVERIFIED = "The sender's signature could not be verified."
 UNREADABLE = "The message could not be opened with the recipient's key."
 NO_SERVICE = "The recipient's profile names no delivery service."
 AUTOMATIC_TO_BRIDGED = "Automatic messages are not passed from one bridged network to another."
+ROUTED = "The first relay of its route took it; only a receipt of the recipient tells that it arrived."

@@ -28,6 +28,8 @@ class Purpose(StrEnum):
     """DM3 storage key, from which encryption and signing pairs follow."""
     SALT_SEALING = "salt-sealing"
     """Key that seals the salts; no identity's."""
+    NOTIFICATION_CODES = "notification-codes"
+    """Key of the digests of codes that people prove mail addresses with; no identity's."""
 
 
 def hkdf_sha256(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
@@ -68,6 +70,11 @@ def storage_key(seed: MasterSeed, salt: bytes, network: Network, canonical_id: C
 def salt_sealing_key(seed: MasterSeed) -> bytes:
     """The 32-byte key under which salts stand in the database."""
     return hkdf_sha256(seed.secret, b"", context(VERSION, Purpose.SALT_SEALING), 32)
+
+
+def notification_code_key(seed: MasterSeed) -> bytes:
+    """The 32-byte key without which the stored digest of a short code tells nothing about the code."""
+    return hkdf_sha256(seed.secret, b"", context(VERSION, Purpose.NOTIFICATION_CODES), 32)
 
 
 def fingerprint(seed: MasterSeed) -> str:

@@ -21,7 +21,7 @@ from nacl.bindings import (
 from nacl.exceptions import CryptoError
 from nacl.utils import random
 
-from gateway.dm3.canonical import JsonObject, parse_object, stringify
+from gateway.dm3.canonical import parse_object
 from gateway.dm3.encoding import from_base64, from_hex, to_base64, to_hex
 from gateway.dm3.keys import KeyPair, encryption_pair
 from gateway.errors import DecryptionFailed, InvalidInput, ParseError, TooLarge
@@ -30,7 +30,8 @@ SCHEME: Final = "x25519-chacha20-poly1305"
 """The default scheme's name in profiles and envelopes."""
 MAX_SEALED_BYTES: Final = 64 * 2**20
 """Last line of defence; the relay refuses far smaller envelopes before anything is opened."""
-_BLOCK: Final = 2048
+BLOCK_BYTES: Final = 2048
+"""Plaintexts are padded to a multiple of this, with at least one byte."""
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
 
@@ -45,10 +46,10 @@ class EncryptedPayload:
 
     def to_text(self) -> str:
         """The canonical JSON text that travels inside other texts."""
-        value: JsonObject = {"ciphertext": to_base64(self.ciphertext), "nonce": to_hex(self.nonce)}
-        if self.ephemeral_public_key is not None:
-            value["ephemPublicKey"] = to_base64(self.ephemeral_public_key)
-        return stringify(value)
+        # Base64 and hex need no escapes, and the keys stand in their order: this is what stringify would write.
+        ephemeral = self.ephemeral_public_key
+        sender = "" if ephemeral is None else f'"ephemPublicKey":"{to_base64(ephemeral)}",'
+        return f'{{"ciphertext":"{to_base64(self.ciphertext)}",{sender}"nonce":"{to_hex(self.nonce)}"}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def encrypt_symmetric(key: bytes, plaintext: str, *, nonce: bytes | None = None)
     if len(key) != _KEY_BYTES or len(nonce) != _NONCE_BYTES:
         raise InvalidInput("a key has 32 bytes and a nonce 12")
     try:
-        padded = sodium_pad(plaintext.encode("utf-8"), _BLOCK)
+        padded = sodium_pad(plaintext.encode("utf-8"), BLOCK_BYTES)
     except UnicodeEncodeError:
         raise InvalidInput("a lone surrogate in the plaintext") from None
     return EncryptedPayload(crypto_aead_chacha20poly1305_ietf_encrypt(padded, None, nonce, key), nonce)
@@ -127,6 +128,6 @@ def decrypt_symmetric(key: bytes, payload: EncryptedPayload) -> str:
         raise DecryptionFailed("a key has 32 bytes and a nonce 12")
     try:
         padded = crypto_aead_chacha20poly1305_ietf_decrypt(payload.ciphertext, None, payload.nonce, key)
-        return sodium_unpad(padded, _BLOCK).decode("utf-8")
+        return sodium_unpad(padded, BLOCK_BYTES).decode("utf-8")
     except (CryptoError, UnicodeDecodeError, ValueError):
         raise DecryptionFailed("wrong key, or the ciphertext was changed") from None

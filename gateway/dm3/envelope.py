@@ -94,6 +94,14 @@ class Envelope:
     metadata: Metadata
     postmark: str | None = field(default=None, repr=False)
     """Sealed to the recipient by the delivery service."""
+    message_text: str = field(init=False, repr=False, compare=False)
+    """Canonical JSON of ``message``, a text with quotes and escapes: several hashes are over it."""
+    metadata_text: str = field(init=False, repr=False, compare=False)
+    """Canonical JSON of the metadata as received."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message_text", stringify(self.message))
+        object.__setattr__(self, "metadata_text", stringify(self.metadata.raw))
 
 
 def seal(
@@ -158,12 +166,12 @@ def envelope_to_json(envelope: Envelope) -> JsonObject:
 
 def canonical_envelope(envelope: Envelope) -> str:
     """Canonical text of the envelope; its UTF-8 length is what size limits count."""
-    return stringify(envelope_to_json(envelope))
+    return _canonical(envelope.message_text, envelope.metadata_text, envelope.postmark)
 
 
 def envelope_id(recipient: EthAddress, envelope: Envelope) -> EnvelopeId:
     """The same for every submission of the same envelope to the same mailbox; a postmark does not count."""
-    content = stringify({"message": envelope.message, "metadata": envelope.metadata.raw})
+    content = _canonical(envelope.message_text, envelope.metadata_text, None)
     return EnvelopeId(hashlib.sha256(f"{recipient}\n{content}".encode()).hexdigest())
 
 
@@ -210,8 +218,8 @@ def open_delivery_information(envelope: Envelope, service_keys: ServiceKeys) -> 
     return parse_delivery_information(clear)
 
 
-def picked_up(envelope: Envelope, information: DeliveryInformation, postmark: str) -> JsonObject:
-    """The form that clients pick up: clear delivery information, both hashes, postmark.
+def picked_up(envelope: Envelope, information: DeliveryInformation, postmark: str) -> str:
+    """The form that clients pick up, as canonical text: clear delivery information, both hashes, postmark.
 
     Both hashes, because a newer client without ``messageHash`` sends acknowledgements that its server refuses.
     """
@@ -222,7 +230,13 @@ def picked_up(envelope: Envelope, information: DeliveryInformation, postmark: st
         "messageHash": message_hash,
         "encryptedMessageHash": encrypted_message_hash,
     }
-    return {"message": envelope.message, "metadata": metadata, "postmark": postmark}
+    return _canonical(envelope.message_text, stringify(metadata), postmark)
+
+
+def _canonical(message_text: str, metadata_text: str, postmark: str | None) -> str:
+    """What stringify makes of an envelope with these canonical parts; the keys stand in their order already."""
+    ending = "" if postmark is None else f',"postmark":{stringify(postmark)}'
+    return f'{{"message":{message_text},"metadata":{metadata_text}{ending}}}'
 
 
 def _parse_metadata(raw: JsonObject) -> Metadata:

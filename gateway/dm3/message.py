@@ -124,13 +124,18 @@ def parse_message(text: bytes | str, *, max_bytes: int = MAX_MESSAGE_BYTES) -> M
         text=optional_text(value, "message"),
         attachments=_parse_attachments(value.get("attachments")),
         reference=MessageHash(hash_text(reference, "referenceMessageHash")) if reference else None,
-        reply_instruction=optional_text(metadata, "replyDeliveryInstruction"),
+        reply_instruction=_opaque(metadata.get("replyDeliveryInstruction")),
         signature=required_text(value, "signature", max_length=256),
         raw_type=raw_type,
     )
     # Set past the constructor, so that dataclasses.replace() of a received message drops what no longer fits.
     object.__setattr__(message, "_received", value)
     return message
+
+
+def _opaque(value: Json) -> str | None:
+    """It is for its writer alone: what is no text cannot be echoed, and the message is worth reading all the same."""
+    return value if isinstance(value, str) else None
 
 
 def _parse_attachments(value: Json) -> tuple[Attachment, ...] | None:

@@ -59,7 +59,7 @@ def make_postmark(
 
 def postmark_hash(envelope: Envelope) -> MessageHash:
     """The reference's hash: ERC-191 over the encrypted message as a JSON text, so with its quotes and escapes."""
-    return MessageHash(to_hex(eip191_hash(stringify(envelope.message).encode("utf-8"))))
+    return MessageHash(to_hex(eip191_hash(envelope.message_text.encode("utf-8"))))
 
 
 def open_postmark(key: KeyPair, sealed: str) -> Postmark:

@@ -14,14 +14,15 @@ from typing import Final
 
 from gateway.dm3.canonical import Json, JsonObject
 from gateway.dm3.eth import parse_address
-from gateway.dm3.fields import required_object, required_text
+from gateway.dm3.fields import name_text, required_object, required_text
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName, EthAddress
 
 MAX_OWNERSHIPS: Final = 8
 MAX_LISTED: Final = 1_000
 """Names of one list."""
-MAX_NONCE: Final = 2**53
+MAX_COUNT: Final = 2**53
+"""The greatest integer that JavaScript holds exactly."""
 _AMOUNT: Final = re.compile(r"(?:0|[1-9][0-9]{0,77})\Z")
 _MAX_AMOUNT: Final = 2**256 - 1
 _PUBLIC: Final = frozenset({"minNonce", "minBalance", "minTokenBalance", "ownsToken", "minStake", "messageRequests"})
@@ -105,11 +106,12 @@ class SenderRules:
     def from_json(cls, value: Json) -> SenderRules:
         """Read the published form of any relay; fields that are not known here are left out. Raises InvalidInput."""
         fields = required_object(value, "spamFilterRules")
+        balance = fields.get("minBalance")
         token = fields.get("minTokenBalance")
         stake = fields.get("minStake")
         return cls(
-            min_nonce=_nonce(fields.get("minNonce")),
-            min_balance=_amount(fields.get("minBalance"), "minBalance"),
+            min_nonce=_count(fields.get("minNonce"), "minNonce"),
+            min_balance=0 if balance is None else _amount(balance, "minBalance"),
             min_token_balance=None if token is None else _token_balance(token),
             owns_token=_ownerships(fields.get("ownsToken")),
             min_stake=None if stake is None else _stake(stake),
@@ -149,9 +151,7 @@ class RecipientRules:
         fields = required_object(value, "rules")
         if unknown := set(fields) - _PUBLIC - _PRIVATE:
             raise InvalidInput(f"there is no rule {min(unknown)[:64]!r}")
-        waiting = fields.get("maxWaitingPerSender", 0)
-        if isinstance(waiting, bool) or not isinstance(waiting, int) or not 0 <= waiting <= MAX_NONCE:
-            raise InvalidInput("maxWaitingPerSender is not a count")
+        waiting = _count(fields.get("maxWaitingPerSender"), "maxWaitingPerSender")
         allow, block = _names(fields.get("allow"), "allow"), _names(fields.get("block"), "block")
         if both := allow & block:
             raise InvalidInput(f"{min(both)} is on both lists")
@@ -169,21 +169,19 @@ def _ownership_json(rule: TokenOwnership) -> JsonObject:
     return value
 
 
-def _nonce(value: Json) -> int:
+def _count(value: Json, what: str) -> int:
     if value is None:
         return 0
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_NONCE:
-        raise InvalidInput("minNonce is not a count")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+        raise InvalidInput(f"{what} is not a count")
     return value
 
 
 def _amount(value: Json, what: str) -> int:
     """A decimal text, or a whole number that JSON holds exactly."""
-    if value is None:
-        return 0
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_NONCE:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
         return value
     if isinstance(value, str) and _AMOUNT.match(value) and int(value) <= _MAX_AMOUNT:
         return int(value)
@@ -194,14 +192,17 @@ def _address(fields: JsonObject, key: str) -> EthAddress:
     return parse_address(required_text(fields, key, max_length=42))
 
 
-def _token_balance(value: Json) -> TokenBalance:
+def _token_balance(value: Json) -> TokenBalance | None:
+    """None for nothing of a token, which everybody has."""
     fields = required_object(value, "minTokenBalance")
-    return TokenBalance(_address(fields, "address"), _amount(fields.get("amount"), "minTokenBalance.amount"))
+    rule = TokenBalance(_address(fields, "address"), _amount(fields.get("amount"), "minTokenBalance.amount"))
+    return rule if rule.amount else None
 
 
-def _stake(value: Json) -> Stake:
+def _stake(value: Json) -> Stake | None:
     fields = required_object(value, "minStake")
-    return Stake(_address(fields, "contract"), _amount(fields.get("amount"), "minStake.amount"))
+    rule = Stake(_address(fields, "contract"), _amount(fields.get("amount"), "minStake.amount"))
+    return rule if rule.amount else None
 
 
 def _ownerships(value: Json) -> tuple[TokenOwnership, ...]:
@@ -221,9 +222,12 @@ def _ownership(fields: JsonObject) -> TokenOwnership:
     token_id = None if number is None else _amount(number, "ownsToken.tokenId")
     if standard is TokenStandard.ERC1155 and token_id is None:
         raise InvalidInput("an ERC1155 rule needs a tokenId")
-    amount = _amount(fields.get("amount", 1), "ownsToken.amount")
+    stated = fields.get("amount")
+    amount = 1 if stated is None else _amount(stated, "ownsToken.amount")
     if amount < 1:
         raise InvalidInput("ownsToken.amount is at least 1")
+    if standard is TokenStandard.ERC721 and token_id is not None and amount > 1:
+        raise InvalidInput("nobody can meet an ERC721 rule that wants one token more than once")
     return TokenOwnership(standard, _address(fields, "address"), token_id, amount)
 
 
@@ -240,7 +244,4 @@ def _names(value: Json, what: str) -> frozenset[EnsName]:
         return frozenset()
     if not isinstance(value, list) or len(value) > MAX_LISTED:
         raise InvalidInput(f"{what} is not a list of at most {MAX_LISTED} names")
-    names = [each for each in value if isinstance(each, str)]
-    if len(names) != len(value):
-        raise InvalidInput(f"{what} holds something that is no name")
-    return frozenset(map(EnsName, names))
+    return frozenset(EnsName(name_text({what: each}, what)) for each in value)

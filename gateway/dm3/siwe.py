@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway.dm3.eth import checksum, parse_address, signed_by
@@ -18,7 +18,8 @@ from gateway.ids import EthAddress
 MAX_TEXT: Final = 4_096
 CLOCK_LEEWAY_MS: Final = 60_000
 """A wallet's clock may run ahead of ours by this."""
-_TIME: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 # Printable ASCII without a line break is all that a statement may hold; no part can match in two ways.
 _MESSAGE: Final = re.compile(
     r"(?P<domain>[A-Za-z0-9.:\[\]-]{1,255}) wants you to sign in with your Ethereum account:\n"
@@ -133,7 +134,7 @@ def _written(milliseconds: int) -> str:
 
 def _read(text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text)
-        return int(moment.timestamp() * 1000)
-    except (ValueError, OverflowError, OSError):
+        # In whole numbers: by way of a float some moments would be read a millisecond earlier.
+        return (datetime.fromisoformat(text) - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
         raise InvalidInput("a time in a sign-in message does not exist") from None

@@ -78,8 +78,8 @@ def _decoded(data: bytes | str, max_bytes: int) -> str:
 
 def _check_structure(text: str, max_depth: int, max_items: int) -> None:
     """Refuse depth and count before the parser builds anything; recursion in C cannot be caught on every version."""
-    openings = text.count("[") + text.count("{")
-    if openings <= max_depth and openings + text.count(",") < max_items:
+    # Most texts have fewer brackets than levels are allowed, and fewer characters than values.
+    if _has_at_most(max_depth, text) and (len(text) < max_items or max_depth + text.count(",") < max_items):
         return
     depth = items = 0
     for token in _STRUCTURE.finditer(text):
@@ -96,6 +96,18 @@ def _check_structure(text: str, max_depth: int, max_items: int) -> None:
                 raise ParseError(f"nested deeper than {max_depth}")
         if items >= max_items:
             raise ParseError(f"more than {max_items} values")
+
+
+def _has_at_most(limit: int, text: str) -> bool:
+    """Whether no more than ``limit`` brackets open; looking for the next one is quicker than counting all."""
+    for bracket in "[{":
+        position = text.find(bracket)
+        while position >= 0:
+            limit -= 1
+            if limit < 0:
+                return False
+            position = text.find(bracket, position + 1)
+    return True
 
 
 def _object(pairs: list[tuple[str, Json]]) -> JsonObject:

@@ -1,4 +1,7 @@
-"""The Ethereum node: a few JSON-RPC calls, over several endpoints in order of preference.
+"""The Ethereum chain: a few JSON-RPC calls, over several endpoints.
+
+Endpoints are asked in order of preference and the first that works is believed; or, with a quorum, all are asked and
+what enough of them say alike is believed.
 
 The only module of the gateway proper that uses web3, which takes more than a second to load and is loaded when the
 chain is first asked.
@@ -7,17 +10,27 @@ chain is first asked.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import structlog
 
 from gateway.dm3.canonical import Json
-from gateway.errors import ChainUnavailable, ConfigError
+from gateway.ens.endpoint import REST, Endpoint
+from gateway.ens.questions import (
+    BLOCK_NUMBER,
+    Answer,
+    EndpointFailed,
+    Question,
+    Reverted,
+    balance_of,
+    code_of,
+    contract_call,
+    transaction_count_of,
+)
+from gateway.ens.votes import Votes
+from gateway.errors import ChainUnavailable
 from gateway.ids import EthAddress
 
 if TYPE_CHECKING:
@@ -25,15 +38,6 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 4.0
 """Seconds for one call to one endpoint."""
-REST: Final = 15.0
-"""Seconds for which an endpoint that failed is asked only after the others."""
-MAX_RETURN: Final = 2**20
-"""Bytes of return or revert data that are read."""
-
-_HEX: Final = re.compile(r"0x([0-9a-fA-F]{2})*")
-_HEX_INSIDE: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
-# Nodes differ in code and words for a call that the contract ended; these are errors of the execution.
-_EXECUTION: Final = re.compile(r"revert|invalid opcode|invalid jump|out of gas|stack (under|over)flow", re.IGNORECASE)
 
 T = TypeVar("T")
 
@@ -48,27 +52,20 @@ class CallReverted(Exception):
         self.data = data
 
 
-class _EndpointFailed(Exception):
-    """One endpoint cannot serve; the next is asked."""
+class _Disagreement(Exception):
+    """Enough endpoints answered, and not alike."""
 
-
-@dataclass(slots=True)
-class _Endpoint:
-    url: str
-    provider: AsyncHTTPProvider | None = None
-    chain_checked: bool = False
-    resting_until: float = 0.0
-
-    @property
-    def host(self) -> str:
-        """What may be logged: paths and queries of RPC URLs hold access keys."""
-        return urlsplit(self.url).hostname or "?"
+    def __init__(self, hosts: tuple[str, ...]) -> None:
+        super().__init__(", ".join(hosts))
+        self.hosts = hosts
 
 
 class Chain:
-    """One chain, reached through ``rpc_urls``, the first that works. Does no I/O until it is asked.
+    """One chain, reached through ``rpc_urls``. Does no I/O until it is asked.
 
-    An endpoint that reports another chain id than ``chain_id`` is never believed. ``clock`` gives monotonic seconds.
+    An answer counts when ``quorum`` endpoints gave it. With 1 they are asked one after the other until one works;
+    with more, all at once, and they count as unavailable, too, when they do not agree. An endpoint that reports
+    another chain id than ``chain_id`` is never believed. ``clock`` gives monotonic seconds.
     """
 
     def __init__(
@@ -76,113 +73,181 @@ class Chain:
         rpc_urls: Sequence[str],
         chain_id: int,
         *,
+        quorum: int = 1,
         timeout: float = TIMEOUT,
         rest: float = REST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.chain_id = chain_id
-        self._endpoints = [_Endpoint(url) for url in rpc_urls]
-        self._timeout = timeout
-        self._rest = rest
+        self._quorum = quorum
         self._clock = clock
-        self._opening = asyncio.Lock()
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._endpoints = [Endpoint(url, _Web3Wire(url, timeout), chain_id, rest=rest, clock=clock) for url in rpc_urls]
 
     async def eth_call(self, to: EthAddress, data: bytes, block: str = "latest") -> bytes:
         """Return data of a read-only call; empty when there is no contract.
 
         Raises CallReverted with the contract's reason, ChainUnavailable when no endpoint answers.
         """
-        result = await self._request("eth_call", [{"to": to, "data": "0x" + data.hex()}, block], _as_data)
-        return bytes.fromhex(result[2:])
+        answer = await self._one(contract_call(to, data), block)
+        assert isinstance(answer, bytes)
+        return answer
 
     async def balance(self, address: EthAddress, block: str = "latest") -> int:
         """Wei. Raises ChainUnavailable."""
-        return int(await self._request("eth_getBalance", [address, block], _as_quantity), 16)
+        return await self._number(balance_of(address), block)
 
     async def transaction_count(self, address: EthAddress, block: str = "latest") -> int:
         """Transactions that the address has sent. Raises ChainUnavailable."""
-        return int(await self._request("eth_getTransactionCount", [address, block], _as_quantity), 16)
+        return await self._number(transaction_count_of(address), block)
 
     async def block_number(self) -> int:
-        """Number of the newest block. Raises ChainUnavailable."""
-        return int(await self._request("eth_blockNumber", [], _as_quantity), 16)
+        """Number of the newest block, with a quorum the newest that so many have. Raises ChainUnavailable."""
+        if self._quorum > 1:
+            return await self._common_height("latest")
+        return await self._number(BLOCK_NUMBER, "latest")
 
     async def code(self, address: EthAddress, block: str = "latest") -> bytes:
         """Code of a contract, empty for a plain account. Raises ChainUnavailable."""
-        return bytes.fromhex((await self._request("eth_getCode", [address, block], _as_data))[2:])
+        answer = await self._one(code_of(address), block)
+        assert isinstance(answer, bytes)
+        return answer
+
+    async def read(self, questions: Sequence[Question], block: str = "latest") -> tuple[Answer, ...]:
+        """All answers in the order of the questions, in one request to each endpoint that takes batches.
+
+        An endpoint that has no block by the tag ``finalized`` or ``safe`` answers by its newest one. Raises
+        ChainUnavailable when a question has no answer or, with a quorum, none on which the endpoints agree.
+        """
+        try:
+            return await self._poll(questions, block)
+        except _Disagreement:
+            # Honest endpoints stand at different blocks for a moment: all are asked at one that they have.
+            if not block.startswith("0x"):
+                block = hex(await self._common_height(block))
+        try:
+            return await self._poll(questions, block)
+        except _Disagreement as error:
+            log.error("chain.disagreement", hosts=error.hosts, methods=sorted({each.method for each in questions}))
+            raise ChainUnavailable(f"the endpoints do not agree: {error}"[:500]) from None
 
     async def check_chain_id(self) -> None:
         """Ask every endpoint for its chain id.
 
-        Raises ConfigError when one reports another than ours, ChainUnavailable when none answers.
+        Raises ConfigError when one reports another than ours, ChainUnavailable when fewer than the quorum answer.
         """
-        answered = False
+        answered = 0
         for endpoint in self._endpoints:
             try:
-                await self._check(endpoint)
-                answered = True
-            except _EndpointFailed as error:
+                await endpoint.check_chain()
+                answered += 1
+            except EndpointFailed as error:
                 log.warning("chain.endpoint_failed", host=endpoint.host, reason=str(error))
-        if not answered:
-            raise ChainUnavailable("no endpoint of the chain answers")
+        if answered < self._quorum:
+            raise ChainUnavailable(f"{answered} endpoints of the chain answer, and {self._quorum} must")
 
     async def close(self) -> None:
         """Let what is under way end, then close all connections; they open again when the chain is asked."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
         for endpoint in self._endpoints:
-            provider, endpoint.provider = endpoint.provider, None
-            if provider is not None:
-                await provider.disconnect()
+            await endpoint.wire.close()
 
-    async def _request(self, method: str, params: list[Json], read: Callable[[Json], str]) -> str:
-        now = self._clock()
+    async def _one(self, question: Question, block: str) -> bytes | int:
+        (answer,) = await self.read([question], block)
+        if isinstance(answer, Reverted):
+            raise CallReverted(answer.data)
+        return answer
+
+    async def _number(self, question: Question, block: str) -> int:
+        try:
+            answer = await self._one(question, block)
+        except CallReverted:
+            raise ChainUnavailable(f"{question.method} was answered as if it were a call") from None
+        assert isinstance(answer, int)
+        return answer
+
+    async def _poll(self, questions: Sequence[Question], block: str) -> tuple[Answer, ...]:
+        """Ask until enough endpoints agree; raises _Disagreement or ChainUnavailable."""
+        votes = Votes(len(questions), self._quorum)
         failures: list[str] = []
-        for endpoint in sorted(self._endpoints, key=lambda one: one.resting_until > now):
+        for wave in self._waves():
+            tasks = {asyncio.create_task(endpoint.ask(questions, block)): endpoint.host for endpoint in wave}
+            pending = set(tasks)
             try:
-                if not endpoint.chain_checked:
-                    await self._check(endpoint)
-                return read(await self._ask(endpoint, method, params))
-            except (_EndpointFailed, ConfigError) as error:
-                endpoint.resting_until = self._clock() + self._rest
-                failures.append(f"{endpoint.host}: {error}")
-                log.warning("chain.endpoint_failed", host=endpoint.host, method=method, reason=str(error))
+                while pending and votes.decision() is None:
+                    done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        failures += votes.add(tasks[task], task.result())
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            if (decided := votes.decision()) is not None:
+                if votes.dissenters:
+                    log.warning("chain.dissent", hosts=votes.dissenters)
+                return decided
+        if votes.contested:
+            raise _Disagreement(votes.voters)
         raise ChainUnavailable("; ".join(failures)[:500] or "no endpoint is configured")
 
-    async def _check(self, endpoint: _Endpoint) -> None:
-        found = int(_as_quantity(await self._ask(endpoint, "eth_chainId", [])), 16)
-        endpoint.chain_checked = found == self.chain_id
-        if not endpoint.chain_checked:
-            raise ConfigError(f"{endpoint.host} is of chain {found}, not {self.chain_id}")
+    def _waves(self) -> list[list[Endpoint]]:
+        """Who is asked together: one at a time without a quorum, else all that do not rest, and then the others."""
+        now = self._clock()
+        ordered = sorted(self._endpoints, key=lambda one: one.resting_until > now)
+        if self._quorum == 1:
+            return [[endpoint] for endpoint in ordered]
+        awake = sum(endpoint.resting_until <= now for endpoint in ordered)
+        first = max(awake, self._quorum)
+        return [ordered[:first], ordered[first:]]
 
-    async def _ask(self, endpoint: _Endpoint, method: str, params: list[Json]) -> Json:
-        provider = endpoint.provider
+    async def _common_height(self, tag: str) -> int:
+        """The highest block that, by this tag, a quorum of endpoints has reached. Raises ChainUnavailable."""
+        found = await asyncio.gather(*(endpoint.height(tag) for endpoint in self._endpoints))
+        heights = sorted((each for each in found if each is not None), reverse=True)
+        if len(heights) < self._quorum:
+            raise ChainUnavailable(f"{len(heights)} endpoints tell their {tag} block, and {self._quorum} must")
+        return heights[self._quorum - 1]
+
+
+class _Web3Wire:
+    """A `Wire` by web3's HTTP provider, which is made when it is first used."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self.provider: AsyncHTTPProvider | None = None
+        self.under_way: set[asyncio.Task[Any]] = set()
+        self._url = url
+        self._timeout = timeout
+        self._opening = asyncio.Lock()
+
+    async def request(self, method: Any, params: list[Json]) -> Any:
+        return await self._exchange(lambda provider: provider.make_request(method, params))
+
+    async def batch(self, requests: Any) -> Any:
+        return await self._exchange(lambda provider: provider.make_batch_request(requests))
+
+    async def close(self) -> None:
+        while self.under_way:
+            await asyncio.wait(self.under_way)
+        provider, self.provider = self.provider, None
+        if provider is not None:
+            await provider.disconnect()
+
+    async def _exchange(self, send: Callable[[AsyncHTTPProvider], Coroutine[Any, Any, Any]]) -> Any:
+        provider = self.provider
         if provider is None:
-            provider = await self._to_its_end(self._open(endpoint))
+            provider = await self._to_its_end(self._open())
         try:
             async with asyncio.timeout(self._timeout):
-                response: Any = await self._to_its_end(provider.make_request(method, params))
+                return await self._to_its_end(send(provider))
         except TimeoutError:
-            raise _EndpointFailed(f"no answer within {self._timeout:g} s") from None
+            raise EndpointFailed(f"no answer within {self._timeout:g} s") from None
         except Exception as error:
             # web3 and aiohttp raise dozens of types here; their texts may repeat the URL with its key.
-            raise _EndpointFailed(type(error).__name__) from None
-        if not isinstance(response, dict):
-            raise _EndpointFailed("no JSON-RPC response")
-        failure = response.get("error")
-        if failure is not None:
-            raise _failure(failure)
-        if "result" not in response:
-            raise _EndpointFailed("response without a result")
-        result: Json = response["result"]
-        return result
+            raise EndpointFailed(type(error).__name__, refused=_answered(error)) from None
 
-    async def _open(self, endpoint: _Endpoint) -> AsyncHTTPProvider:
+    async def _open(self) -> AsyncHTTPProvider:
         async with self._opening:
-            if endpoint.provider is None:
-                endpoint.provider = await _provider(endpoint.url, self._timeout)
-            return endpoint.provider
+            if self.provider is None:
+                self.provider = await _provider(self._url, self._timeout)
+            return self.provider
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Await web3's work without ever cancelling it; whoever waits may be cancelled.
@@ -191,12 +256,12 @@ class Chain:
         lock taken, and no later call of any provider comes to its end.
         """
         task = asyncio.create_task(work)
-        self._under_way.add(task)
+        self.under_way.add(task)
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._under_way.discard(task)
+        self.under_way.discard(task)
         if not task.cancelled():
             task.exception()  # Nobody may be waiting any more: the failure counts as seen.
 
@@ -213,27 +278,8 @@ async def _provider(url: str, timeout: float) -> AsyncHTTPProvider:
     return provider
 
 
-def _failure(error: object) -> Exception:
-    """What the error object of a JSON-RPC response means: the contract's refusal or a fault of the endpoint."""
-    if not isinstance(error, dict):
-        return _EndpointFailed("malformed error")
-    message = str(error.get("message", ""))[:200]
-    data = error.get("data")
-    if isinstance(data, dict):
-        data = data.get("data") or data.get("result")
-    match = _HEX_INSIDE.search(data) if isinstance(data, str) and len(data) <= 2 * MAX_RETURN + 100 else None
-    if error.get("code") == 3 or _EXECUTION.search(message) or (match is not None and len(match[0]) > 2):
-        return CallReverted(bytes.fromhex(match[0][2:]) if match else b"")
-    return _EndpointFailed(f"error {error.get('code')}: {message}")
+def _answered(error: Exception) -> bool:
+    """Whether there was an answer, though not one that web3 reads: an HTTP status, or something that is no JSON."""
+    from aiohttp import ClientConnectionError
 
-
-def _as_data(value: Json) -> str:
-    if not isinstance(value, str) or len(value) > 2 * MAX_RETURN + 2 or not _HEX.fullmatch(value):
-        raise _EndpointFailed("result is no data")
-    return value
-
-
-def _as_quantity(value: Json) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"0x[0-9a-fA-F]{1,64}", value):
-        raise _EndpointFailed("result is no number")
-    return value
+    return not isinstance(error, OSError | ClientConnectionError)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
@@ -19,6 +19,7 @@ import httpcore2
 import httpx2
 
 from gateway.dm3.canonical import Json, stringify
+from gateway.ens.hosts import may_connect, parse_ip
 from gateway.ens.pinning import PinningBackend, Resolve, system_resolve
 from gateway.ens.targets import Target, follow, parse_target
 from gateway.errors import FetchFailed, FetchRefused
@@ -39,6 +40,8 @@ class Fetched:
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Names in lower case; of a repeated header the last."""
 
 
 class GuardedClient:
@@ -64,6 +67,17 @@ class GuardedClient:
         self._timeout = timeout
         self._max_connections = max_connections
         self._pool: httpcore2.AsyncConnectionPool | None = None
+
+    def check(self, url: str) -> Target:
+        """Where ``url`` leads, before anything is sent there. Raises FetchRefused for what would be refused for sure.
+
+        A host name is looked up only when it is fetched from: what it leads to can change at any time.
+        """
+        target = parse_target(url, allow_private=self._allow_private)
+        literal = parse_ip(target.host)
+        if literal is not None and not may_connect(literal, allow_private=self._allow_private):
+            raise FetchRefused(f"{target.host} is an address that must not be fetched from")
+        return target
 
     async def get(
         self,
@@ -95,12 +109,24 @@ class GuardedClient:
         self, url: str, value: Json, *, max_bytes: int = MAX_BODY, timeout: float | None = None
     ) -> Fetched:
         """POST JSON to ``url``; redirects are refused. Raises as ``get``."""
-        target = parse_target(url, allow_private=self._allow_private)
-        headers = [("Accept", "application/json"), ("Content-Type", "application/json")]
         # An envelope may have megabytes.
         content = await asyncio.to_thread(lambda: stringify(value).encode())
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        return await self.post(url, content, headers, max_bytes=max_bytes, timeout=timeout)
+
+    async def post(
+        self,
+        url: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        *,
+        max_bytes: int = MAX_BODY,
+        timeout: float | None = None,
+    ) -> Fetched:
+        """POST ``content`` as it is; redirects are refused. Raises as ``get``."""
+        target = parse_target(url, allow_private=self._allow_private)
         async with self._in_time(target, timeout):
-            fetched, _ = await self._exchange("POST", target, headers, content, max_bytes)
+            fetched, _ = await self._exchange("POST", target, list(headers.items()), content, max_bytes)
         if fetched.status in _REDIRECTS:
             raise FetchRefused("redirect of a POST")
         return fetched
@@ -157,7 +183,8 @@ class GuardedClient:
                         raise FetchRefused(f"{target.host} sent more than {max_bytes} bytes")
         content_type = fields.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         location = fields.get(b"location", b"").decode("latin-1")
-        return Fetched(target.url, response.status, content_type, bytes(body)), location
+        texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields.items()}
+        return Fetched(target.url, response.status, content_type, bytes(body), texts), location
 
     async def _open(self) -> httpcore2.AsyncConnectionPool:
         if self._tls is None:

@@ -40,9 +40,14 @@ class Target:
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
     @property
+    def origin(self) -> str:
+        """Scheme and authority (RFC 6454, section 6.2)."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}"
+
+    @property
     def url(self) -> str:
         """The URL in its one spelling."""
-        return f"{'https' if self.secure else 'http'}://{self.authority}{self.path}"
+        return self.origin + self.path
 
 
 def parse_target(url: str, *, allow_private: bool) -> Target:

@@ -1,4 +1,4 @@
-"""Periodic cleaning, done by whichever node holds the lease: expired envelopes, jobs, keys, sessions, old links."""
+"""Periodic cleaning, done by whichever node holds the lease: expired envelopes, jobs, keys, sessions, old knowledge."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from gateway.store.messagemap import ForgetMessages
 from gateway.store.once import ExpireOnce
 from gateway.store.op import Op
 from gateway.store.queue import ExpireJobs, SweepLanes
+from gateway.store.services import DIALECT_LIFE_MS, ForgetServices
 from gateway.store.sessions import ExpireSessions
 from gateway.store.status import ForgetStatuses
 from gateway.store.traffic import ForgetTraffic
@@ -128,4 +129,5 @@ def _what_is_over(now: int) -> tuple[Op[Any], ...]:
         ForgetMessages(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
         ForgetStatuses(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
         ForgetTraffic(now - TRAFFIC_LIFE_MS, ROWS_AT_ONCE),
+        ForgetServices(now - DIALECT_LIFE_MS, ROWS_AT_ONCE),
     )

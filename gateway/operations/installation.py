@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.custody.seed import create_seed
 from gateway.ens.names import require_normal
@@ -18,7 +19,9 @@ from gateway.resolver.signer import create_signer
 from gateway.settings import load_settings
 
 CONFIG, SEED, RELAY_KEY, SIGNER_KEY, DATABASE = "gateway.toml", "seed.key", "relay.key", "resolver.key", "gateway.db"
-RETURN_PATH_KEY = "return-path.key"
+RETURN_PATH_KEY, VAPID_KEY = "return-path.key", "vapid.key"
+P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Number of points of the curve of VAPID keys (FIPS 186, SP 800-186)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,8 @@ def parent_name(text: str) -> EnsName:
 def _create(folder: Path, answers: Answers) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = folder / CONFIG
-    present = [name for name in (CONFIG, SEED, RELAY_KEY, SIGNER_KEY, RETURN_PATH_KEY) if (folder / name).exists()]
+    ours = (CONFIG, SEED, RELAY_KEY, SIGNER_KEY, RETURN_PATH_KEY, VAPID_KEY)
+    present = [name for name in ours if (folder / name).exists()]
     if present:
         raise ConfigError(f"{folder}: has {', '.join(present)} already; an installation is never overwritten")
     config.write_text(configuration(answers), encoding="utf-8")
@@ -78,6 +82,7 @@ def _create(folder: Path, answers: Answers) -> Path:
     create_seed(folder / SEED)
     create_relay_key(folder / RELAY_KEY)
     create_signer(folder / SIGNER_KEY)
+    create_vapid_key(folder / VAPID_KEY)
     if "email" in answers.adapters:
         write_secret(folder / RETURN_PATH_KEY, secrets.token_hex(32) + "\n")
     return config
@@ -90,6 +95,12 @@ def create_relay_key(path: Path) -> None:
         "# Keys of the DM3 delivery service. Whoever has them reads who writes to whom.\n"
         f'encryption = "{secrets.token_hex(32)}"\nsigning = "{secrets.token_hex(32)}"\n',
     )
+
+
+def create_vapid_key(path: Path) -> None:
+    """A fresh private key of P-256 as one line of base64url: the form of web-push tools and of the reference."""
+    scalar = secrets.randbelow(P256_ORDER - 1) + 1
+    write_secret(path, base64.urlsafe_b64encode(scalar.to_bytes(32, "big")).decode().rstrip("=") + "\n")
 
 
 def write_secret(path: Path, content: str) -> None:
@@ -117,6 +128,7 @@ def configuration(answers: Answers) -> str:
         },
         "relay": {"key_file": RELAY_KEY},
         "custody": {"seed_file": SEED},
+        "notifications": {"vapid_key_file": VAPID_KEY},
     }
     tables |= {f"adapters.{name}": dict(values) for name, values in answers.adapters.items()}
     if "email" in answers.adapters:

@@ -41,13 +41,16 @@ class AccountApi:
         accounts: Accounts,
         removal: Removal,
         mailbox: Mailbox,
+        stake_contract: str | None,
         bodies: Bodies,
         rate: Rate,
     ) -> None:
+        """`stake_contract`: address of the contract whose deposits a rule may ask for; None when there is none."""
         self._sessions = sessions
         self._accounts = accounts
         self._removal = removal
         self._mailbox = mailbox
+        self._stake_contract = None if stake_contract is None else parse_address(stake_contract)
         self._bodies = bodies
         self._rate = rate
 
@@ -76,7 +79,8 @@ class AccountApi:
     async def set_rules(self, request: Request, authorization: str | None = Header(None)) -> Response:
         """Body: all rules, in the form that GET gives; what is left out is no longer asked."""
         session = await self._sessions.session(authorization)
-        rules = _normal(RecipientRules.from_json(await self._bodies.json(request, max_bytes=MAX_RULES, max_depth=4)))
+        body = await self._bodies.json(request, max_bytes=MAX_RULES, max_depth=4)
+        rules = self._checked(RecipientRules.from_json(body))
         return JSONResponse((await self._accounts.change_rules(session.address, lambda _: rules)).to_json())
 
     async def export(self, authorization: str | None = Header(None)) -> Response:
@@ -107,6 +111,16 @@ class AccountApi:
         await self._sessions.log_out(authorization)
         return Response(status_code=204)
 
+    def _checked(self, rules: RecipientRules) -> RecipientRules:
+        """With the names on lists in the form in which senders are known here; raises InvalidName and InvalidInput."""
+        stake = rules.public.min_stake
+        if stake is not None and stake.contract != self._stake_contract:
+            raise InvalidInput(f"minStake.contract must be {self._stake_contract or 'absent: there are no deposits'}")
+        allow, block = _normalised(rules.allow), _normalised(rules.block)
+        if both := allow & block:
+            raise InvalidInput(f"{min(both)} is on both lists")
+        return replace(rules, allow=allow, block=block)
+
     async def _document(self, session: Session, account: Json) -> AsyncIterator[bytes]:
         yield b'{"account":' + stringify(account).encode()
         for folder in Folder:
@@ -119,11 +133,6 @@ class AccountApi:
                 after = page[-1].seq
             yield b"]"
         yield b"}"
-
-
-def _normal(rules: RecipientRules) -> RecipientRules:
-    """Names on lists in the form in which senders are known here; raises InvalidName."""
-    return replace(rules, allow=_normalised(rules.allow), block=_normalised(rules.block))
 
 
 def _normalised(names: frozenset[EnsName]) -> frozenset[EnsName]:

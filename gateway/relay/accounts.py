@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -14,17 +16,17 @@ from gateway.ens.profiles import ResolvedProfile
 from gateway.errors import BadProfile, InvalidInput, LimitExceeded, NotFound, UnknownName
 from gateway.ids import EnsName, EthAddress
 from gateway.lifecycle import Clock
+from gateway.relay.emptying import empty_mailbox, empty_mailbox_job
 from gateway.relay.rulebook import Rulebook, read_rules, write_rules
 from gateway.store import Store
 from gateway.store.accounts import Account, AccountOf, CloseAccount, PutAccount, SetRules
-from gateway.store.mailbox import EmptyMailbox
+from gateway.store.jobs import Enqueue
 from gateway.store.usage import MailboxUsage
 
 log = structlog.get_logger(__name__)
 
 CHANGES_AT_ONCE = 10
-"""Times that a change of rules is tried when others change them at the same moment."""
-ROWS_AT_ONCE = 500
+"""Times that a change of rules is tried when other nodes change them at the same moment."""
 
 
 class Accounts:
@@ -38,6 +40,7 @@ class Accounts:
         self._rulebook = rulebook
         self._service_name = service_name
         self._clock = clock
+        self._changing: WeakValueDictionary[EthAddress, asyncio.Lock] = WeakValueDictionary()
 
     async def register(self, name: EnsName, signed: SignedProfile) -> None:
         """Make the account, or note its newer profile.
@@ -72,21 +75,23 @@ class Accounts:
 
         Raises NotFound without an account, InvalidInput for rules that are too many.
         """
-        for _ in range(CHANGES_AT_ONCE):
-            before = (await self.of(address)).rules
-            rules = change(read_rules(before))
-            changed = await self._store.commit(SetRules(address, before, write_rules(rules), self._clock()))
-            self._rulebook.forget(address)
-            if changed:
-                return rules
+        # One after the other at this node; another node that was quicker is noticed by what it left.
+        async with self._changing.setdefault(address, asyncio.Lock()):
+            for _ in range(CHANGES_AT_ONCE):
+                before = (await self.of(address)).rules
+                rules = change(read_rules(before))
+                changed = await self._store.commit(SetRules(address, before, write_rules(rules), self._clock()))
+                self._rulebook.forget(address)
+                if changed:
+                    return rules
         raise LimitExceeded("the rules are being changed by somebody else")
 
     async def close(self, address: EthAddress) -> None:
         """Remove the account, its sessions and all mail that waits. Mail that comes later is refused."""
-        await self._store.commit(CloseAccount(address))
+        emptying = Enqueue(empty_mailbox_job(address, self._clock()))
+        await self._store.commit_all(CloseAccount(address), emptying)
         self._rulebook.forget(address)
-        while await self._store.commit(EmptyMailbox(address, ROWS_AT_ONCE)) == ROWS_AT_ONCE:
-            pass
+        await empty_mailbox(self._store, address)
         log.info("account.closed")
 
     async def export(self, address: EthAddress) -> JsonObject:

@@ -14,9 +14,11 @@ from gateway.errors import GatewayError
 
 MAX_DEPTH: Final = 14
 """Levels of an event that holds an envelope as an object."""
+RESERVED: Final = frozenset({"connect", "disconnect"})
+"""Names by which the library calls its own handlers; it would do so for an event of a peer, too."""
 # Engine.io: 1 close, 2 ping, 3 pong, 4 message. Socket.io: 0 connect, 1 disconnect, 2 event, 3 acknowledgement.
 _CONTROL: Final = re.compile(r"[123](?:probe)?\Z")
-_MESSAGE: Final = re.compile(r"4[0-3](?:/[a-zA-Z0-9/_-]{0,64},)?([0-9]{0,15})(?=[\[{]|\Z)")
+_MESSAGE: Final = re.compile(r"4([0-3])(?:/[a-zA-Z0-9/_-]{0,64},)?([0-9]{0,15})(?=[\[{]|\Z)")
 
 
 def in_order(text: str, *, max_bytes: int) -> bool:
@@ -28,8 +30,17 @@ def in_order(text: str, *, max_bytes: int) -> bool:
     head = _MESSAGE.match(text)
     if head is None:
         return False
-    payload = text[head.end() :]
+    kind, number, payload = head[1], head[2], text[head.end() :]
     try:
-        return not payload or isinstance(parse_json(payload, max_bytes=max_bytes, max_depth=MAX_DEPTH), dict | list)
+        value = parse_json(payload, max_bytes=max_bytes - head.end(), max_depth=MAX_DEPTH) if payload else None
     except GatewayError:
         return False
+    match kind:
+        case "0":
+            return not number and (value is None or isinstance(value, dict))
+        case "1":
+            return not number and value is None
+        case "2":
+            return isinstance(value, list) and bool(value) and isinstance(value[0], str) and value[0] not in RESERVED
+        case _:
+            return bool(number) and isinstance(value, list)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import structlog
 
 from gateway.dm3.sender_rules import RecipientRules, SenderRules
+from gateway.ens.holdings import Holdings
 from gateway.errors import ChainUnavailable, Spam, UnknownRecipient
 from gateway.ids import EnsName, EthAddress
 from gateway.relay.recipients import Recipient
@@ -39,27 +39,14 @@ class Sender:
         return self.address or UNVERIFIED
 
 
-class Unmet(Protocol):
-    """A rule that an address does not meet."""
-
-    @property
-    def sentence(self) -> str:
-        """What is missing, for people."""
-
-
-class Holdings(Protocol):
-    """What addresses have on chain."""
-
-    async def unmet(self, address: EthAddress, rules: SenderRules) -> Sequence[Unmet]:
-        """Rules that the address does not meet; raises ChainUnavailable."""
-
-
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Where an admitted envelope goes, and what may wait there."""
 
     folder: Folder
     quota: Quota
+    notify: bool
+    """Whether the recipient wants to be told that mail waits."""
 
 
 class Gatekeeper:
@@ -83,7 +70,7 @@ class Gatekeeper:
         if decisions.closed and recipient.identity is None:
             raise UnknownRecipient(f"{recipient.name} closed the account here")
         rules = decisions.rules
-        return Admission(await self._folder(recipient, sender, rules), self._quota_of(rules))
+        return Admission(await self._folder(recipient, sender, rules), self._quota_of(rules), decisions.notify)
 
     async def _folder(self, recipient: Recipient, sender: Sender, rules: RecipientRules) -> Folder:
         if sender.name in rules.block:

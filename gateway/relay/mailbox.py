@@ -18,23 +18,16 @@ from gateway.relay.accounts import Accounts
 from gateway.relay.arrivals import Arrivals
 from gateway.relay.sessions import Sessions
 from gateway.store import Store
-from gateway.store.mailbox import (
-    AcknowledgeIds,
-    AdmitSender,
-    Folder,
-    GetEnvelope,
-    PickUp,
-    RefuseSender,
-    RequestsBySender,
-    StoredEnvelope,
-    WaitingSender,
-)
+from gateway.store.mailbox import AcknowledgeIds, Folder, GetEnvelope, PickUp, StoredEnvelope
+from gateway.store.requests import AdmitSender, RefuseSender, RequestsBySender, WaitingSender
 from gateway.store.sessions import Session
 
 log = structlog.get_logger(__name__)
 
 LOOK_AGAIN_SECONDS: Final = 2.0
 """Mail that another node took is seen after this time at the latest."""
+ADMITTED_AT_ONCE: Final = 100
+"""Envelopes of a stranger that move to the inbox in one transaction."""
 
 Reported = Callable[[Session, StoredEnvelope], None]
 
@@ -110,10 +103,13 @@ class Mailbox:
         """Let a sender in for good: they go to the allow list, and what waits from them to the inbox."""
         await self._accounts.change_rules(session.address, lambda rules: _allowing(rules, sender))
         names = await self._sessions.readable_names(session)
-        moved = await self._store.commit(AdmitSender(session.address, sender, names))
-        for envelope in moved:
-            self._arrivals.announce(envelope)
-        return len(moved)
+        admit = AdmitSender(session.address, sender, names, ADMITTED_AT_ONCE)
+        count = 0
+        while moved := await self._store.commit(admit):
+            for envelope in moved:
+                self._arrivals.announce(envelope)
+            count += len(moved)
+        return count
 
     async def refuse(self, session: Session, sender: EnsName) -> int:
         """Delete what waits from a stranger; they may write again."""

@@ -51,14 +51,14 @@ class Push:
         self._submission = submission
         self._rate = rate
         self._refused = socketio.exceptions.ConnectionRefusedError
-        self._distributed = redis_url is not None
-        manager = None
+        self._fan_out = None
         if redis_url is not None:
-            options = {"socket_connect_timeout": 2, "health_check_interval": 15}
-            manager = socketio.AsyncRedisManager(redis_url, channel=channel, redis_options=options)
+            from gateway.relay.fan_out import FanOut
+
+            self._fan_out = FanOut(redis_url, channel)
         self._server = socketio.AsyncServer(
             async_mode="asgi",
-            client_manager=manager,
+            client_manager=self._fan_out,
             transports=["websocket"],
             cors_allowed_origins="*",
             # One packet of a client after the other: whoever sends too much waits for itself.
@@ -86,7 +86,7 @@ class Push:
 
     def arrived(self, envelope: StoredEnvelope) -> None:
         """Push an envelope that is on disk to every socket of its recipient; never waits."""
-        if not self._distributed and envelope.recipient not in self._sockets:
+        if self._fan_out is None and envelope.recipient not in self._sockets:
             return
         try:
             self._queue.put_nowait(envelope)
@@ -95,7 +95,7 @@ class Push:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        if self._distributed and not self._server.manager_initialized:
+        if self._fan_out is not None and not self._server.manager_initialized:
             self._server.manager_initialized = True
             self._server.manager.initialize()
         while True:
@@ -114,13 +114,8 @@ class Push:
             return
         self._closed = True
         await asyncio.gather(*map(self._part, list(self._accounts)))
-        listening = getattr(self._server.manager, "thread", None)
-        if isinstance(listening, asyncio.Task):
-            listening.cancel()
-            await asyncio.wait({listening})
-        redis = getattr(self._server.manager, "redis", None)
-        if redis is not None:
-            await redis.aclose()
+        if self._fan_out is not None:
+            await self._fan_out.close()
         await self._server.shutdown()
 
     async def _connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:

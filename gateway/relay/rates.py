@@ -18,6 +18,7 @@ from gateway.errors import LimitExceeded
 
 ASKERS: Final = 50_000
 """Buckets that are kept at one time; each takes about 200 bytes."""
+MINUTE_NS: Final = 60 * 10**9
 IPV6_PREFIX: Final = 64
 """One customer has all addresses of such a network."""
 
@@ -27,23 +28,24 @@ class Rate:
 
     ``burst`` of them may come at once, those of one minute when it is not given.
 
-    The generic cell rate algorithm: what is kept per asker is the time at which the bucket will be full again.
-    ``clock`` gives monotonic seconds.
+    The generic cell rate algorithm: what is kept per asker is the time at which the bucket will be full again, in
+    whole nanoseconds, because sums of fractions would take one question away now and then. ``clock`` gives monotonic
+    seconds.
     """
 
     def __init__(
         self, per_minute: int, *, burst: int | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._pause = 60 / per_minute if per_minute else 0.0
+        self._pause = MINUTE_NS // per_minute if per_minute else 0
         self._tolerance = self._pause * (per_minute if burst is None else burst)
         self._clock = clock
-        self._full_at: LRUCache[str, float] = LRUCache(ASKERS)
+        self._full_at: LRUCache[str, int] = LRUCache(ASKERS)
 
     def take(self, asker: str) -> None:
         """Count one question; raises LimitExceeded when the asker has to wait."""
         if not self._pause:
             return
-        now = self._clock()
+        now = int(self._clock() * 1e9)
         full_at = max(now, self._full_at.get(asker, now)) + self._pause
         if full_at - now > self._tolerance:
             raise LimitExceeded("too many requests of one asker")

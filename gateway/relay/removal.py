@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.dm3.siwe import Purpose, SiweMessage, check_siwe
+from gateway.ens.localparts import punycode_localpart
 from gateway.errors import WalletRefused
 from gateway.ids import EnsName, EthAddress
 from gateway.lifecycle import Clock
@@ -17,6 +18,8 @@ from gateway.store.sessions import ConsumeChallenge, IssueChallenge
 
 LIFE_MS: Final = 10 * 60_000
 PURPOSE: Final = "removal"
+MAX_NAME: Final = 900
+"""Octets of our name in a statement."""
 
 
 class Removal:
@@ -28,11 +31,13 @@ class Removal:
         self._store = store
         self._accounts = accounts
         self._clock = clock
+        # A statement is ASCII (ERC-4361).
+        service = punycode_localpart(service_name, max_octets=MAX_NAME).text
         self._purpose = Purpose(
             domain=urlsplit(public_url).netloc,
             uri=public_url,
             chain_id=chain_id,
-            statement=f"Remove my account at {service_name} and delete all mail that waits there.",
+            statement=f"Remove my account at {service} and delete all mail that waits there.",
             longest_ms=LIFE_MS,
         )
 

@@ -1,15 +1,44 @@
-"""Reports of spam: what the operator's stake contract is told about a sender."""
+"""Taking reports of spam from recipients, and passing them on as jobs."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
+from gateway.dm3.spam_report import SpamReport
+from gateway.ids import EnsName, EthAddress
+from gateway.lifecycle import Clock
+from gateway.relay.spam_reports import LIFE_MS, spam_report_job
+from gateway.store import Store
+from gateway.store.jobs import Enqueue
 from gateway.store.mailbox import StoredEnvelope
+from gateway.store.once import Once
 from gateway.store.sessions import Session
 
+SCOPE = "spam-report"
 
-class Reports(Protocol):
-    """Takes reports."""
+
+class Reports:
+    """`enabled` when the operator has named somebody who takes reports."""
+
+    def __init__(self, *, store: Store, service_name: EnsName, enabled: bool, clock: Clock) -> None:
+        self._store = store
+        self._service_name = service_name
+        self._enabled = enabled
+        self._clock = clock
 
     async def report(self, session: Session, envelope: StoredEnvelope) -> bool:
-        """Pass a report on; False when the operator has named nobody who takes them."""
+        """Pass on that an envelope is spam, once; returns after the commit of its job.
+
+        False when nobody takes reports, or the sender was not verified and so is nobody's to blame.
+        """
+        if not self._enabled or not envelope.verified:
+            return False
+        now = self._clock()
+        report = SpamReport(
+            service=self._service_name,
+            reporter=session.name,
+            sender=envelope.sender,
+            sender_address=EthAddress(envelope.holder),
+            envelope=envelope.id,
+            reported_at=now,
+        )
+        await self._store.commit(Once(SCOPE, envelope.id, now + LIFE_MS, (Enqueue(spam_report_job(report)),)))
+        return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from gateway.custody.directory import Directory
@@ -19,6 +19,7 @@ from gateway.relay.accounts import Accounts
 from gateway.relay.body import Bodies
 from gateway.relay.rates import Rate, asker_of
 from gateway.relay.sessions import Sessions
+from gateway.relay.turned_away import TurnedAway
 from gateway.store import Store
 from gateway.store.mailbox import Acknowledge, PickUp
 
@@ -44,7 +45,9 @@ class RestApi:
         clock: Clock,
         bodies: Bodies,
         rate: Rate,
+        calls: Rate,
     ) -> None:
+        """`rate` is that of log-ins and registrations, `calls` that of everything anybody may ask."""
         self._sessions = sessions
         self._accounts = accounts
         self._directory = directory
@@ -53,10 +56,11 @@ class RestApi:
         self._clock = clock
         self._bodies = bodies
         self._rate = rate
+        self._calls = calls
 
     def router(self) -> APIRouter:
         """All routes, with and without ``/ds`` in front and a slash behind."""
-        router = APIRouter(tags=["delivery service"])
+        router = APIRouter(tags=["delivery service"], dependencies=[Depends(TurnedAway(self._rate))])
         for prefix in ("/ds", ""):
             for path, method, endpoint in (
                 ("/hello", "GET", self.hello),
@@ -82,8 +86,9 @@ class RestApi:
         """The JSON that belongs into the text record network.dm3.deliveryService."""
         return JSONResponse(self._service_profile.to_json())
 
-    async def profile(self, name: str) -> Response:
+    async def profile(self, name: str, request: Request) -> Response:
         """The signed profile of a name, as ENS (or this gateway) publishes it."""
+        self._calls.take(asker_of(request.scope))
         found = await self._directory.user(normalise(name))
         return JSONResponse(found.signed.to_json())
 

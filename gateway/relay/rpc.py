@@ -1,4 +1,4 @@
-"""The JSON-RPC door of the relay: three methods of DM3-MTP, as a plain ASGI endpoint because it is the hot path."""
+"""The JSON-RPC door of the relay: DM3-MTP and dm3_forward, as a plain ASGI endpoint because it is the hot path."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from gateway.dm3.canonical import Json, stringify
+from gateway.dm3.layers import LayerMethod
 from gateway.ens.names import normalise
-from gateway.errors import GatewayError, InvalidParams, MethodNotFound
+from gateway.errors import GatewayError, InvalidParams, MethodNotFound, MethodNotSupported
 from gateway.offload import Offload
 from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
+from gateway.relay.forward import Forwarding
 from gateway.relay.jsonrpc import Call, CallId, error_body, parse_call, result_body
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.rates import Rate, asker_of
@@ -40,6 +42,7 @@ class RpcEndpoint:
         submission: Submission,
         properties: ServiceProperties,
         extensions: ProfileExtensions,
+        forwarding: Forwarding | None,
         bodies: Bodies,
         rate: Rate,
         offload: Offload,
@@ -47,6 +50,7 @@ class RpcEndpoint:
         self._submission = submission
         self._properties = properties
         self._extensions = extensions
+        self._forwarding = forwarding
         self._bodies = bodies
         self._rate = rate
         self._offload = offload
@@ -57,6 +61,7 @@ class RpcEndpoint:
                 "dm3_submitMessage": self._submit,
                 "dm3_getDeliveryServiceProperties": self._get_properties,
                 "dm3_getProfileExtension": self._get_extension,
+                LayerMethod.FORWARD: self._forward,
             }
         )
 
@@ -90,6 +95,15 @@ class RpcEndpoint:
         await self._submission.submit(call.params[0], size=call.size)
         return "OK"
 
+    async def _forward(self, call: Call) -> Json:
+        """params: [layer text]; result: ``OK`` once the layer is stored (privacy routing, README.md here)."""
+        if self._forwarding is None:
+            raise MethodNotSupported("this delivery service does not forward for others")
+        if len(call.params) != 1 or not isinstance(call.params[0], str):
+            raise InvalidParams("params must be [layer]")
+        await self._forwarding.accept(call.params[0])
+        return "OK"
+
     async def _get_properties(self, _call: Call) -> Json:
         """result: JSON text of the properties; clients parse the string."""
         return stringify(self._properties.to_json())
@@ -103,5 +117,7 @@ class RpcEndpoint:
 
 async def _respond(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *CORS]
+    if status == MethodNotSupported.status:
+        headers.append((b"allow", b"POST, OPTIONS"))  # RFC 9110 section 15.5.6
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -28,10 +28,13 @@ MAX_RULES: Final = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The rules of one recipient, and whether they closed their account; the default for who never registered."""
+    """What one recipient wants; the default is for whoever never registered."""
 
     rules: RecipientRules = field(default_factory=RecipientRules)
     closed: bool = False
+    """Whether they closed their account."""
+    notify: bool = False
+    """Whether they are to be told that mail waits, if they have a channel for it."""
 
 
 class Rulebook:
@@ -40,16 +43,22 @@ class Rulebook:
     def __init__(self, store: Store, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._known: TTLCache[EthAddress, Decisions] = TTLCache(REMEMBERED, REMEMBERED_SECONDS, monotonic)
+        self._changes = 0
 
     async def of(self, address: EthAddress) -> Decisions:
         """What the owner of `address` decided; raises Unavailable when the store does not answer."""
         known = self._known.get(address)
         if known is None:
-            known = self._known[address] = _decisions(await self._store.read(AccountOf(address)))
+            changes = self._changes
+            known = _decisions(await self._store.read(AccountOf(address)))
+            if changes == self._changes:
+                # What was read before a change must not be remembered after it.
+                self._known[address] = known
         return known
 
     def forget(self, address: EthAddress) -> None:
         """Something was changed here."""
+        self._changes += 1
         self._known.pop(address, None)
 
 
@@ -73,7 +82,7 @@ def _decisions(state: AccountState) -> Decisions:
     if state.account is None:
         return Decisions(closed=state.closed)
     try:
-        return Decisions(read_rules(state.account.rules))
+        return Decisions(read_rules(state.account.rules), notify=state.account.notify)
     except GatewayError as error:
         # Written by a newer version. Refusing all mail of this person would be worse than letting it in.
         log.error("rules.unreadable", detail=error.detail)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from fastapi import APIRouter
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from gateway.custody.directory import Directory
+from gateway.dm3.canonical import JsonObject
+from gateway.dm3.envelope import Envelope
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.ens.egress import GuardedClient
+from gateway.ens.holdings import Holdings
+from gateway.ens.profiles import Profiles
+from gateway.ens.relays import RemoteRelays
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
@@ -19,10 +26,18 @@ from gateway.relay.account_api import AccountApi
 from gateway.relay.accounts import Accounts
 from gateway.relay.arrivals import Arrivals
 from gateway.relay.body import Bodies
+from gateway.relay.emptying import EMPTY_MAILBOX, Emptying
 from gateway.relay.extension import ProfileExtensions
-from gateway.relay.gatekeeper import Gatekeeper, Holdings
+from gateway.relay.forward import FORWARD, Forwarding, ForwardPolicy
+from gateway.relay.forwarder import Forwarder
+from gateway.relay.gatekeeper import Gatekeeper
 from gateway.relay.mailbox import Mailbox
 from gateway.relay.mailbox_api import MailboxApi
+from gateway.relay.notifications import NotificationsApi
+from gateway.relay.notify.codes import CODE_JOB, Codes
+from gateway.relay.notify.mail_channel import MailChannel
+from gateway.relay.notify.notifier import NOTIFY_JOB, Notifier, NotifyPolicy
+from gateway.relay.notify.offered import Offered
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.push import Push
 from gateway.relay.rates import Rate
@@ -33,15 +48,30 @@ from gateway.relay.rest import RestApi
 from gateway.relay.rpc import RpcEndpoint
 from gateway.relay.rulebook import Rulebook
 from gateway.relay.sessions import Sessions
+from gateway.relay.spam_reports import REPORT_SPAM, SpamReports
 from gateway.relay.submit import JobFor, RelayPolicy, Submission
 from gateway.relay.traffic import Traffic
 from gateway.sdk.capabilities import Capabilities
 from gateway.settings import RelaySettings
 from gateway.store import Store
+from gateway.store.mailbox import AcceptEnvelope
 from gateway.store.usage import Quota, Usage
+from gateway.work.results import Handler
 
 RPC_PATHS: Final = ("/rpc", "/ds/rpc", "/ds", "/ds/", "/")
+RPC_METHODS: Final = ("POST", "OPTIONS")
 DAY_MS: Final = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Notifications:
+    """How people can be told that mail waits."""
+
+    offered: Offered
+    policy: NotifyPolicy
+    mail: MailChannel | None
+    """What carries codes that prove a mail address; None when no adapter sends mail."""
+    code_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +80,13 @@ class Surroundings:
 
     store: Store
     directory: Directory
+    profiles: Profiles
+    client: GuardedClient
+    """For what other delivery services and strangers' servers are sent."""
+    named_by_operator: GuardedClient
+    """For servers that stand in the configuration."""
     holdings: Holdings
-    reports: Reports
+    notifications: Notifications
     keys: ServiceKeys
     service_name: EnsName
     service_profile: DeliveryServiceProfile
@@ -69,14 +104,25 @@ class DeliveryService:
 
     def __init__(self, settings: RelaySettings, around: Surroundings) -> None:
         self._around = around
+        self._settings = settings
         self._arrivals = Arrivals()
         self._traffic = Traffic(around.store, around.clock)
         self._bodies = Bodies()
         self._calls = Rate(settings.calls_per_minute)
         self._log_ins = Rate(settings.log_ins_per_minute)
-        rulebook = Rulebook(around.store)
+        rulebook = self._rulebook = Rulebook(around.store)
+        notices = around.notifications
+        self._codes = Codes(store=around.store, channel=notices.mail, key=notices.code_key, clock=around.clock)
+        self._notifier = Notifier(
+            store=around.store,
+            offered=notices.offered,
+            policy=notices.policy,
+            service=around.service_name,
+            clock=around.clock,
+            count=self._traffic.count_notification,
+        )
         self._recipients = Recipients(around.directory, around.service_name)
-        self.submission = self._submission(settings, rulebook)
+        self._submission = self._submission_for(settings, rulebook)
         self._sessions = Sessions(store=around.store, directory=around.directory, clock=around.clock)
         self._accounts = Accounts(
             store=around.store,
@@ -87,31 +133,54 @@ class DeliveryService:
         )
         self._push = Push(
             sessions=self._sessions,
-            submission=self.submission,
+            submission=self._submission,
             redis_url=around.redis_url,
             channel=f"dm3-gateway {around.service_name}",
             rate=self._calls,
         )
         self._arrivals.listen(self._push.arrived)
-        self.extensions = ProfileExtensions(
+        self._extensions = ProfileExtensions(
             recipients=self._recipients,
             rulebook=rulebook,
             capabilities=around.capabilities,
             uniform=settings.uniform_refusals,
         )
+        self._forwarding = self._forwarding_for(settings)
         self._rpc = RpcEndpoint(
-            submission=self.submission,
-            properties=ServiceProperties(settings.message_ttl_days, settings.size_limit),
-            extensions=self.extensions,
+            submission=self._submission,
+            properties=ServiceProperties(
+                settings.message_ttl_days,
+                settings.size_limit,
+                settings.forward_max_delay_seconds * 1000 if self._forwarding else None,
+                notices.offered,
+            ),
+            extensions=self._extensions,
+            forwarding=self._forwarding,
             bodies=self._bodies,
             rate=self._calls,
             offload=around.offload,
         )
 
+    async def extension(self, name: EnsName) -> JsonObject:
+        """The profile extension of a recipient; UnknownRecipient for a name that does not receive here."""
+        return await self._extensions.of(name)
+
+    async def prepare(self, envelope: Envelope) -> AcceptEnvelope:
+        """Check and stamp an envelope of our own people; the caller commits, and calls `accepted` then."""
+        return await self._submission.prepare(envelope)
+
+    def accepted(self, op: AcceptEnvelope) -> None:
+        """What was prepared is on disk."""
+        self._submission.accepted(op)
+
     def routes(self) -> list[BaseRoute]:
         """Routes that are plain ASGI: JSON-RPC at all its paths, and the socket."""
-        rpc = [Route(path, self._rpc, methods=["POST", "OPTIONS"]) for path in RPC_PATHS]
+        rpc = [Route(path, self._rpc, methods=RPC_METHODS) for path in RPC_PATHS]
         return [*rpc, self._push.route()]
+
+    def direct(self) -> dict[tuple[str, str], ASGIApp]:
+        """What is asked so often that it is served past middleware and routing, by method and path."""
+        return {(method, path): self._rpc for method in RPC_METHODS for path in RPC_PATHS}
 
     def routers(self) -> tuple[APIRouter, ...]:
         """Routes that are described by OpenAPI."""
@@ -125,6 +194,7 @@ class DeliveryService:
             clock=around.clock,
             bodies=self._bodies,
             rate=self._log_ins,
+            calls=self._calls,
         )
         mailbox = Mailbox(
             store=around.store,
@@ -133,7 +203,13 @@ class DeliveryService:
             arrivals=self._arrivals,
             clock=around.clock,
         )
-        mailbox_api = MailboxApi(sessions=self._sessions, mailbox=mailbox, reports=around.reports, bodies=self._bodies)
+        reports = Reports(
+            store=around.store,
+            service_name=around.service_name,
+            enabled=self._settings.stake.report_url is not None,
+            clock=around.clock,
+        )
+        mailbox_api = MailboxApi(sessions=self._sessions, mailbox=mailbox, reports=reports, bodies=self._bodies)
         removal = Removal(
             store=around.store,
             accounts=self._accounts,
@@ -147,25 +223,56 @@ class DeliveryService:
             accounts=self._accounts,
             removal=removal,
             mailbox=mailbox,
+            stake_contract=self._settings.stake.contract,
             bodies=self._bodies,
             rate=self._log_ins,
         )
-        return rest.router(), self._traffic.router(), mailbox_api.router(), account_api.router()
+        notifications = NotificationsApi(
+            sessions=self._sessions,
+            store=around.store,
+            offered=around.notifications.offered,
+            codes=self._codes,
+            changed=self._rulebook.forget,
+            bodies=self._bodies,
+            clock=around.clock,
+            rate=self._log_ins,
+        )
+        return rest.router(), notifications.router(), self._traffic.router(), mailbox_api.router(), account_api.router()
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Who does the relay's own jobs, by kind."""
+        around = self._around
+        forwarder = Forwarder(
+            own_name=around.service_name,
+            profiles=around.profiles,
+            # Its own turns at each service: strangers' layers must not take those of our people.
+            relays=RemoteRelays(around.client),
+            submission=self._submission,
+            forwarding=self._forwarding,
+            offload=around.offload,
+        )
+        handlers: dict[str, Handler] = {
+            FORWARD: forwarder,
+            NOTIFY_JOB: self._notifier,
+            CODE_JOB: self._codes,
+            EMPTY_MAILBOX: Emptying(around.store),
+        }
+        if (url := self._settings.stake.report_url) is not None:
+            handlers[REPORT_SPAM] = SpamReports(
+                client=around.named_by_operator, url=url, signing_key=around.keys.signing
+            )
+        return handlers
 
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """What runs beside the requests, by name."""
         return {"push": self._push.run, "traffic": self._traffic.run}
 
-    def stop_waiting(self) -> None:
-        """Answer every long poll now: the node stops."""
-        self._arrivals.close()
-
     async def close(self) -> None:
-        """Disconnect all sockets."""
+        """Answer every long poll and disconnect all sockets: the node stops."""
         self._arrivals.close()
         await self._push.close()
 
-    def _submission(self, settings: RelaySettings, rulebook: Rulebook) -> Submission:
+    def _submission_for(self, settings: RelaySettings, rulebook: Rulebook) -> Submission:
         around = self._around
         quota = Quota(
             Usage(settings.mailbox_messages, settings.mailbox_bytes),
@@ -191,6 +298,21 @@ class DeliveryService:
             traffic=self._traffic,
             store=around.store,
             job_for=around.job_for,
+            notice_for=self._notifier.job_for,
             clock=around.clock,
             offload=around.offload,
+        )
+
+    def _forwarding_for(self, settings: RelaySettings) -> Forwarding | None:
+        if not settings.forward:
+            return None
+        around = self._around
+        policy = ForwardPolicy(
+            size_limit=settings.size_limit,
+            max_delay_ms=settings.forward_max_delay_seconds * 1000,
+            max_waiting=settings.forward_max_waiting,
+            max_waiting_bytes=settings.forward_max_waiting_bytes,
+        )
+        return Forwarding(
+            policy=policy, keys=around.keys, store=around.store, clock=around.clock, offload=around.offload
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import secrets
 from dataclasses import replace
+from itertools import compress
 from typing import Final
 
 from gateway.custody.directory import Directory
@@ -31,6 +33,8 @@ PURPOSE: Final = "login"
 MAX_CHALLENGE: Final = 256
 MAX_NAMES: Final = 100
 """Names of one owner that are looked at for one pick-up."""
+NAME_SECONDS: Final = 3.0
+"""For the look-ups of all of them."""
 _BEARER = re.compile(r"Bearer +([A-Za-z0-9_-]{20,100})\Z", re.IGNORECASE)
 
 
@@ -98,11 +102,20 @@ class Sessions:
 
         One address has one mailbox for all its names, but an address record alone proves nothing: anybody can point a
         name at somebody else's address. A name counts when its present profile has the key of this session. Names
-        that others invent cannot crowd out the one that the owner asked for.
+        that others invent cannot crowd out the one that the owner asked for, nor hold it up: what cannot be looked up
+        now is left out this time.
         """
         waiting = await self._store.read(MailboxNames(session.address, MAX_NAMES))
-        others = [name for name in waiting if name != session.name and await self._owns(session, name)]
-        return session.name, *others
+        others = [name for name in waiting if name != session.name]
+        owned = await asyncio.gather(*(self._owns_now(session, name) for name in others))
+        return session.name, *compress(others, owned)
+
+    async def _owns_now(self, session: Session, name: EnsName) -> bool:
+        try:
+            async with asyncio.timeout(NAME_SECONDS):
+                return await self._owns(session, name)
+        except (GatewayError, TimeoutError):
+            return False
 
     async def _owns(self, session: Session, name: EnsName) -> bool:
         """Whether the name's profile is at the session's address and has its key now, a rotated key having none."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from gateway.custody.directory import Directory
-from gateway.dm3.canonical import JsonObject, stringify
+from gateway.dm3.canonical import JsonObject
 from gateway.dm3.envelope import (
     DeliveryInformation,
     Envelope,
@@ -48,6 +48,9 @@ UNIFORM_SECONDS: Final = 0.5
 
 JobFor = Callable[[StoredEnvelope, Identity], NewJob]
 """Makes the job that brings an envelope to a bridged person; the bridge gives it, the relay stores it."""
+
+NoticeFor = Callable[[StoredEnvelope], Awaitable[NewJob | None]]
+"""Makes the job that tells a native recipient of an envelope, or None when nobody is to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class Submission:
         traffic: Traffic,
         store: Store,
         job_for: JobFor,
+        notice_for: NoticeFor,
         clock: Clock,
         offload: Offload,
     ) -> None:
@@ -99,6 +103,7 @@ class Submission:
         self._traffic = traffic
         self._store = store
         self._job_for = job_for
+        self._notice_for = notice_for
         self._clock = clock
         self._offload = offload
 
@@ -124,16 +129,15 @@ class Submission:
         envelope = await self._offload.run(size, parse_envelope, content, max_bytes=self._policy.size_limit)
         op = await self.prepare(envelope, size=size)
         stored = await self._store.commit(op)
-        log.info("envelope.accepted" if stored else "envelope.repeated", id=op.envelope.id, size=len(op.envelope.body))
+        log.debug("envelope.accepted" if stored else "envelope.repeated", id=op.envelope.id, size=len(op.envelope.body))
         if stored:
             self.accepted(op)
         return Accepted(op.envelope.id, repeat=not stored)
 
     def accepted(self, op: AcceptEnvelope) -> None:
-        """Tell whoever waits for an envelope that is on disk now; bridged people get theirs by a job."""
+        """Count an envelope that is on disk now, and tell whoever waits for it."""
         self._traffic.count(op.envelope)
-        if op.job is None:
-            self._arrivals.announce(op.envelope)
+        self._arrivals.announce(op.envelope)
 
     async def prepare(self, envelope: Envelope, *, size: int | None = None) -> AcceptEnvelope:
         """All of `submit` but parsing and the commit, for callers who write more in the same transaction.
@@ -142,12 +146,19 @@ class Submission:
         """
         size = len(envelope.message) if size is None else size
         information = await self._offload.run(size, self._open, envelope)
-        recipient = await self._recipients.find(normalise(information.to))
-        sender = await self._verify_sender(envelope, information, size)
+        if self._policy.uniform_refusals:
+            # Whoever cannot be checked is told the same whomever they write to, and learns nothing about anybody.
+            sender = await self._verify_sender(envelope, information, size)
+            recipient = await self._recipients.find(normalise(information.to))
+        else:
+            recipient = await self._recipients.find(normalise(information.to))
+            sender = await self._verify_sender(envelope, information, size)
         admission = await self._gatekeeper.admit(recipient, sender)
         stored = await self._offload.run(size, self._stamp, envelope, information, recipient, sender, admission)
-        job = self._job_for(stored, recipient.identity) if recipient.identity is not None else None
-        return AcceptEnvelope(stored, job, admission.quota)
+        if recipient.identity is not None:
+            return AcceptEnvelope(stored, self._job_for(stored, recipient.identity), admission.quota)
+        notice = await self._notice_for(stored) if admission.notify else None
+        return AcceptEnvelope(stored, notice, admission.quota)
 
     def _open(self, envelope: Envelope) -> DeliveryInformation:
         if len(canonical_envelope(envelope).encode()) > self._policy.size_limit:
@@ -192,7 +203,7 @@ class Submission:
             verified=sender.verified,
             message_hash=message_hash,
             encrypted_hash=encrypted_hash,
-            body=stringify(picked_up(envelope, information, postmark)).encode(),
+            body=picked_up(envelope, information, postmark).encode(),
             received_at=now,
             expires_at=now + self._policy.ttl_ms,
             holder=sender.holder,

@@ -12,7 +12,7 @@ from gateway.errors import GatewayError
 from gateway.lifecycle import Clock
 from gateway.store import Store
 from gateway.store.mailbox import StoredEnvelope
-from gateway.store.traffic import AddTraffic, Interval, TrafficUntil
+from gateway.store.traffic import AddTraffic, Interval, TrafficBetween
 
 INTERVAL_SECONDS: Final = 3600
 RETENTION_SECONDS: Final = 7 * 24 * 3600
@@ -40,14 +40,24 @@ class Traffic:
 
     async def run(self) -> None:
         """Write until cancelled, and once more then."""
+        writing: asyncio.Task[None] | None = None
         try:
             while True:
                 await asyncio.sleep(WRITE_SECONDS)
-                with contextlib.suppress(GatewayError):
-                    await self.write()
+                # Not given up by a stop: nobody would know whether its figures were written.
+                writing = asyncio.create_task(self._try_to_write())
+                await asyncio.shield(writing)
         finally:
-            with contextlib.suppress(GatewayError):
-                await asyncio.shield(self.write())
+            await asyncio.shield(self._end(writing))
+
+    async def _end(self, writing: asyncio.Task[None] | None) -> None:
+        if writing is not None:
+            await writing
+        await self._try_to_write()
+
+    async def _try_to_write(self) -> None:
+        with contextlib.suppress(GatewayError):
+            await self.write()
 
     async def write(self) -> None:
         """Add what was counted to the store's figures; what cannot be written is kept for the next time."""
@@ -67,11 +77,12 @@ class Traffic:
         return router
 
     async def csv(self) -> Response:
-        """Figures per interval as CSV, oldest first; 204 while there are none.
+        """Figures per interval of the last seven days as CSV, oldest first; 204 while there are none.
 
         The interval under way is left out, so that nobody can watch single messages come.
         """
-        intervals = await self._store.read(TrafficUntil(self._interval()))
+        now = self._interval()
+        intervals = await self._store.read(TrafficBetween(now - RETENTION_MS, now))
         if not intervals:
             return Response(status_code=204)
         rows = [

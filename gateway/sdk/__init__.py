@@ -20,7 +20,14 @@ from gateway.errors import (
     UnknownName,
 )
 from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
-from gateway.sdk.adapter import Adapter, ReportsStatus, ResolvesAddress, SearchesDirectory, ServesHttp
+from gateway.sdk.adapter import (
+    Adapter,
+    ReportsStatus,
+    ResolvesAddress,
+    SearchesDirectory,
+    SendsNotices,
+    ServesHttp,
+)
 from gateway.sdk.attachments import FileContent, Link, attachment_content, file_attachment
 from gateway.sdk.capabilities import Capabilities, TextFormat
 from gateway.sdk.context import AdapterContext, BridgedPerson, Submitted
@@ -37,6 +44,7 @@ from gateway.sdk.delivery import (
     Retry,
     StatusReport,
 )
+from gateway.sdk.notices import MailNotice
 from gateway.settings import FilePath, Section
 
 __all__ = [
@@ -58,6 +66,7 @@ __all__ = [
     "InvalidName",
     "LimitExceeded",
     "Link",
+    "MailNotice",
     "MessageHash",
     "MessageType",
     "NativeId",
@@ -73,6 +82,7 @@ __all__ = [
     "Retry",
     "SearchesDirectory",
     "Section",
+    "SendsNotices",
     "ServesHttp",
     "StatusReport",
     "Submitted",

@@ -16,6 +16,7 @@ from gateway.ids import CanonicalId, Network
 from gateway.sdk.capabilities import Capabilities
 from gateway.sdk.context import AdapterContext, BridgedPerson
 from gateway.sdk.delivery import Delivery, Outcome, StatusReport
+from gateway.sdk.notices import MailNotice
 
 
 class Adapter(Protocol):
@@ -52,6 +53,17 @@ class ReportsStatus(Protocol):
         """Show one change.
 
         A failure that raises comes again, with the usual back-off, for some days; other news are told once.
+        """
+
+
+@runtime_checkable
+class SendsNotices(Protocol):
+    """Can send mail in the gateway's own name, to addresses that need not be bridged people."""
+
+    async def send_notice(self, notice: MailNotice) -> Outcome:
+        """Try once, as `Adapter.deliver` does.
+
+        From is an address that nobody answers, and the mail is marked as automatic.
         """
 
 

@@ -107,7 +107,7 @@ class DeliveryState(StrEnum):
     """How far a message from the foreign network has come."""
 
     SENT = "sent"
-    """A delivery service of the recipient keeps it."""
+    """A delivery service of the recipient keeps it, or the first of the relays that it goes through."""
     DELIVERED = "delivered"
     """The recipient's client has it (READ_RECEIVED)."""
     OPENED = "opened"
@@ -125,6 +125,6 @@ class StatusReport:
     recipient: EnsName
     state: DeliveryState
     reason: str = ""
-    """For FAILED: a sentence for people."""
+    """A sentence for people: for FAILED why it will not arrive, for SENT why it may not be seen yet, else empty."""
     automatic: bool = False
     """As in the `Outgoing` this is about: a failed auto-reply is not reported to anybody."""

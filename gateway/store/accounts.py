@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select, union, update
 
 from gateway.errors import NotFound
 from gateway.ids import EnsName, EthAddress
-from gateway.store.schema import accounts, channels, once, tokens
+from gateway.store.schema import accounts, challenges, channels, once, tokens
 from gateway.store.upsert import insert
 
 CLOSED_SCOPE: Final = "closed-account"
@@ -96,7 +96,7 @@ class SetRules:
 
 @dataclass(frozen=True, slots=True)
 class CloseAccount:
-    """Remove an account, its channels and sessions; what stays is a digest that says that it was closed.
+    """Remove an account, its channels, sessions and open challenges; what stays is a digest that says it was closed.
 
     Envelopes are removed by ``gateway.store.mailbox.EmptyMailbox``. True when there was an account.
     """
@@ -105,6 +105,9 @@ class CloseAccount:
 
     def apply(self, conn: Connection) -> bool:
         """Delete, and leave the tombstone."""
+        names = union(*(select(table.c.name).where(table.c.address == self.address) for table in (accounts, tokens)))
+        subjects = [self.address, *conn.scalars(names)]
+        conn.execute(delete(challenges).where(challenges.c.subject.in_(subjects)))
         for table in (channels, tokens):
             conn.execute(delete(table).where(table.c.address == self.address))
         removed = conn.execute(delete(accounts).where(accounts.c.address == self.address)).rowcount

@@ -1,7 +1,8 @@
 """Group commit: units that wait while a transaction is being flushed go together into the next one.
 
-No delay is added to fill a group: the first unit after a pause is committed at once, and the time its flush takes is
-what gathers the others. A caller gets its result only after the commit that holds it.
+No delay is added to fill a group: the first unit after a pause is committed with whatever the same turn of the event
+loop brings, and the time its flush takes is what gathers the others. A caller gets its result only after the commit
+that holds it.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import structlog
 from sqlalchemy import Connection, select
 
 from gateway.errors import GatewayError, LimitExceeded, Unavailable
 from gateway.store.faults import Fault, diagnose
-from gateway.store.op import Mergeable, Op, lanes_of, wakes
+from gateway.store.op import Mergeable, Op, can, lanes_of, mailboxes_of, wakes
 from gateway.store.schema import lanes
+from gateway.store.usage import lock
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +105,8 @@ class GroupCommit:
     async def _run(self) -> None:
         while True:
             await self._filled.wait()
+            # Requests that came in together are served in one turn of the event loop: their units go together too.
+            await asyncio.sleep(0)
             batch = self._take()
             if batch:
                 await self._flush_safely(batch)
@@ -183,11 +187,13 @@ def apply_units(conn: Connection, units: Sequence[Unit]) -> list[tuple[Any, ...]
     Neighbouring units that are one operation of the same mergeable class are applied by one call.
     """
     if conn.dialect.name == "postgresql":
+        lock(conn, {mailbox for unit in units for op in unit for mailbox in mailboxes_of(op)})
         _lock_lanes(conn, units)
     results: list[tuple[Any, ...]] = []
     for merged, run in groupby(units, key=_merge_class):
         alike = list(run)
-        if merged is not None and len(alike) > 1:
+        # One that is refused alone must not cost its neighbours of other classes their transaction either.
+        if merged is not None and len(units) > 1:
             merged_results = merged.apply_many(conn, [unit[0] for unit in alike])
             results.extend((result,) for _, result in zip(alike, merged_results, strict=True))
         else:
@@ -196,8 +202,8 @@ def apply_units(conn: Connection, units: Sequence[Unit]) -> list[tuple[Any, ...]
 
 
 def _merge_class(unit: Unit) -> type[Mergeable] | None:
-    if len(unit) == 1 and isinstance(unit[0], Mergeable):
-        return type(unit[0])
+    if len(unit) == 1 and can(type(unit[0]), Mergeable):
+        return cast("type[Mergeable]", type(unit[0]))
     return None
 
 

@@ -25,7 +25,12 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be: what to do (``kind``, ``payload``), in which lane, and until when (ms) it makes sense."""
+    """A job to be: what to do (``kind``, ``payload``), in which lane, and until when (ms) it makes sense.
+
+    ``due_at`` (ms) is when it may be done at the earliest, ``created_at`` unless given. It is the lane that waits, not
+    the job: a later time counts only for the job that enters an idle lane which nobody holds, and whatever follows in
+    that lane waits behind it, as order demands. A job that is to wait on its own needs a lane of its own.
+    """
 
     lane: LaneKey
     kind: str
@@ -33,6 +38,7 @@ class NewJob:
     created_at: int
     expires_at: int
     envelope: EnvelopeId | None = None
+    due_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ def destination_of(lane: LaneKey) -> str:
 class Enqueue:
     """Append a job to its lane and return the job's id.
 
-    A lane that was idle becomes due at once; a lane in back-off stays in back-off.
+    A lane that was idle becomes due at the job's time; a lane that is due, in back-off or waiting stays as it is.
     """
 
     job: NewJob
@@ -96,7 +102,8 @@ def insert_jobs(conn: Connection, new: Sequence[NewJob]) -> list[int]:
     """
     first_due: dict[LaneKey, int] = {}
     for job in new:
-        first_due[job.lane] = min(job.created_at, first_due.get(job.lane, job.created_at))
+        # The first job of a lane says when: one behind it that could be done earlier must not overtake it.
+        first_due.setdefault(job.lane, job.created_at if job.due_at is None else job.due_at)
     wake = insert(conn, lanes)
     conn.execute(
         wake.on_conflict_do_update(

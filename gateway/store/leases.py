@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, or_, select, update
 
 from gateway.errors import LeaseLost
-from gateway.ids import LaneKey
-from gateway.store.op import Op, lanes_of, wakes
+from gateway.ids import EnvelopeId, EthAddress, LaneKey
+from gateway.store.op import Op, lanes_of, mailboxes_of, wakes
 from gateway.store.schema import leases
 from gateway.store.upsert import insert
 
@@ -99,6 +99,10 @@ class UnderLease:
     def lanes(self) -> tuple[LaneKey, ...]:
         """Lanes of all operations inside."""
         return tuple(lane for op in self.ops for lane in lanes_of(op))
+
+    def mailboxes(self) -> tuple[EthAddress | EnvelopeId, ...]:
+        """Mailboxes of all operations inside."""
+        return tuple(mailbox for op in self.ops for mailbox in mailboxes_of(op))
 
     def wakes(self, result: tuple[Any, ...]) -> bool:
         """Whether any operation inside made work."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Executable, and_, delete, func, select, tuple_
 
 from gateway.errors import DamagedRow, GatewayError, MailboxFull
 from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
 from gateway.store import usage
 from gateway.store.jobs import NewJob, insert_jobs
 from gateway.store.schema import envelopes, seen
-from gateway.store.upsert import insert
+from gateway.store.upsert import insert_for
 from gateway.store.usage import UNVERIFIED, Quota, Usage
 
 log = structlog.get_logger(__name__)
@@ -86,6 +87,10 @@ class AcceptEnvelope:
         """The job's lane."""
         return (self.job.lane,) if self.job else ()
 
+    def mailboxes(self) -> tuple[EthAddress, ...]:
+        """The recipient's."""
+        return (self.envelope.recipient,)
+
     def wakes(self, result: bool) -> bool:
         """Taken, with a job."""
         return result and self.job is not None
@@ -101,24 +106,27 @@ class AcceptEnvelope:
     def apply_many(conn: Connection, ops: Sequence[AcceptEnvelope]) -> list[bool | GatewayError]:
         """Insert what is new with a few statements however many there are."""
         fresh = _remember(conn, [op.envelope for op in ops])
-        new: list[AcceptEnvelope] = []
-        for op in ops:
+        first: dict[EnvelopeId, int] = {}
+        for place, op in enumerate(ops):
             if op.envelope.id in fresh:
-                fresh.discard(op.envelope.id)
-                new.append(op)
-        full = _without_room(conn, new)
-        if full:
+                first.setdefault(op.envelope.id, place)
+        new = [ops[place] for place in first.values()]
+        # One statement counts and tells what was there before; looking first would be a second one.
+        refused = _without_room(new, usage.charge(conn, [op.envelope for op in new])) if new else set()
+        if refused:
             # What was not taken may come again when there is room.
-            conn.execute(delete(seen).where(seen.c.id.in_({op.envelope.id for op in full})))
-        taken = [op for op in new if op not in full]
+            conn.execute(delete(seen).where(seen.c.id.in_(refused)))
+            usage.release(conn, [op.envelope for op in new if op.envelope.id in refused])
+        taken = [op for op in new if op.envelope.id not in refused]
         if taken:
-            # Counted first: the count's row orders whoever writes to the same mailbox (see gateway.store.usage).
-            usage.charge(conn, [op.envelope for op in taken])
             conn.execute(envelopes.insert(), [_columns(op.envelope) for op in taken])
         if jobs := [op.job for op in taken if op.job is not None]:
             insert_jobs(conn, jobs)
-        came, refused = {id(op) for op in taken}, {id(op) for op in full}
-        return [MailboxFull(op.envelope.recipient_name) if id(op) in refused else id(op) in came for op in ops]
+        # A second copy of what was refused is no repeat of something that was taken.
+        return [
+            MailboxFull(op.envelope.recipient_name) if op.envelope.id in refused else first.get(op.envelope.id) == place
+            for place, op in enumerate(ops)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +148,23 @@ class PickUp:
     folder: Folder = Folder.INBOX
 
     def run(self, conn: Connection) -> list[StoredEnvelope]:
-        """Read the sizes first, then only the bodies that fit."""
+        """Read on until there is something to show: an empty page says that there is no more."""
+        after = self.after_seq
+        while True:
+            last, page = self._page(conn, after)
+            if page or not last:
+                return page
+            after = last
+
+    def _page(self, conn: Connection, after: int) -> tuple[int, list[StoredEnvelope]]:
+        """Read the sizes first, then only the bodies that fit; the last number looked at is 0 at the end."""
         wanted = and_(
             envelopes.c.recipient == self.recipient,
             envelopes.c.folder == self.folder.value,
-            envelopes.c.seq > self.after_seq,
+            envelopes.c.seq > after,
             envelopes.c.expires_at > self.now,
             *([envelopes.c.sender == self.sender] if self.sender is not None else []),
-            *_addressed_to(self.names),
+            *addressed_to(self.names),
         )
         sizes = conn.execute(
             select(envelopes.c.seq, envelopes.c.size).where(wanted).order_by(envelopes.c.seq).limit(self.limit)
@@ -159,7 +176,7 @@ class PickUp:
                 break
             last = seq
         page = conn.execute(select(envelopes).where(wanted, envelopes.c.seq <= last).order_by(envelopes.c.seq))
-        return list(_undamaged(page))
+        return last, list(undamaged(page))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +221,10 @@ class Acknowledge:
     names: tuple[EnsName, ...] | None = None
     """Only what was addressed to these names of the recipient."""
 
+    def mailboxes(self) -> tuple[EthAddress, ...]:
+        """The recipient's."""
+        return (self.recipient,)
+
     def apply(self, conn: Connection) -> int:
         """Delete by the hash indexes, so that the time does not depend on the mailbox's size."""
         pairs = sorted(set(self.pairs))
@@ -211,13 +232,13 @@ class Acknowledge:
         for start in range(0, len(pairs), ACK_CHUNK):
             chunk = pairs[start : start + ACK_CHUNK]
             for column in (envelopes.c.message_hash, envelopes.c.encrypted_hash):
-                removed += _remove(
+                removed += remove(
                     conn,
                     envelopes.c.recipient == self.recipient,
                     # Implied by the pairs, but only a plain IN makes both planners use the index.
                     column.in_([digest for _, digest in chunk]),
                     tuple_(envelopes.c.sender, column).in_(chunk),
-                    *_addressed_to(self.names),
+                    *addressed_to(self.names),
                 )
         return removed
 
@@ -234,89 +255,22 @@ class AcknowledgeIds:
     names: tuple[EnsName, ...] | None = None
     """Only what was addressed to these names of the recipient."""
 
+    def mailboxes(self) -> tuple[EthAddress, ...]:
+        """The recipient's."""
+        return (self.recipient,)
+
     def apply(self, conn: Connection) -> int:
         """Delete by the unique index."""
         ids = sorted(set(self.ids))
         return sum(
-            _remove(
+            remove(
                 conn,
                 envelopes.c.recipient == self.recipient,
                 envelopes.c.id.in_(ids[start : start + ACK_CHUNK]),
-                *_addressed_to(self.names),
+                *addressed_to(self.names),
             )
             for start in range(0, len(ids), ACK_CHUNK)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class AdmitSender:
-    """Move what waits from one sender among the message requests into the inbox; returns what was moved."""
-
-    recipient: EthAddress
-    sender: EnsName
-    names: tuple[EnsName, ...]
-
-    def apply(self, conn: Connection) -> list[StoredEnvelope]:
-        """Update, oldest first."""
-        moved = conn.execute(
-            update(envelopes)
-            .where(*_requests(self.recipient, self.sender, self.names))
-            .values(folder=Folder.INBOX.value)
-            .returning(*envelopes.c)
-        )
-        return sorted(_undamaged(moved), key=lambda each: each.seq)
-
-
-@dataclass(frozen=True, slots=True)
-class RefuseSender:
-    """Delete what waits from one sender among the message requests; returns how many envelopes went."""
-
-    recipient: EthAddress
-    sender: EnsName
-    names: tuple[EnsName, ...]
-
-    def apply(self, conn: Connection) -> int:
-        """Delete by the mailbox index."""
-        return _remove(conn, *_requests(self.recipient, self.sender, self.names))
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingSender:
-    """A sender among the message requests; ``since`` is when the oldest envelope came (ms)."""
-
-    sender: EnsName
-    verified: bool
-    messages: int
-    since: int
-
-
-@dataclass(frozen=True, slots=True)
-class RequestsBySender:
-    """Senders among the message requests of a recipient, those who wrote last first; at most ``limit``."""
-
-    recipient: EthAddress
-    names: tuple[EnsName, ...]
-    limit: int
-
-    def run(self, conn: Connection) -> list[WaitingSender]:
-        """Group by sender."""
-        rows = conn.execute(
-            select(
-                envelopes.c.sender,
-                envelopes.c.verified,
-                func.count().label("messages"),
-                func.min(envelopes.c.received_at).label("since"),
-            )
-            .where(
-                envelopes.c.recipient == self.recipient,
-                envelopes.c.folder == Folder.REQUESTS.value,
-                *_addressed_to(self.names),
-            )
-            .group_by(envelopes.c.sender, envelopes.c.verified)
-            .order_by(func.max(envelopes.c.seq).desc())
-            .limit(self.limit)
-        )
-        return [WaitingSender(**row._mapping) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,29 +280,26 @@ class EmptyMailbox:
     recipient: EthAddress
     limit: int
 
+    def mailboxes(self) -> tuple[EthAddress, ...]:
+        """The recipient's."""
+        return (self.recipient,)
+
     def apply(self, conn: Connection) -> int:
         """Delete by the mailbox index."""
         some = select(envelopes.c.seq).where(envelopes.c.recipient == self.recipient).limit(self.limit)
-        return _remove(conn, envelopes.c.seq.in_(some))
+        return remove(conn, envelopes.c.seq.in_(some))
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingSince:
-    """Whether any envelope in the inbox of a recipient was received at ``since`` (ms) or later, and not picked up."""
+class IsWaiting:
+    """Whether the envelope with this id is in an inbox and not picked up."""
 
-    recipient: EthAddress
-    since: int
+    id: EnvelopeId
 
     def run(self, conn: Connection) -> bool:
-        """Look at the newest row of the mailbox."""
-        newest = (
-            select(envelopes.c.received_at)
-            .where(envelopes.c.recipient == self.recipient, envelopes.c.folder == Folder.INBOX.value)
-            .order_by(envelopes.c.seq.desc())
-            .limit(1)
-        )
-        received = conn.scalar(newest)
-        return received is not None and received >= self.since
+        """Look up by the unique index; the body is not read."""
+        found = select(envelopes.c.seq).where(envelopes.c.id == self.id, envelopes.c.folder == Folder.INBOX.value)
+        return conn.scalar(found) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,9 +308,13 @@ class DropEnvelope:
 
     id: EnvelopeId
 
+    def mailboxes(self) -> tuple[EnvelopeId, ...]:
+        """The one that it is in."""
+        return (self.id,)
+
     def apply(self, conn: Connection) -> bool:
         """Delete one row; its id stays remembered."""
-        return _remove(conn, envelopes.c.id == self.id) > 0
+        return remove(conn, envelopes.c.id == self.id) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,7 +335,7 @@ class ExpireEnvelopes:
             .order_by(envelopes.c.expires_at)
             .limit(self.limit)
         )
-        expired = _remove(conn, envelopes.c.seq.in_(oldest))
+        expired = remove(conn, envelopes.c.seq.in_(oldest))
         conn.execute(
             delete(seen).where(
                 seen.c.id.in_(
@@ -413,55 +368,46 @@ def _remember(conn: Connection, candidates: Sequence[StoredEnvelope]) -> set[Env
     """Insert the ids; returns those that were new. The unique key decides, whatever runs at the same time."""
     until = {envelope.id: envelope.expires_at for envelope in reversed(candidates)}
     inserted = conn.execute(
-        insert(conn, seen).on_conflict_do_nothing().returning(seen.c.id),
+        _remembering(conn.dialect.name),
         # One order for everybody: two nodes that take the same envelopes must not wait for each other in a circle.
         [{"id": id_, "until": until[id_]} for id_ in sorted(until)],
     )
     return {EnvelopeId(row.id) for row in inserted}
 
 
-def _without_room(conn: Connection, new: Sequence[AcceptEnvelope]) -> list[AcceptEnvelope]:
-    """Which of these their quotas refuse, when they are taken in their order."""
-    limited = [op for op in new if op.quota is not None]
-    if not limited:
-        return []
-    keys = {id(op): _quota_keys(op.envelope) for op in limited}
-    known = usage.of_keys(conn, [key for pair in keys.values() for key in pair])
-    refused = []
-    for op in limited:
-        assert op.quota is not None
-        whole, held = keys[id(op)]
-        more = Usage(1, op.envelope.size)
-        if (known[whole] + more).fits(op.quota.mailbox) and (known[held] + more).fits(op.quota.of(op.envelope.holder)):
+@cache
+def _remembering(dialect: str) -> Executable:
+    return insert_for(dialect, seen).on_conflict_do_nothing().returning(seen.c.id)
+
+
+def _without_room(new: Sequence[AcceptEnvelope], before: Mapping[usage.Key, Usage]) -> set[EnvelopeId]:
+    """Ids of those that their quotas refuse, when they are taken in their order on top of what was there."""
+    known = dict(before)
+    refused = set()
+    for op in new:
+        if op.quota is None:
+            continue
+        envelope = op.envelope
+        whole, held = usage.whole(envelope.recipient), usage.of_holder(envelope.recipient, envelope.holder)
+        more = Usage(1, envelope.size)
+        if (known[whole] + more).fits(op.quota.mailbox) and (known[held] + more).fits(op.quota.of(envelope.holder)):
             known[whole] += more
             known[held] += more
         else:
-            refused.append(op)
+            refused.add(envelope.id)
     return refused
 
 
-def _quota_keys(envelope: StoredEnvelope) -> tuple[usage.Key, usage.Key]:
-    return usage.whole(envelope.recipient), usage.of_holder(envelope.recipient, envelope.holder)
-
-
-def _remove(conn: Connection, *where: ColumnElement[bool]) -> int:
-    """Delete envelopes and give back what they took of quotas."""
+def remove(conn: Connection, *where: ColumnElement[bool]) -> int:
+    """Delete envelopes and give back what they took of quotas; returns how many."""
     gone = conn.execute(delete(envelopes).where(*where).returning(*_CHARGED)).all()
     usage.release(conn, gone)
     return len(gone)
 
 
-def _addressed_to(names: tuple[EnsName, ...] | None) -> list[ColumnElement[bool]]:
+def addressed_to(names: tuple[EnsName, ...] | None) -> list[ColumnElement[bool]]:
+    """The condition that an envelope was written to one of these names; none at all for None."""
     return [] if names is None else [envelopes.c.recipient_name.in_(names)]
-
-
-def _requests(recipient: EthAddress, sender: EnsName, names: tuple[EnsName, ...]) -> list[ColumnElement[bool]]:
-    return [
-        envelopes.c.recipient == recipient,
-        envelopes.c.folder == Folder.REQUESTS.value,
-        envelopes.c.sender == sender,
-        *_addressed_to(names),
-    ]
 
 
 def _columns(envelope: StoredEnvelope) -> dict[str, Any]:
@@ -494,7 +440,8 @@ def _is_whole(row: Any) -> bool:
     return bool(row.checksum == _checksum(row.id, row.recipient, row.body))
 
 
-def _undamaged(rows: Iterable[Any]) -> Iterable[StoredEnvelope]:
+def undamaged(rows: Iterable[Any]) -> Iterable[StoredEnvelope]:
+    """Rows as envelopes; those that are damaged are reported in the log and left out."""
     for row in rows:
         if _is_whole(row):
             yield _envelope_of(row)

@@ -29,7 +29,10 @@ class MessageLink:
     outbound: bool
     created_at: int
     reply_instruction: str | None = field(default=None, repr=False)
-    """What the writer of a received message wants to have back with every answer (DM3-MTP, deliveryInstruction)."""
+    """What the writer of a received message wants to have back with every answer (DM3-MTP, deliveryInstruction).
+
+    Of a message that left the network: what it took along as an answer, so that an edit of it finds the same place.
+    """
 
 
 @dataclass(frozen=True, slots=True)

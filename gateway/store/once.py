@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, tuple_
 
-from gateway.ids import LaneKey
-from gateway.store.op import Op, lanes_of, wakes
+from gateway.ids import EnvelopeId, EthAddress, LaneKey
+from gateway.store.op import Op, lanes_of, mailboxes_of, wakes
 from gateway.store.schema import once
 from gateway.store.upsert import insert
 
@@ -30,6 +30,10 @@ class Once:
         """Lanes of all operations inside."""
         return tuple(lane for op in self.ops for lane in lanes_of(op))
 
+    def mailboxes(self) -> tuple[EthAddress | EnvelopeId, ...]:
+        """Mailboxes of all operations inside."""
+        return tuple(mailbox for op in self.ops for mailbox in mailboxes_of(op))
+
     def wakes(self, result: tuple[Any, ...] | None) -> bool:
         """Whether any operation inside made work."""
         return result is not None and any(map(wakes, self.ops, result))
@@ -43,6 +47,19 @@ class Once:
             .returning(once.c.key)
         ).first()
         return None if used is None else tuple(op.apply(conn) for op in self.ops)
+
+
+@dataclass(frozen=True, slots=True)
+class OnceUsed:
+    """Whether (``scope``, ``key``) was used and is remembered."""
+
+    scope: str
+    key: str
+
+    def run(self, conn: Connection) -> bool:
+        """Look up by the key."""
+        used = select(once.c.key).where(once.c.scope == self.scope, once.c.key == self.key)
+        return conn.execute(used).first() is not None
 
 
 @dataclass(frozen=True, slots=True)

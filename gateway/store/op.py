@@ -7,12 +7,13 @@ a transaction that somebody else opened. The same code runs on SQLite and on Pos
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from functools import cache
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from sqlalchemy import Connection
 
 from gateway.errors import GatewayError
-from gateway.ids import LaneKey
+from gateway.ids import EnvelopeId, EthAddress, LaneKey
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -69,11 +70,34 @@ class Locking(Protocol):
         ...
 
 
+@runtime_checkable
+class Posting(Protocol):
+    """Optional ability of an operation: names the mailboxes in which envelopes come or go.
+
+    A batch locks them all beforehand in one order, before its lanes (see ``gateway.store.usage.lock``).
+    """
+
+    def mailboxes(self) -> tuple[EthAddress | EnvelopeId, ...]:
+        """Recipients, or envelopes whose recipients are meant."""
+        ...
+
+
 def wakes(op: Op[Any], result: Any) -> bool:
     """True when ``op``, committed with ``result``, may have made work for the workers."""
-    return isinstance(op, Waking) and not isinstance(result, GatewayError) and op.wakes(result)
+    return can(type(op), Waking) and not isinstance(result, GatewayError) and cast("Waking", op).wakes(result)
 
 
 def lanes_of(op: Op[Any]) -> tuple[LaneKey, ...]:
     """Lanes that ``op`` says it will lock; none for an operation that does not say."""
-    return op.lanes() if isinstance(op, Locking) else ()
+    return cast("Locking", op).lanes() if can(type(op), Locking) else ()
+
+
+def mailboxes_of(op: Op[Any]) -> tuple[EthAddress | EnvelopeId, ...]:
+    """Mailboxes that ``op`` says it will write to; none for an operation that does not say."""
+    return cast("Posting", op).mailboxes() if can(type(op), Posting) else ()
+
+
+@cache
+def can(kind: type[Any], ability: type[Any]) -> bool:
+    """Whether operations of a class have an optional ability; isinstance() of a protocol takes microseconds."""
+    return issubclass(kind, ability)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, exists, func, select, update
 
 from gateway.ids import LaneKey
-from gateway.store.jobs import Job, JobState, jobs_of
+from gateway.store.jobs import Job, JobState, jobs_of, lane_key
 from gateway.store.schema import jobs, lanes
 
 
@@ -54,6 +54,25 @@ class QueueCounts:
             .order_by(lanes.c.destination, jobs.c.state)
         )
         return [QueueCount(destination, JobState(state), count, oldest) for destination, state, count, oldest in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSize:
+    """How many jobs one destination has in any state, and the bytes of their payloads together."""
+
+    destination: str
+
+    def run(self, conn: Connection) -> tuple[int, int]:
+        """Read by the jobs' index on lanes: a destination's lanes are neighbours there."""
+        # ";" follows ":" in every byte order.
+        first, behind = lane_key(self.destination, ""), f"{self.destination};"
+        count, size = conn.execute(
+            select(func.count(), func.coalesce(func.sum(func.length(jobs.c.payload)), 0)).where(
+                jobs.c.lane >= first, jobs.c.lane < behind
+            )
+        ).one()
+        # PostgreSQL sums to NUMERIC.
+        return int(count), int(size)
 
 
 @dataclass(frozen=True, slots=True)

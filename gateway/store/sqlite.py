@@ -35,6 +35,8 @@ SETTINGS: Final = {
     "checkpoint_fullfsync": "ON",
     "foreign_keys": "ON",
     "secure_delete": "ON",  # a shredded salt must not stay in a free page
+    # Pages of log, 16 MB, before they are folded into the file: pages of indexes are written again and again.
+    "wal_autocheckpoint": "4000",
     "journal_size_limit": str(64 * 1024 * 1024),
     "cell_size_check": "ON",
     "trusted_schema": "OFF",

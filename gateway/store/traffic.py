@@ -40,15 +40,18 @@ class AddTraffic:
 
 
 @dataclass(frozen=True, slots=True)
-class TrafficUntil:
-    """Intervals that began before ``before`` (ms), oldest first."""
+class TrafficBetween:
+    """Intervals that began at ``since`` or later and before ``before`` (ms), oldest first."""
 
+    since: int
     before: int
 
     def run(self, conn: Connection) -> list[Interval]:
         """Read by the key."""
         rows = conn.execute(
-            select(traffic).where(traffic.c.interval_start < self.before).order_by(traffic.c.interval_start)
+            select(traffic)
+            .where(traffic.c.interval_start >= self.since, traffic.c.interval_start < self.before)
+            .order_by(traffic.c.interval_start)
         )
         return [Interval(row.interval_start, row.messages, row.bytes, row.notifications) for row in rows]
 

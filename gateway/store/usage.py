@@ -1,29 +1,42 @@
 """How full mailboxes are: counted when an envelope comes and goes, so that a quota costs the same at any size.
 
 Counted as a whole, per name that was written to, and per holder, which is whoever the envelope is charged to: the
-address of a verified sender, or ``UNVERIFIED`` for all the rest together. The row of the whole is also what orders
-those who write to one mailbox at the same time: whoever has it inserts and commits before the next one begins, so that
-a page cursor never passes an envelope that becomes visible later.
+address of a verified sender, or ``UNVERIFIED`` for all the rest together.
+
+Those who write to one mailbox at the same time do so one after the other, from before the first row is touched to the
+commit (``lock``; SQLite has one writer anyway). So a page cursor never passes an envelope that becomes visible later,
+a quota is exact on any number of nodes, and transactions that write to several mailboxes never wait in a circle.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, Executable, bindparam, delete, select, text, update
 
-from gateway.ids import EnsName, EthAddress
+from gateway.ids import EnsName, EnvelopeId, EthAddress
 from gateway.store.schema import mailbox_usage
-from gateway.store.upsert import insert
+from gateway.store.upsert import insert_for
 
 UNVERIFIED: Final = ""
 """Holder of envelopes whose sender was not verified."""
 WHOLE: Final = "all"
 NAME: Final = "name"
 HOLDER: Final = "holder"
+
+LOCK_SPACE: Final = 0x444D33
+"""First number of our advisory locks."""
+# Mailboxes share 1024 locks: the server's table of locks is small, and a batch can write to hundreds of mailboxes.
+_LOCK: Final = text(
+    "SELECT pg_advisory_xact_lock(:space, bucket) FROM ("
+    " SELECT hashtext(recipient) & 1023 AS bucket FROM unnest(CAST(:recipients AS text[])) AS given (recipient)"
+    " UNION SELECT hashtext(recipient) & 1023 FROM envelopes WHERE id = ANY (CAST(:ids AS text[]))"
+    " ORDER BY bucket) AS wanted"
+)
 
 Key = tuple[str, str, str]
 """Recipient, scope, key: the primary key."""
@@ -39,6 +52,9 @@ class Usage:
     def __add__(self, other: Usage) -> Usage:
         return Usage(self.messages + other.messages, self.bytes + other.bytes)
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(self.messages - other.messages, self.bytes - other.bytes)
+
     def fits(self, limit: Usage) -> bool:
         """Neither count passes its limit."""
         return self.messages <= limit.messages and self.bytes <= limit.bytes
@@ -46,10 +62,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How much may wait for one recipient. What was accepted is never pushed out; what comes then is refused.
-
-    Nodes that accept at the same moment can pass a limit by what each has under way.
-    """
+    """How much may wait for one recipient. What was accepted is never pushed out; what comes then is refused."""
 
     mailbox: Usage
     sender: Usage
@@ -72,8 +85,13 @@ class MailboxUsage:
     recipient: EthAddress
 
     def run(self, conn: Connection) -> Usage:
-        """Read one row."""
-        return of_keys(conn, [whole(self.recipient)])[whole(self.recipient)]
+        """Read one row by its key."""
+        row = conn.execute(
+            select(mailbox_usage.c.messages, mailbox_usage.c.bytes).where(
+                mailbox_usage.c.recipient == self.recipient, mailbox_usage.c.scope == WHOLE, mailbox_usage.c.key == ""
+            )
+        ).first()
+        return Usage() if row is None else Usage(row.messages, row.bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,32 +122,31 @@ def of_holder(recipient: str, holder: str) -> Key:
     return recipient, HOLDER, holder
 
 
-def of_keys(conn: Connection, keys: Iterable[Key]) -> dict[Key, Usage]:
-    """Usage by primary key; nothing at all where there is no row."""
-    wanted = sorted(set(keys))
-    key = mailbox_usage.c.recipient, mailbox_usage.c.scope, mailbox_usage.c.key
-    rows = conn.execute(select(mailbox_usage).where(tuple_(*key).in_(wanted)))
-    found = {(row.recipient, row.scope, row.key): Usage(row.messages, row.bytes) for row in rows}
-    return {each: found.get(each, Usage()) for each in wanted}
+def lock(conn: Connection, mailboxes: Collection[EthAddress | EnvelopeId]) -> None:
+    """Have these mailboxes for ourselves until the transaction ends (PostgreSQL).
+
+    An envelope stands for its recipient. All are taken in one order, before any row is locked.
+    """
+    if mailboxes:
+        recipients = [each for each in mailboxes if each.startswith("0x")]
+        ids = [each for each in mailboxes if not each.startswith("0x")]
+        conn.execute(_LOCK, {"space": LOCK_SPACE, "recipients": recipients, "ids": ids})
 
 
-def charge(conn: Connection, came: Iterable[Any]) -> None:
-    """Count envelopes that came; each has recipient, recipient_name, holder and size."""
+def charge(conn: Connection, came: Iterable[Any]) -> dict[Key, Usage]:
+    """Count envelopes that came; each has recipient, recipient_name, holder and size. Gives what was there before."""
     changes = _by_key(came)
-    put = insert(conn, mailbox_usage)
-    conn.execute(
-        put.on_conflict_do_update(
-            index_elements=[mailbox_usage.c.recipient, mailbox_usage.c.scope, mailbox_usage.c.key],
-            set_={
-                "messages": mailbox_usage.c.messages + put.excluded.messages,
-                "bytes": mailbox_usage.c.bytes + put.excluded.bytes,
-            },
-        ),
+    rows = conn.execute(
+        _adding(conn.dialect.name),
         [
             {"recipient": recipient, "scope": scope, "key": key, "messages": usage.messages, "bytes": usage.bytes}
             for (recipient, scope, key), usage in _in_order(changes)
         ],
     )
+    return {
+        (recipient, scope, key): Usage(messages, size) - changes[recipient, scope, key]
+        for recipient, scope, key, messages, size in rows
+    }
 
 
 def release(conn: Connection, gone: Sequence[Any]) -> None:
@@ -137,11 +154,6 @@ def release(conn: Connection, gone: Sequence[Any]) -> None:
     if not gone:
         return
     changes = _by_key(gone)
-    row = (
-        mailbox_usage.c.recipient == bindparam("of_recipient"),
-        mailbox_usage.c.scope == bindparam("of_scope"),
-        mailbox_usage.c.key == bindparam("of_key"),
-    )
     values = [
         {
             "of_recipient": recipient,
@@ -152,17 +164,36 @@ def release(conn: Connection, gone: Sequence[Any]) -> None:
         }
         for (recipient, scope, key), usage in _in_order(changes)
     ]
-    conn.execute(
-        update(mailbox_usage)
-        .where(*row)
-        .values(
-            messages=mailbox_usage.c.messages - bindparam("less_messages"),
-            bytes=mailbox_usage.c.bytes - bindparam("less_bytes"),
-        ),
-        values,
-    )
+    conn.execute(_TAKE_AWAY, values)
     recipients = {recipient for recipient, _, _ in changes}
     conn.execute(delete(mailbox_usage).where(mailbox_usage.c.recipient.in_(recipients), mailbox_usage.c.messages <= 0))
+
+
+_TAKE_AWAY: Final = (
+    update(mailbox_usage)
+    .where(
+        mailbox_usage.c.recipient == bindparam("of_recipient"),
+        mailbox_usage.c.scope == bindparam("of_scope"),
+        mailbox_usage.c.key == bindparam("of_key"),
+    )
+    .values(
+        messages=mailbox_usage.c.messages - bindparam("less_messages"),
+        bytes=mailbox_usage.c.bytes - bindparam("less_bytes"),
+    )
+)
+
+
+@cache
+def _adding(dialect: str) -> Executable:
+    put = insert_for(dialect, mailbox_usage)
+    added = put.on_conflict_do_update(
+        index_elements=[mailbox_usage.c.recipient, mailbox_usage.c.scope, mailbox_usage.c.key],
+        set_={
+            "messages": mailbox_usage.c.messages + put.excluded.messages,
+            "bytes": mailbox_usage.c.bytes + put.excluded.bytes,
+        },
+    )
+    return added.returning(*mailbox_usage.c)
 
 
 def _by_key(envelopes: Iterable[Any]) -> dict[Key, Usage]:

@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
 from gateway import __version__
-from gateway.errors import GatewayError, InvalidParams, NotFound
+from gateway.errors import GatewayError, InvalidParams, NotFound, NotificationRefused
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,7 @@ def http_app(routes: Sequence[BaseRoute], routers: Sequence[APIRouter]) -> FastA
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["authorization", "content-type"]
     )
     app.add_exception_handler(GatewayError, _gateway_error)
+    app.add_exception_handler(NotificationRefused, _notification_refused)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _failed)
@@ -39,6 +40,12 @@ async def _gateway_error(_request: Request, error: Exception) -> JSONResponse:
     if named.status >= 500:
         log.warning("http.failed", error=type(named).__name__, detail=named.detail)
     return JSONResponse({"error": named.sentence}, named.status)
+
+
+async def _notification_refused(_request: Request, error: Exception) -> JSONResponse:
+    """Here the detail is the sentence for the client, as the reference has it."""
+    assert isinstance(error, NotificationRefused)
+    return JSONResponse({"error": error.detail}, error.status)
 
 
 async def _invalid_request(_request: Request, _error: Exception) -> JSONResponse:

@@ -15,7 +15,7 @@ from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
 from gateway.custody.seed import MasterSeed
 from gateway.dm3.auth import sign_challenge, verify_challenge
-from gateway.dm3.canonical import Json, stringify
+from gateway.dm3.canonical import Json, parse_object, stringify
 from gateway.dm3.encoding import from_base64, to_base64
 from gateway.dm3.encryption import decrypt, encrypt
 from gateway.dm3.envelope import (
@@ -307,7 +307,7 @@ def test_what_our_service_hands_out_their_client_opens(reference: NodeScript, wo
     envelope = sealed(world, dialect)
     information = open_delivery_information(envelope, world.service)
     postmark = make_postmark(envelope, information, world.bob.encryption.public, world.service.signing, now)
-    out = picked_up(envelope, information, postmark)
+    out = parse_object(picked_up(envelope, information, postmark), max_bytes=100_000)
     opened = reference.call("openEnvelope", envelope=out, keyPair=pair_json(world.bob.encryption))
     assert opened["metadata"]["deliveryInformation"] == {"to": "bob.eth", "from": "alice.eth"}
     assert opened["postmark"]["incommingTimestamp"] == now

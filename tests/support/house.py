@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from starlette.types import ASGIApp
 
 from gateway.app import Gateway
 from gateway.demo.chain.running import RunningChain, running_chain
@@ -43,6 +44,7 @@ class House:
     ens: Ens
     http: httpx2.AsyncClient
     config: Path
+    server: HttpServer
     clients: dict[EnsName, Dm3Client] = field(default_factory=dict)
 
     @property
@@ -75,10 +77,12 @@ async def running_house(
     overrides: Mapping[str, str] | None = None,
     clock: Clock = now_ms,
     working: bool = True,
+    around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
 ) -> AsyncIterator[House]:
     """Start a gateway in `folder`; `overrides` are environment variables of the configuration.
 
-    With `working` False nothing but HTTP runs: adapters stay closed and lanes are not served.
+    With `working` False nothing but HTTP runs: adapters stay closed and lanes are not served. `around` may put
+    something between socket and application that looks at requests.
     """
     async with AsyncExitStack() as stack:
         if chain is None:
@@ -106,7 +110,7 @@ async def running_house(
         stack.push_async_callback(gateway.close)
         if working:
             await gateway.start()
-        server = HttpServer(gateway.app, bound)
+        server = HttpServer(around(gateway.app), bound)
         await server.start()
         stack.push_async_callback(server.stop)
         stack.push_async_callback(gateway.hang_up)
@@ -116,7 +120,7 @@ async def running_house(
         stack.push_async_callback(reader.close)
         ens = Ens(reader, parse_address(chain.registry), client)
         http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
-        yield House(gateway, chain, settings, Profiles(ens, client), ens, http, config)
+        yield House(gateway, chain, settings, Profiles(ens, client), ens, http, config, server)
 
 
 @asynccontextmanager

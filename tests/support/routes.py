@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -39,12 +39,13 @@ class Operation:
         return self.method in ("POST", "PUT", "PATCH")
 
 
-def operations(house: House) -> Iterator[Operation]:
+async def operations(house: House) -> list[Operation]:
     """All of them: those of the OpenAPI description, JSON-RPC at each of its paths, and CCIP-read."""
-    paths: dict[str, dict[str, dict[str, Any]]] = house.gateway.app.openapi()["paths"]
+    description = (await house.http.get(f"{house.url}/openapi.json")).json()
+    paths: dict[str, dict[str, dict[str, Any]]] = description["paths"]
+    found = []
     for template, methods in paths.items():
         for method, described in methods.items():
             headers = {each["name"] for each in described.get("parameters", ()) if each["in"] == "header"}
-            yield Operation(method.upper(), template, "authorization" in headers)
-    for path in (*RPC_PATHS, "/ccip"):
-        yield Operation("POST", path, needs_session=False)
+            found.append(Operation(method.upper(), template, "authorization" in headers))
+    return found + [Operation("POST", path, needs_session=False) for path in (*RPC_PATHS, "/ccip")]

@@ -68,11 +68,12 @@ def load_artefact(name: str) -> Artefact:
     for folder in (_INSTALLED, _CHECKOUT):
         path = folder / f"{name}.json"
         if path.is_file():
-            return _artefact(json.loads(path.read_text(encoding="utf-8")))
+            return parse_artefact(json.loads(path.read_text(encoding="utf-8")))
     raise NotFound(f"no contract artefact {name}.json in {_INSTALLED} or {_CHECKOUT}")
 
 
-def _artefact(document: dict[str, Any]) -> Artefact:
+def parse_artefact(document: dict[str, Any]) -> Artefact:
+    """The artefact in a document of ``deploy/contracts/build.py``."""
     return Artefact(
         name=document["name"],
         abi=document["abi"],

@@ -7,7 +7,7 @@ from typing import Final
 
 from eth.abc import ComputationAPI, VirtualMachineAPI
 from eth.constants import CREATE_CONTRACT_ADDRESS
-from eth.exceptions import Revert
+from eth.exceptions import InsufficientStack, OutOfBoundsRead, Revert, VMError, WriteProtection
 from eth.vm.message import Message
 from eth_typing import Address
 
@@ -16,6 +16,12 @@ from gateway.demo.chain.genesis import BLOCK_GAS_LIMIT
 
 ZERO_ADDRESS: Final = b"\0" * 20
 _DEPLOYLESS: Final = b"\0" * 19 + b"\1"
+_WORDS: Final[dict[type[VMError], str]] = {
+    InsufficientStack: "stack underflow",
+    OutOfBoundsRead: "return data out of bounds",
+    WriteProtection: "write protection",
+}
+"""geth's, where py-evm's are others: clients tell by them that the contract failed and not the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ def _raise_failure(computation: ComputationAPI) -> None:
         return
     if isinstance(computation.error, Revert):
         raise Reverted(bytes(computation.output))
-    raise ExecutionFailed(str(computation.error))
+    raise ExecutionFailed(_WORDS.get(type(computation.error), str(computation.error)))
 
 
 def _intrinsic(vm: VirtualMachineAPI, call: Call) -> int:

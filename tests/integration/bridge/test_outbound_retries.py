@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from gateway.bridge import outbound, remote
+from gateway.bridge import outbound
+from gateway.bridge.composing import Composer
 from gateway.bridge.jobs import JobKind, decode_outbound
-from gateway.bridge.outbound import Outbound
-from gateway.bridge.remote import CALLS_AT_ONCE, RemoteRelays
-from gateway.dm3.data_uri import data_uri
 from gateway.dm3.envelope import envelope_hashes, hash_of_encrypted, parse_envelope
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.service_profile import DeliveryServiceProfile
+from gateway.ens import relays as other_services
 from gateway.ens.egress import GuardedClient
+from gateway.ens.relays import CALLS_AT_ONCE, RemoteRelays
 from gateway.errors import FetchFailed, LimitExceeded, RemoteRefused
 from gateway.ids import EnsName, Network
 from gateway.offload import INLINE_BYTES
@@ -26,7 +26,7 @@ from gateway.sdk import DeliveryState
 from gateway.store.jobs import JobState
 from gateway.store.messagemap import NativeOf
 from gateway.store.queue import QueueList
-from tests.integration.bridge.test_other_relays import BOB, ScriptedService, person_at
+from tests.integration.bridge.scripted import BOB, ScriptedService, person_at, publish_service, refusal
 from tests.support.adapters import PaperAdapter
 from tests.support.house import House
 from tests.support.waiting import mail_of, until
@@ -75,9 +75,7 @@ class Tarpit:
 
     async def publish(self, house: House, name: str) -> None:
         """Put the profile into ENS."""
-        await asyncio.to_thread(house.chain.ens.register, EnsName(name))
-        uri = data_uri(self.profile.to_text())
-        await asyncio.to_thread(house.chain.ens.set_text, EnsName(name), "network.dm3.deliveryService", uri)
+        await publish_service(house.chain, name, self.profile.url)
 
 
 class Hands:
@@ -105,7 +103,7 @@ async def client() -> AsyncIterator[GuardedClient]:
 async def test_a_silent_service_is_asked_by_a_few_and_then_left_alone(
     tarpit: Tarpit, client: GuardedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(other_services, "PATIENCE_SECONDS", 1.0)
     clock = Hands()
     relays = RemoteRelays(client, clock)
     outcomes = await asyncio.gather(*(relays.submit(tarpit.profile, "{}") for _ in range(50)), return_exceptions=True)
@@ -114,7 +112,7 @@ async def test_a_silent_service_is_asked_by_a_few_and_then_left_alone(
     with pytest.raises(FetchFailed, match="a moment ago"):
         await relays.submit(tarpit.profile, "{}")
     assert tarpit.connections == CALLS_AT_ONCE
-    clock.now += remote.SILENCE_SECONDS
+    clock.now += other_services.SILENCE_SECONDS
     with pytest.raises(FetchFailed, match="within"):
         await relays.submit(tarpit.profile, "{}")
     assert tarpit.connections == CALLS_AT_ONCE + 1
@@ -123,7 +121,7 @@ async def test_a_silent_service_is_asked_by_a_few_and_then_left_alone(
 async def test_who_waits_for_a_turn_at_an_unknown_service_does_not_wait_for_long(
     tarpit: Tarpit, client: GuardedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "TURN_SECONDS_UNKNOWN", 0.01)
+    monkeypatch.setattr(other_services, "TURN_SECONDS_UNKNOWN", 0.01)
     relays = RemoteRelays(client)
     first = [asyncio.create_task(relays.submit(tarpit.profile, "{}")) for _ in range(CALLS_AT_ONCE)]
 
@@ -148,29 +146,25 @@ async def test_a_service_that_answers_again_is_used_again(house: House, client: 
         await relays.submit(profile, "one")
     with pytest.raises(FetchFailed):
         await relays.submit(profile, "two")
-    clock.now += remote.SILENCE_SECONDS
+    clock.now += other_services.SILENCE_SECONDS
     async with service.at(house.chain, "again.eth") as name:
         await relays.submit(await house.profiles.delivery_service(name), "three")
     assert service.taken == ["one", "three"]
 
 
-def _error(code: int) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": "no"}}
-
-
 @pytest.mark.parametrize(
     ("status", "body", "later"),
     [
-        (500, _error(-32603), True),
-        (500, _error(-32010), True),
+        (500, refusal(-32603), True),
+        (500, refusal(-32010), True),
         (503, "", True),
         (502, "<html>", True),
-        (200, _error(-32603), True),
-        (400, _error(-32603), True),
-        (200, _error(-32005), True),
-        (429, _error(-32010), True),
-        (400, _error(-32010), False),
-        (200, _error(-32010), False),
+        (200, refusal(-32603), True),
+        (400, refusal(-32603), True),
+        (200, refusal(-32005), True),
+        (429, refusal(-32010), True),
+        (400, refusal(-32010), False),
+        (200, refusal(-32010), False),
         (404, "", False),
         (413, "", False),
     ],
@@ -231,12 +225,12 @@ async def test_what_is_mapped_is_the_envelope_that_was_sent(
 ) -> None:
     """The first answer is lost; what would be signed now differs, but the service has the first one."""
     service = ScriptedService(answers=[(503, "")])
-    signed = Outbound._message
+    compose = Composer.compose
 
-    async def another_each_time(self: Outbound, work: Any, sender: Any) -> Any:
-        return await signed(self, replace(work, text=f"{work.text} after {len(service.taken)} tries"), sender)
+    async def another_each_time(self: Composer, work: Any, sender: Any) -> Any:
+        return await compose(self, replace(work, text=f"{work.text} after {len(service.taken)} tries"), sender)
 
-    monkeypatch.setattr(Outbound, "_message", another_each_time)
+    monkeypatch.setattr(Composer, "compose", another_each_time)
     async with service.at(house.chain, "doubtful.eth") as name:
         far = await person_at(house, name)
         await paper.write(BOB, far.name, "hello", "n1")
@@ -298,7 +292,7 @@ async def test_a_large_message_arrives(house: House, paper: PaperAdapter) -> Non
 
 
 async def test_a_failure_report_follows_a_final_refusal_after_a_server_error(house: House, paper: PaperAdapter) -> None:
-    service = ScriptedService(answers=[(500, _error(-32603)), (400, _error(-32010))])
+    service = ScriptedService(answers=[(500, refusal(-32603)), (400, refusal(-32010))])
     async with service.at(house.chain, "late.eth") as name:
         far = await person_at(house, name)
         await paper.write(BOB, far.name, "hello", "n1")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 from eth.vm.forks.london.transactions import UnsignedDynamicFeeTransaction
 from eth_abi.abi import decode
 from eth_keys.datatypes import PrivateKey
 
 from gateway.demo.chain.accounts import Account
 from gateway.demo.chain.artefacts import Artefact, load_artefact
+from gateway.demo.chain.evm import DevChain
+from gateway.demo.chain.rpc import answer
 from gateway.dm3.canonical import Json
 from gateway.dm3.eth import address_bytes
 from gateway.ids import EthAddress
@@ -21,6 +26,7 @@ from gateway.ids import EthAddress
 # TIMESTAMP PUSH0 MSTORE PUSH1 32 PUSH0 RETURN
 RETURN_TIMESTAMP = "0x425f5260205ff3"
 RECEIPT_TIMEOUT_S = 10.0
+HTTP_TIMEOUT_S = 20.0
 OFFCHAIN_LOOKUP = bytes.fromhex("556f1830")
 
 
@@ -83,9 +89,9 @@ class Node:
             request["from"] = sender
         return bytes.fromhex(self.rpc("eth_call", request, "latest")[2:])
 
-    def send(self, sender: Account, to: EthAddress | None, data: bytes) -> dict[str, Any]:
-        """Receipt of a transaction; raises CallFailed when it would revert."""
-        request: dict[str, Json] = {"from": sender.address, "data": "0x" + data.hex()}
+    def send(self, sender: Account, to: EthAddress | None, data: bytes, value: int = 0) -> dict[str, Any]:
+        """Receipt of a transaction with ``value`` wei; raises CallFailed when it would revert."""
+        request: dict[str, Json] = {"from": sender.address, "data": "0x" + data.hex(), "value": hex(value)}
         if to is not None:
             request["to"] = to
         unsigned = UnsignedDynamicFeeTransaction(
@@ -95,7 +101,7 @@ class Node:
             max_fee_per_gas=2 * int(self.rpc("eth_gasPrice"), 16),
             gas=int(self.rpc("eth_estimateGas", request), 16),
             to=address_bytes(to) if to else b"",
-            value=0,
+            value=value,
             data=data,
             access_list=(),
         )
@@ -115,11 +121,35 @@ class Node:
             time.sleep(0.002)
         raise AssertionError(f"{digest} was not mined")
 
-    def deploy(self, sender: Account, contract: str, *arguments: object) -> Contract:
-        """A new contract."""
-        artefact = load_artefact(contract)
+    def deploy(self, sender: Account, contract: str | Artefact, *arguments: object) -> Contract:
+        """A new contract: one of deploy/contracts by its name, or any other."""
+        artefact = load_artefact(contract) if isinstance(contract, str) else contract
         receipt = self.send(sender, None, artefact.creation_code(*arguments))
         return Contract(self, EthAddress(receipt["contractAddress"].lower()), artefact)
+
+
+def embedded_node(chain: DevChain) -> Node:
+    """The embedded chain, asked without a socket."""
+
+    def request(body: dict[str, Json]) -> dict[str, Any]:
+        reply = answer(chain, json.dumps(body).encode())
+        assert reply is not None
+        value: dict[str, Any] = json.loads(reply)
+        return value
+
+    return Node("py-evm", request)
+
+
+@contextmanager
+def http_node(name: str, url: str) -> Iterator[Node]:
+    """A chain of another process."""
+    with httpx2.Client(timeout=HTTP_TIMEOUT_S, trust_env=False) as client:
+
+        def request(body: dict[str, Json]) -> dict[str, Any]:
+            value: dict[str, Any] = client.post(url, json=body).json()
+            return value
+
+        yield Node(name, request)
 
 
 @dataclass(frozen=True)
@@ -136,6 +166,6 @@ class Contract:
         values = self.artefact.decode(signature, data)
         return values[0] if len(values) == 1 else values
 
-    def do(self, sender: Account, signature: str, *arguments: object) -> dict[str, Any]:
-        """Receipt of a transaction that calls the function."""
-        return self.node.send(sender, self.address, self.artefact.call(signature, *arguments))
+    def do(self, sender: Account, signature: str, *arguments: object, value: int = 0) -> dict[str, Any]:
+        """Receipt of a transaction that calls the function, with ``value`` wei."""
+        return self.node.send(sender, self.address, self.artefact.call(signature, *arguments), value)

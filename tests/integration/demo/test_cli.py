@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store.schema import REVISION
+
 INIT = ("--parent", "gw.eth", "--public-url", "https://gw.example", "--rpc", "http://127.0.0.1:9")
 
 
@@ -35,7 +37,7 @@ def installed(tmp_path: Path) -> Path:
 
 
 def test_init_makes_what_serve_needs(installed: Path) -> None:
-    for name in ("seed.key", "relay.key", "resolver.key", "return-path.key"):
+    for name in ("seed.key", "relay.key", "resolver.key", "return-path.key", "vapid.key"):
         assert stat.S_IMODE((installed / name).stat().st_mode) == 0o600
     config = str(installed / "gateway.toml")
     checked = run("config", "check", "--config", config)
@@ -47,7 +49,7 @@ def test_init_tells_what_to_put_on_chain(tmp_path: Path) -> None:
     done = run("init", "--dir", str(tmp_path), *INIT, "--yes")
     assert "Signer for the resolver contract of gw.eth: 0x" in done.stdout
     assert "https://gw.example/ccip/<address of the contract>/{data}.json?via={sender}" in done.stdout
-    secrets = (tmp_path / "seed.key").read_text().strip(), (tmp_path / "resolver.key").read_text().strip()
+    secrets = [(tmp_path / name).read_text().strip() for name in ("seed.key", "resolver.key", "vapid.key")]
     assert not any(secret in done.stdout + done.stderr for secret in secrets)
 
 
@@ -81,8 +83,8 @@ def test_a_wrong_answer_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_migrate_makes_the_database_and_says_so(installed: Path) -> None:
     config = str(installed / "gateway.toml")
     first, second = run("migrate", "--config", config), run("migrate", "--config", config)
-    assert "none -> 0001" in first.stdout
-    assert "0001 -> 0001" in second.stdout
+    assert f"none -> {REVISION}" in first.stdout
+    assert f"{REVISION} -> {REVISION}" in second.stdout
     assert (installed / "gateway.db").exists()
     assert run("migrate", "--config", config, "--to", "base").returncode == 0
 

@@ -14,13 +14,20 @@ import pytest_asyncio
 
 from gateway.demo.chain import RunningChain, running_chain
 from gateway.dm3.eth import keccak256
-from gateway.ens.chain import CallReverted, Chain
+from gateway.ens.chain import CallReverted, Chain, _Web3Wire
 from gateway.errors import ChainUnavailable, ConfigError
 from gateway.ids import EthAddress
 from tests.integration.ens.rpc import raw, rpc
 from tests.integration.ens.servers import Asked, Script, response, scripted, silence
 
 NOBODY = EthAddress("0x" + "99" * 20)
+
+
+def wire_of(chain: Chain) -> _Web3Wire:
+    """The way of the only endpoint."""
+    (endpoint,) = chain._endpoints
+    assert isinstance(endpoint.wire, _Web3Wire)
+    return endpoint.wire
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -157,6 +164,7 @@ async def test_resting_endpoints_are_asked_when_there_is_no_other() -> None:
         await chain.close()
 
 
+@pytest.mark.attack(39)
 async def test_the_check_at_the_start() -> None:
     async with scripted(rpc()) as good, scripted(rpc(eth_chainId="0x1")) as wrong, scripted(silence) as mute:
         for urls, error in (
@@ -200,9 +208,9 @@ async def test_calls_that_are_cancelled_do_not_hold_up_later_ones() -> None:
         # Somebody else holds the lock: all calls wait for it when they are cancelled.
         HTTPSessionManager._lock.acquire()
         calls = [asyncio.create_task(chain.balance(NOBODY)) for _ in range(40)]
-        (endpoint,) = chain._endpoints
-        assert endpoint.provider is not None
-        waiting = endpoint.provider._request_session_manager.session_pool._work_queue
+        provider = wire_of(chain).provider
+        assert provider is not None
+        waiting = provider._request_session_manager.session_pool._work_queue
         while waiting.qsize() < len(calls) - 5:  # noqa: ASYNC110 - a queue of threads has no event
             await asyncio.sleep(0.01)
         for call in calls[:20]:
@@ -231,7 +239,7 @@ async def test_closing_waits_for_calls_that_nobody_waits_for() -> None:
         with pytest.raises(asyncio.CancelledError):
             await call
         await chain.close()
-        assert not chain._under_way
+        assert not wire_of(chain).under_way
 
 
 async def test_closing_finds_the_connections_of_a_question_that_was_cancelled_while_they_were_made() -> None:
@@ -240,7 +248,7 @@ async def test_closing_finds_the_connections_of_a_question_that_was_cancelled_wh
     async with scripted(rpc(eth_blockNumber="0x1")) as server:
         chain = Chain([server.url()], 31337)
         call = asyncio.create_task(chain.block_number())
-        while not chain._under_way:  # noqa: ASYNC110 - a set has no event
+        while not wire_of(chain).under_way:  # noqa: ASYNC110 - a set has no event
             await asyncio.sleep(0)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)

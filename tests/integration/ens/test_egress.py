@@ -370,3 +370,62 @@ async def test_a_closed_client_opens_again(open_client: GuardedClient) -> None:
         await open_client.get(server.url())
         await open_client.close()
         assert (await open_client.get(server.url())).status == 200
+
+
+# --- POST of any content --------------------------------------------------------------------------------------------
+
+
+async def test_a_post_of_bytes_with_headers(open_client: GuardedClient) -> None:
+    content = bytes(range(256))
+    async with scripted(answering(response(201, b"", "text/plain", ("Location", "/1"), ("X-A", "b")))) as server:
+        fetched = await open_client.post(server.url("/p?q"), content, {"TTL": "60", "Content-Encoding": "aes128gcm"})
+    assert (fetched.status, fetched.headers["x-a"], fetched.headers["location"]) == (201, "b", "/1")
+    [asked] = server.asked
+    assert (asked.method, asked.path, asked.body) == ("POST", "/p?q", content)
+    assert asked.headers["ttl"] == "60"
+    assert asked.headers["content-encoding"] == "aes128gcm"
+    assert asked.headers["user-agent"] == "dm3-gateway"
+
+
+@pytest.mark.attack(13)
+async def test_a_post_is_guarded_like_a_get(canary: Server) -> None:
+    async with GuardedClient(timeout=5) as client:
+        for url in (canary.url(), canary.url(scheme="https"), "https://127.0.0.1/", "https://localhost/"):
+            with pytest.raises(FetchRefused):
+                await client.post(url, b"x", {})
+    assert canary.connections == 0
+
+
+@pytest.mark.attack(13)
+async def test_a_post_is_not_redirected(open_client: GuardedClient, canary: Server) -> None:
+    for status in (301, 302, 303, 307, 308):
+        async with scripted(answering(response(status, b"", "text/plain", ("Location", canary.url())))) as server:
+            with pytest.raises(FetchRefused, match="redirect"):
+                await open_client.post(server.url(), b"x", {})
+    assert canary.connections == 0
+
+
+@pytest.mark.parametrize("header", [{"A": "b\r\nC: d"}, {"A\r\nC": "d"}, {"A": "b\0"}, {"A": "b\nc"}], ids=repr)
+async def test_headers_cannot_be_split(open_client: GuardedClient, header: dict[str, str]) -> None:
+    async with scripted(answering(response())) as server:
+        with pytest.raises(FetchFailed):
+            await open_client.post(server.url(), b"x", header)
+    assert server.asked == []
+
+
+@pytest.mark.attack(13)
+@pytest.mark.parametrize(
+    "url", ["https://127.0.0.1/", "https://[::1]/", "https://169.254.169.254/", "http://a.example/"]
+)
+async def test_a_url_can_be_checked_before_it_is_used(url: str) -> None:
+    async with GuardedClient() as client:
+        with pytest.raises(FetchRefused):
+            client.check(url)
+        assert client.check("https://a.example/x").origin == "https://a.example"
+        assert client.check("https://1.1.1.1:443/x").url == "https://1.1.1.1/x"
+
+
+async def test_a_link_local_address_is_not_private_but_forbidden(open_client: GuardedClient) -> None:
+    assert open_client.check("http://127.0.0.1:8080/x").origin == "http://127.0.0.1:8080"
+    with pytest.raises(FetchRefused):
+        open_client.check("http://169.254.169.254/")

@@ -132,6 +132,22 @@ async def test_profiles_that_are_not_of_the_name(world: World) -> None:
 
 
 @pytest.mark.weakness(4)
+@pytest.mark.attack(37)
+async def test_a_sold_name_is_its_new_owners_after_five_minutes(world: World) -> None:
+    name = await world.publish("sold.eth", data_uri(profile(4).to_text()))
+    profiles = world.profiles()
+    assert (await profiles.user(name)).address == address_of(KEY)
+    bought = profile(5, OTHER_KEY)
+    await world.publish(name, data_uri(bought.to_text()), owner=OTHER_KEY)
+    world.now += 299_999
+    assert (await profiles.user(name)).address == address_of(KEY)
+    world.now += 1
+    found = await profiles.user(name)
+    assert (found.address, found.signed) == (address_of(OTHER_KEY), bought)
+
+
+@pytest.mark.weakness(4)
+@pytest.mark.attack(37)
 async def test_new_keys_are_seen_after_five_minutes_or_on_demand(world: World) -> None:
     name = await world.publish("mover.eth", data_uri(profile(4).to_text()))
     profiles = world.profiles()

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.errors import SchemaMismatch
 from gateway.store import migrate
+from gateway.store.schema import REVISION
 
 NEXT = """from __future__ import annotations
 
@@ -32,7 +33,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty database of a program with two more revisions."""
     folder = tmp_path / "alembic"
     shutil.copytree(migrate.script_folder(), folder)
-    for number, before in (("9001", "0001"), ("9002", "9001")):
+    for number, before in (("9001", REVISION), ("9002", "9001")):
         (folder / "versions" / f"{number}_next.py").write_text(NEXT.format(number, before))
     monkeypatch.setattr(migrate, "script_folder", lambda: folder)
     return f"sqlite:///{tmp_path / 'gateway.db'}"
@@ -40,15 +41,15 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_up_and_down_as_the_target_lies(url: str) -> None:
     for target, reached in (
-        ("0001", "0001"),
+        (REVISION, REVISION),
         ("9001", "9001"),
         ("9001", "9001"),
         ("head", "9002"),
         ("9001", "9001"),
         ("9002", "9002"),
-        ("0001", "0001"),
+        (REVISION, REVISION),
         ("+1", "9001"),
-        ("-1", "0001"),
+        ("-1", REVISION),
         ("base", None),
         ("base", None),
         ("9002", "9002"),
@@ -69,5 +70,5 @@ def test_a_database_of_a_newer_program_is_not_touched(url: str) -> None:
     migrate.bring_to(url, "head")
     migrate.run(url, lambda conn: conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaMismatch):
-        migrate.bring_to(url, "0001")
+        migrate.bring_to(url, REVISION)
     assert migrate.current(url) == "9999"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store.schema import REVISION
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -49,7 +51,7 @@ def test_it_is_the_wheel_that_runs(wheel: Path, tmp_path: Path) -> None:
 def test_an_installation_from_the_wheel_migrates(wheel: Path, tmp_path: Path) -> None:
     init = ("init", "--yes", "--parent", "gw.eth", "--public-url", "https://gw.example", "--rpc", "http://127.0.0.1:9")
     run(wheel, tmp_path, "-m", "gateway", *init, "--email-domain", "gw.example")
-    assert "none -> 0001" in run(wheel, tmp_path, "-m", "gateway", "migrate")
+    assert f"none -> {REVISION}" in run(wheel, tmp_path, "-m", "gateway", "migrate")
     assert "Adapters: email" in run(wheel, tmp_path, "-m", "gateway", "config", "check")
 
 

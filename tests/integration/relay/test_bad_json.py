@@ -76,7 +76,7 @@ async def test_every_door_refuses_every_body_by_name(
     house: House, alice: Dm3Client, bob: Dm3Client, subtests: pytest.Subtests
 ) -> None:
     """A 4xx with a JSON error that repeats nothing of the body, with and without a session."""
-    doors = [each for each in operations(house) if each.takes_body]
+    doors = [each for each in await operations(house) if each.takes_body]
     assert len(doors) >= 14
     token = (await logged_in(house, alice, "alice")).token
     for door in doors:

@@ -106,7 +106,7 @@ async def test_too_large_bodies_are_refused_unread(
     house: House, alice: Dm3Client, bob: Dm3Client, subtests: pytest.Subtests
 ) -> None:
     token = (await logged_in(house, alice, "alice")).token
-    doors = [each for each in operations(house) if each.takes_body]
+    doors = [each for each in await operations(house) if each.takes_body]
     assert len(doors) >= 14
     for door in doors:
         limit = LARGEST_CALL if door.template in RPC_PATHS else LARGEST

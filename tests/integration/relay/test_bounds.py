@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from websockets.asyncio.client import connect
+from websockets.protocol import State
 
 from gateway.errors import GatewayError, InvalidRequest, LimitExceeded, TooLarge
 from gateway.relay.body import Bodies
@@ -100,6 +102,42 @@ async def test_a_request_that_takes_longer_than_the_deadline_is_answered() -> No
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(ASK)
         assert await answer(reader) == b"hello"
+        writer.close()
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """A websocket that says everything back."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
+@pytest.mark.usefixtures("protocol")
+@pytest.mark.attack(32)
+@pytest.mark.attack(33)
+async def test_a_socket_outlives_the_deadline_of_heads() -> None:
+    """Idle at first, which is where a deadline that was left running would end it, and then in use."""
+    async with serving(echo, head_seconds=0.2) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.7):
+                await socket.recv()
+        for number in range(3):
+            await socket.send(f"still here {number}")
+            assert await socket.recv() == f"still here {number}"
+            await asyncio.sleep(0.3)
+        assert socket.state is State.OPEN
+
+
+@pytest.mark.usefixtures("protocol")
+async def test_a_socket_behind_an_answer_on_the_same_connection_has_a_deadline_for_its_head() -> None:
+    async with serving(head_seconds=0.2) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(ASK)
+        assert await answer(reader) == b"hello"
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n")
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
         writer.close()
 
 

@@ -31,6 +31,17 @@ async def test_alive_but_not_ready_without_a_chain(tmp_path: Path) -> None:
         assert ready.json()["components"] == {"store": "ok", "chain": "ChainUnavailable"}
 
 
+@pytest.mark.attack(39)
+async def test_not_ready_while_fewer_servers_of_the_chain_answer_than_must_agree(house: House, tmp_path: Path) -> None:
+    one_of_two = {
+        "DM3_GATEWAY__CHAIN__RPC_URLS": f'["{house.chain.url}", "http://127.0.0.1:9"]',
+        "DM3_GATEWAY__CHAIN__QUORUM": "2",
+    }
+    async with running_house(tmp_path / "halfblind", chain=house.chain, overrides=one_of_two, working=False) as half:
+        ready = await half.http.get(f"{half.url}/readyz")
+        assert ready.json()["components"] == {"store": "ok", "chain": "ChainUnavailable"}
+
+
 async def test_the_front_page_says_what_this_is_and_loads_nothing_from_elsewhere(house: House) -> None:
     page = await house.http.get(house.url)
     assert page.status_code == 200
@@ -82,7 +93,7 @@ async def test_every_error_of_every_path_is_json_with_a_sentence(
 ) -> None:
     """Wrong methods, paths that are almost right, names that nobody has: never an empty answer, never HTML."""
     by_path: dict[str, set[str]] = {"/": {"GET"}, "/ccip": {"GET"}}
-    for each in operations(house):
+    for each in await operations(house):
         by_path.setdefault(each.path(AnyValue()), set()).add(each.method)
     wrong = [(m, path, 405) for path, known in by_path.items() for m in METHODS - known]
     wrong += [("GET", f"{path.rstrip('/')}/no/such/thing", 404) for path in by_path if path != "/ccip"]

@@ -150,6 +150,18 @@ async def test_without_a_token_there_is_nothing(house: House, bob: Dm3Client, he
     assert answer.status_code == 401
 
 
+async def test_whoever_is_turned_away_too_often_waits_and_others_do_not(house: House, bob: Dm3Client) -> None:
+    """A messenger with the wrong keys asks again for as long as it is told 401; a good token is not counted."""
+    token = await token_of(house, bob, "bob")
+    path = f"/ds/delivery/messages/incoming/{bob.name}"
+    statuses = [(await get(house, path, "wrong")).status_code for _ in range(70)]
+    assert statuses[:10] == [401] * 10
+    assert statuses[-1] == 429
+    assert (await acknowledge(house, bob.name, "wrong")).status_code == 429
+    for _ in range(70):
+        assert (await get(house, path, token)).status_code == 200
+
+
 async def test_a_token_opens_its_own_mailbox_only(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     token = await token_of(house, alice, "alice")
     assert (await get(house, f"/ds/delivery/messages/incoming/{alice.name}", token)).status_code == 200
@@ -333,6 +345,7 @@ async def rotate(house: House, client: Dm3Client, account: str) -> None:
     await asyncio.to_thread(house.chain.ens.set_text, client.name, "network.dm3.profile", uri)
 
 
+@pytest.mark.weakness(4)
 async def test_an_old_key_opens_nothing_through_another_name(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     """Row 2: a stranger's name can point at anybody's address and carry anybody's old profile; that is no proof."""
     await submit(house, alice, bob, "secret")
@@ -355,6 +368,7 @@ async def test_an_old_key_opens_nothing_through_another_name(house: House, alice
     assert len(await house.gateway.store.read(PickUp(bob.address, now_ms(), 10))) == 1
 
 
+@pytest.mark.weakness(4)
 async def test_a_session_ends_when_its_key_is_rotated(house: House, bob: Dm3Client) -> None:
     token = await token_of(house, bob, "bob")
     path = f"/ds/delivery/messages/incoming/{bob.name}"

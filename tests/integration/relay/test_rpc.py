@@ -18,10 +18,12 @@ from tests.support.house import House, rpc
 async def test_properties_are_a_json_text_inside_the_result(house: House) -> None:
     answer = await rpc(house, "dm3_getDeliveryServiceProperties")
     assert answer.status_code == 200
-    assert json.loads(answer.json()["result"]) == {
+    properties = json.loads(answer.json()["result"])
+    [channel] = properties.pop("notificationChannel")
+    assert channel["type"] == "PUSH"
+    assert properties == {
         "messageTTL": 30,
         "sizeLimit": 20_000_000,
-        "notificationChannel": [],
         "metricsCollectionIntervalInSeconds": 3600,
         "metricsRetentionDurationInSeconds": 604_800,
     }

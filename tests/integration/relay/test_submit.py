@@ -270,6 +270,8 @@ async def test_when_the_chain_is_down_the_sender_is_asked_to_come_again(
         assert error["data"]["retry"] is True
 
 
+@pytest.mark.weakness(4)
+@pytest.mark.attack(37)
 async def test_a_rotated_key_is_honoured_at_once(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     """Row 37: the cached profile fails the check, so the chain is asked again."""
     await rpc(house, "dm3_submitMessage", canonical_envelope(sealed(house, alice, bob)))

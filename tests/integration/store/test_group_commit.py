@@ -225,6 +225,30 @@ async def test_neighbours_of_one_class_are_merged(sqlite_store_url: str) -> None
     assert numbers == [number * 10 for number in range(11)]
 
 
+@dataclass(frozen=True)
+class Declined:
+    """Refuses itself without costing anybody else the transaction."""
+
+    def apply(self, conn: Connection) -> bool:
+        raise LimitExceeded
+
+    @staticmethod
+    def apply_many(conn: Connection, ops: list[Declined]) -> list[LimitExceeded]:
+        return [LimitExceeded() for _ in ops]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+async def test_an_operation_that_refuses_itself_leaves_the_batch_whole(sqlite_store_url: str, number: int) -> None:
+    """Also when it stands alone among others: whoever is refused on purpose must not slow everybody else down."""
+    async with gated(sqlite_store_url) as (gate, group):
+        tasks = submit(group, *map(alias, range(5)), *[Declined()] * number, *map(alias, range(5, 10)))
+        gate.open.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(result) for result in results if result != (None,)] == [LimitExceeded] * number
+        assert gate.batches == 1
+        assert type((await asyncio.gather(*submit(group, Declined()), return_exceptions=True))[0]) is LimitExceeded
+
+
 async def test_too_much_is_refused_and_what_was_taken_stays_taken(sqlite_store_url: str) -> None:
     async with gated(sqlite_store_url, queue_limit=10, batch_limit=4) as (gate, group):
         taken = submit(group, *map(alias, range(10)))

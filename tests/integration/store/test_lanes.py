@@ -295,3 +295,60 @@ async def test_payloads_stay_out_of_representations(store: Store) -> None:
     [queued] = await waiting(store)
     for value in (queued, SaveJob(lease, number, b"secret"), RetryJob(lease, number, NOW, 1, "r", payload=b"secret")):
         assert "secret" not in repr(value)
+
+
+# --- jobs that are due later ----------------------------------------------------------------------------------------
+
+
+async def test_an_idle_lane_wakes_when_its_job_says(store: Store) -> None:
+    await store.commit(Enqueue(job(due=NOW + 60)))
+    assert await lease_all(store, now=NOW + 59) == []
+    assert len(await lease_all(store, now=NOW + 60)) == 1
+
+
+async def test_a_due_time_before_the_job_was_made_counts(store: Store) -> None:
+    await store.commit(Enqueue(job(created_at=NOW + 5, due=NOW)))
+    assert len(await lease_all(store, now=NOW)) == 1
+
+
+async def test_a_later_job_does_not_wake_a_lane_whose_first_job_waits(store: Store) -> None:
+    """Jobs are done in their order: an earlier time of the second one would only make the first one early."""
+    await store.commit(Enqueue(job("first", due=NOW + 60)))
+    await store.commit(Enqueue(job("second", due=NOW + 10)))
+    assert await lease_all(store, now=NOW + 59) == []
+    lease = await lease_one(store, now=NOW + 60)
+    assert [queued.payload for queued in await waiting(store, lease.lane)] == [b"first", b"second"]
+
+
+async def test_jobs_of_one_batch_are_due_as_if_they_came_one_by_one(store: Store) -> None:
+    batch = [Enqueue(job(n, lane=lane(n % 2), due=NOW + due)) for n, due in enumerate((60, 40, 10, 80))]
+    await asyncio.gather(*map(store.commit, batch))
+    assert await lease_all(store, now=NOW + 39) == []
+    assert [lease.lane for lease in await lease_all(store, now=NOW + 40)] == [lane(1)]
+    assert [lease.lane for lease in await lease_all(store, now=NOW + 60)] == [lane(0)]
+
+
+async def test_a_job_that_is_due_later_does_not_put_off_a_lane_with_work(store: Store) -> None:
+    await store.commit(Enqueue(job("now")))
+    await store.commit(Enqueue(job("later", due=NOW + 60)))
+    assert len(await lease_all(store)) == 1
+
+
+async def test_a_lane_is_never_without_a_due_time_while_it_has_jobs(store: Store) -> None:
+    """A job that comes while the lane is leased and empty: due again, at its own time."""
+    number = await store.commit(Enqueue(job("a")))
+    lease = await lease_one(store)
+    await store.commit(CompleteJob(lease, number, NOW))
+    await store.commit(Enqueue(job("b", due=NOW + 60)))
+    assert await store.commit(ReleaseLane(lease, NOW)) is False
+    assert await lease_all(store, now=NOW + 59) == []
+    assert len(await lease_all(store, now=NOW + 60)) == 1
+
+
+async def test_a_retry_of_the_first_job_rules_over_the_due_time_of_the_next(store: Store) -> None:
+    number = await store.commit(Enqueue(job("a")))
+    await store.commit(Enqueue(job("b", due=NOW + 500)))
+    lease = await lease_one(store)
+    await store.commit_all(RetryJob(lease, number, NOW, 100, "r"), ReleaseLane(lease, NOW))
+    assert await lease_all(store, now=NOW + 99) == []
+    assert len(await lease_all(store, now=NOW + 100)) == 1

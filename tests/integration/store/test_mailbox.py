@@ -256,6 +256,17 @@ async def test_a_damaged_row_is_reported_and_not_delivered(store: Store, damage:
         await store.read(GetEnvelope(envelope(1).id))
 
 
+async def test_a_page_of_damaged_rows_is_not_the_end(store: Store) -> None:
+    """A reader stops at an empty page; what is whole behind the damage must be reached."""
+    await put(store, 1, 2, 3)
+    for number in (1, 2):
+        await store.commit(Sql(f"UPDATE envelopes SET checksum = body WHERE id = '{envelope(number).id}'"))
+    for limit in (1, 2, 3):
+        assert await bodies(store, limit=limit) == [b"body of 3"]
+    await store.commit(Sql("UPDATE envelopes SET checksum = body"))
+    assert await bodies(store, limit=1) == []
+
+
 async def test_verification_walks_through_all_rows(store: Store) -> None:
     await put(store, *range(7))
     raw = "'\\x00'::bytea" if store.dialect == "postgresql" else "x'00'"

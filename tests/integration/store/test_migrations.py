@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
-from gateway.errors import SchemaMismatch, Unavailable
+from gateway.errors import MailboxFull, SchemaMismatch, Unavailable
+from gateway.ids import EnsName
 from gateway.store import Store, migrate
+from gateway.store.accounts import PutAccount
 from gateway.store.identities import IdentityOf, IssueIdentity
 from gateway.store.lanes import Enqueue, LaneJobs
-from gateway.store.mailbox import AcceptEnvelope, PickUp
+from gateway.store.mailbox import AcceptEnvelope, EmptyMailbox, Folder, PickUp
 from gateway.store.once import Once
 from gateway.store.schema import HISTORY, REVISION, metadata
-from tests.integration.store.values import BOB_ADDRESS, EMAIL, NOW, envelope, identity, job, lane
+from gateway.store.usage import UNVERIFIED, MailboxNames, MailboxUsage, Quota, Usage
+from tests.integration.store.recount import assert_counted
+from tests.integration.store.values import BOB_ADDRESS, EMAIL, NOW, address, envelope, identity, job, lane
 
 ROOT = Path(__file__).parents[3]
 
@@ -71,6 +77,99 @@ def test_upgrading_twice_keeps_the_data(empty_url: str) -> None:
             assert len(await store.read(PickUp(BOB_ADDRESS, NOW, 10))) == 1
             assert [queued.payload for queued in await store.read(LaneJobs(lane(), 10))] == [b"j", b"k"]
             assert await store.read(IdentityOf(EMAIL, identity("ann").canonical_id)) is not None
+
+    asyncio.run(look())
+
+
+WAITING = [("bob", "bob.eth", 10), ("bob", "bob.eth", 20), ("bob", "work.eth", 5), ("carol", "carol.eth", 0)]
+"""Recipient, name and size of mail that came before there were accounts."""
+
+
+def checksum(id_: str, recipient: str, body: bytes) -> bytes:
+    digest = hashlib.blake2b(f"{id_}\n{recipient}\n".encode(), digest_size=16)
+    digest.update(body)
+    return digest.digest()
+
+
+def put_as_0001(conn: Connection) -> None:
+    columns = (
+        "id, recipient, recipient_name, sender, verified, message_hash, encrypted_hash, body, size, checksum,"
+        " received_at, expires_at"
+    )
+    for number, (recipient, name, size) in enumerate(WAITING):
+        stored = envelope(number, recipient=address(recipient), body=b"x" * size)
+        values = {
+            "id": stored.id,
+            "recipient": stored.recipient,
+            "name": name,
+            "sender": stored.sender,
+            "message": stored.message_hash,
+            "encrypted": stored.encrypted_hash,
+            "body": stored.body,
+            "size": size,
+            "checksum": checksum(stored.id, stored.recipient, stored.body),
+            "received": stored.received_at,
+            "expires": stored.expires_at,
+        }
+        conn.execute(
+            text(
+                f"INSERT INTO envelopes ({columns}) VALUES (:id, :recipient, :name, :sender, TRUE, :message,"
+                " :encrypted, :body, :size, :checksum, :received, :expires)"
+            ),
+            values,
+        )
+
+
+def test_mail_that_waits_is_counted_when_accounts_come(empty_url: str) -> None:
+    """And is read, charged to nobody verified, and given back like any other."""
+    migrate.upgrade(empty_url, "0001")
+    migrate.run(empty_url, put_as_0001)
+    migrate.upgrade(empty_url)
+
+    async def look() -> None:
+        async with await Store.open(empty_url) as store:
+            await assert_counted(store)
+            assert await store.read(MailboxUsage(address("bob"))) == Usage(3, 35)
+            assert await store.read(MailboxNames(address("bob"), 9)) == ["bob.eth", "work.eth"]
+            waiting = await store.read(PickUp(address("bob"), NOW, 10))
+            assert [(each.size, each.recipient_name, each.holder, each.folder) for each in waiting] == [
+                (size, name, UNVERIFIED, Folder.INBOX) for recipient, name, size in WAITING if recipient == "bob"
+            ]
+            full = Quota(Usage(4, 1000), Usage(9, 1000))
+            newer = envelope("new", recipient=address("bob"), holder=address("alice"))
+            with pytest.raises(MailboxFull):
+                await store.commit(AcceptEnvelope(replace(newer, holder=UNVERIFIED), quota=full))
+            assert await store.commit(AcceptEnvelope(newer, quota=full)) is True
+            await store.commit(EmptyMailbox(address("bob"), 100))
+            await assert_counted(store)
+
+    asyncio.run(look())
+
+
+def test_going_back_keeps_the_mail(empty_url: str) -> None:
+    """Rules and figures are lost; message requests become ordinary mail, because the older program knows no other."""
+    migrate.upgrade(empty_url)
+
+    async def fill_all() -> None:
+        async with await Store.open(empty_url) as store:
+            for number in range(6):
+                folder = Folder.REQUESTS if number % 2 else Folder.INBOX
+                await store.commit(AcceptEnvelope(envelope(number, folder=folder, holder=address("alice"))))
+            await store.commit(PutAccount(BOB_ADDRESS, EnsName("bob.eth"), "{}", NOW))
+
+    asyncio.run(fill_all())
+    migrate.downgrade(empty_url, "0001")
+    rows = migrate.run(empty_url, lambda conn: conn.execute(text("SELECT * FROM envelopes ORDER BY seq")).all())
+    assert [(row.id, bytes(row.body)) for row in rows] == [(envelope(n).id, envelope(n).body) for n in range(6)]
+    assert not {"folder", "holder"} & set(rows[0]._mapping)
+    assert not {"accounts", "mailbox_usage", "traffic"} & migrate.run(empty_url, tables)
+    migrate.upgrade(empty_url)
+
+    async def look() -> None:
+        async with await Store.open(empty_url) as store:
+            await assert_counted(store)
+            assert len(await store.read(PickUp(BOB_ADDRESS, NOW, 10))) == 6
+            assert await store.commit(AcceptEnvelope(envelope(1))) is False, "ids are remembered through all this"
 
     asyncio.run(look())
 

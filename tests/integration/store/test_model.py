@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,8 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.errors import LeaseLost
-from gateway.ids import EnvelopeId, LaneKey
+from gateway.errors import LeaseLost, MailboxFull
+from gateway.ids import EnsName, EnvelopeId, LaneKey
 from gateway.store import Store
 from gateway.store.lanes import (
     CompleteJob,
@@ -39,14 +40,29 @@ from gateway.store.lanes import (
     ReviveJob,
     SweepLanes,
 )
-from gateway.store.mailbox import AcceptEnvelope, Acknowledge, CountMailbox, DropEnvelope, ExpireEnvelopes, PickUp
+from gateway.store.mailbox import (
+    AcceptEnvelope,
+    Acknowledge,
+    AcknowledgeIds,
+    CountMailbox,
+    DropEnvelope,
+    EmptyMailbox,
+    ExpireEnvelopes,
+    Folder,
+    PickUp,
+    StoredEnvelope,
+)
 from gateway.store.op import Op
+from gateway.store.requests import AdmitSender, RefuseSender
+from gateway.store.usage import UNVERIFIED, Quota, Usage
+from tests.integration.store.recount import kept, recounted
 from tests.integration.store.values import (
     ALICE,
     BOB,
     BOB_ADDRESS,
     NOW,
     Sql,
+    address,
     encrypted_hash,
     envelope,
     job,
@@ -59,6 +75,22 @@ ENVELOPES = st.integers(0, 7)
 LANES = st.integers(0, 2).map(lane)
 HASHES = st.sampled_from([message_hash, encrypted_hash])
 DELAYS = st.integers(1, 150)
+NAME = EnsName("bob.eth")
+HOLDERS = (address("alice"), UNVERIFIED)
+QUOTAS = st.sampled_from([None, Quota(Usage(4, 45), Usage(3, 30)), Quota(Usage(6, 1000), Usage(2, 1000))])
+
+
+def sent(number: int, expires_at: int) -> StoredEnvelope:
+    """Envelope ``number``: sender, holder, folder and size go by the number, the end does not."""
+    return envelope(
+        number,
+        sender=(ALICE, BOB)[number % 2],
+        body=f"body of {number}".encode() + b"." * (number % 3 * 4),
+        expires_at=expires_at,
+        recipient_name=NAME,
+        holder=HOLDERS[number % 3 % 2],
+        folder=Folder.REQUESTS if number in (2, 3, 6) else Folder.INBOX,
+    )
 
 
 @dataclass
@@ -97,7 +129,8 @@ class Model(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.store = self.runner.run(Store.open(f"sqlite:///{self.folder / 'gateway.db'}"))
         self.now = NOW
-        self.mailbox: dict[int, int] = {}
+        self.mailbox: dict[int, StoredEnvelope] = {}
+        """In the order in which a reader sees them."""
         self.seen: dict[EnvelopeId, int] = {}
         self.lanes: dict[LaneKey, ModelLane] = {}
         self.leases: list[LaneLease] = []
@@ -132,27 +165,58 @@ class Model(RuleBasedStateMachine):
     def time_passes(self, step: int) -> None:
         self.now += step
 
-    @rule(number=ENVELOPES, which=st.none() | LANES, life=st.integers(1, 600))
-    def accept(self, number: int, which: LaneKey | None, life: int) -> None:
-        sent = envelope(number, expires_at=self.now + life, sender=(ALICE, BOB)[number % 2])
-        queued = None if which is None else job(lane=which, created_at=self.now)
-        new = sent.id not in self.seen
-        assert self.commit(AcceptEnvelope(sent, queued)) is new
-        if new:
-            self.seen[sent.id] = sent.expires_at
-            self.mailbox[number] = sent.expires_at
-            if which is not None:
-                [(number,)] = self.runner.run(self.store.read(Sql("SELECT max(id) FROM jobs")))
-                self.add_job(which, number)
+    @rule(number=ENVELOPES, which=st.none() | LANES, life=st.integers(1, 600), quota=QUOTAS, wait=st.none() | DELAYS)
+    def accept(self, number: int, which: LaneKey | None, life: int, quota: Quota | None, wait: int | None) -> None:
+        new = sent(number, self.now + life)
+        due = None if wait is None else self.now + wait
+        queued = None if which is None else job(lane=which, created_at=self.now, due=due)
+        expected = self.taken(number, new, quota)
+        try:
+            assert self.commit(AcceptEnvelope(new, queued, quota)) is expected
+        except MailboxFull:
+            assert expected is None
+        if expected and which is not None:
+            [(number,)] = self.runner.run(self.store.read(Sql("SELECT max(id) FROM jobs")))
+            self.add_job(which, number, due)
 
-    @rule(which=LANES)
-    def enqueue(self, which: LaneKey) -> None:
-        self.add_job(which, self.commit(Enqueue(job(lane=which, created_at=self.now))))
+    @rule(numbers=st.lists(ENVELOPES, min_size=2, max_size=6), life=st.integers(1, 600), quota=QUOTAS)
+    def accept_together(self, numbers: list[int], life: int, quota: Quota | None) -> None:
+        """In one transaction, as one by one."""
+        new = [sent(number, self.now + life) for number in numbers]
 
-    def add_job(self, which: LaneKey, number: int) -> None:
+        async def submit() -> list[Any]:
+            ops = (self.store.commit(AcceptEnvelope(each, None, quota)) for each in new)
+            return await asyncio.gather(*ops, return_exceptions=True)
+
+        answers = self.runner.run(submit())
+        expected = [self.taken(number, each, quota) for number, each in zip(numbers, new, strict=True)]
+        assert [None if isinstance(answer, MailboxFull) else answer for answer in answers] == expected
+
+    def taken(self, number: int, new: StoredEnvelope, quota: Quota | None) -> bool | None:
+        """Whether the model takes it: False for a repeat, None when there is no room."""
+        if new.id in self.seen:
+            return False
+        more = Usage(1, new.size)
+        if quota is not None:
+            held = [each for each in self.mailbox.values() if each.holder == new.holder]
+            if not (_sum(self.mailbox.values()) + more).fits(quota.mailbox):
+                return None
+            if not (_sum(held) + more).fits(quota.of(new.holder)):
+                return None
+        self.seen[new.id] = new.expires_at
+        self.mailbox[number] = new
+        return True
+
+    @rule(which=LANES, wait=st.none() | DELAYS)
+    def enqueue(self, which: LaneKey, wait: int | None) -> None:
+        due = None if wait is None else self.now + wait
+        self.add_job(which, self.commit(Enqueue(job(lane=which, created_at=self.now, due=due))), due)
+
+    def add_job(self, which: LaneKey, number: int, due: int | None) -> None:
         queue = self.lanes.setdefault(which, ModelLane())
         queue.jobs.append(ModelJob(number))
-        queue.due = self.now if queue.due is None else queue.due
+        if queue.due is None:
+            queue.due = self.now if due is None else due
 
     @rule(numbers=st.lists(ENVELOPES, max_size=4), by=HASHES, right=st.booleans())
     def acknowledge(self, numbers: list[int], by: Any, right: bool) -> None:
@@ -163,15 +227,51 @@ class Model(RuleBasedStateMachine):
         for number in expected:
             del self.mailbox[number]
 
+    @rule(numbers=st.lists(ENVELOPES, max_size=4), named=st.booleans())
+    def acknowledge_ids(self, numbers: list[int], named: bool) -> None:
+        ids = tuple(envelope(number).id for number in numbers)
+        assert self.commit(AcknowledgeIds(address("somebody else"), ids)) == 0
+        expected = {number for number in numbers if number in self.mailbox}
+        assert self.commit(AcknowledgeIds(BOB_ADDRESS, ids, (NAME,) if named else None)) == len(expected)
+        for number in expected:
+            del self.mailbox[number]
+
     @rule(number=ENVELOPES)
     def drop_envelope(self, number: int) -> None:
         assert self.commit(DropEnvelope(envelope(number).id)) is (self.mailbox.pop(number, None) is not None)
 
+    @rule(sender=st.sampled_from([ALICE, BOB]), limit=st.integers(1, 3))
+    def admit(self, sender: EnsName, limit: int) -> None:
+        """What is let in goes to the end of the inbox."""
+        moving = self.requests_of(sender)[:limit]
+        moved = self.commit(AdmitSender(BOB_ADDRESS, sender, (NAME,), limit))
+        assert [each.id for each in moved] == [self.mailbox[number].id for number in moving]
+        for number in moving:
+            self.mailbox[number] = replace(self.mailbox.pop(number), folder=Folder.INBOX)
+
+    @rule(sender=st.sampled_from([ALICE, BOB]))
+    def refuse(self, sender: EnsName) -> None:
+        gone = self.requests_of(sender)
+        assert self.commit(RefuseSender(BOB_ADDRESS, sender, (NAME,))) == len(gone)
+        for number in gone:
+            del self.mailbox[number]
+
+    def requests_of(self, sender: EnsName) -> list[int]:
+        return [
+            number for number, each in self.mailbox.items() if each.folder is Folder.REQUESTS and each.sender == sender
+        ]
+
+    @precondition(lambda self: len(self.mailbox) > 3)
+    @rule()
+    def empty(self) -> None:
+        assert self.commit(EmptyMailbox(BOB_ADDRESS, 100)) == len(self.mailbox)
+        self.mailbox = {}
+
     @rule()
     def expire(self) -> None:
-        expired = {number for number, until in self.mailbox.items() if until <= self.now}
+        expired = {number for number, each in self.mailbox.items() if each.expires_at <= self.now}
         assert self.commit(ExpireEnvelopes(self.now, 100)) == len(expired)
-        self.mailbox = {number: until for number, until in self.mailbox.items() if number not in expired}
+        self.mailbox = {number: each for number, each in self.mailbox.items() if number not in expired}
         self.seen = {id_: until for id_, until in self.seen.items() if until > self.now}
 
     @rule(limit=st.integers(1, 3), owner=st.sampled_from(["w1", "w2"]))
@@ -271,11 +371,18 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def mailboxes_are_equal(self) -> None:
-        stored = self.runner.run(self.store.read(PickUp(BOB_ADDRESS, self.now, 100)))
-        # Taken in the order of arrival, which a dictionary keeps.
-        assert [found.body for found in stored] == [
-            f"body of {number}".encode() for number, until in self.mailbox.items() if until > self.now
-        ]
+        for folder in Folder:
+            stored = self.runner.run(self.store.read(PickUp(BOB_ADDRESS, self.now, 100, folder=folder)))
+            # Taken in the order of arrival, which a dictionary keeps.
+            assert [found.body for found in stored] == [
+                each.body for each in self.mailbox.values() if each.folder is folder and each.expires_at > self.now
+            ]
+
+    @invariant()
+    def counts_are_those_of_a_recount(self) -> None:
+        counts = self.runner.run(kept(self.store))
+        assert counts == self.runner.run(recounted(self.store))
+        assert counts.get((BOB_ADDRESS, "all", ""), Usage()) == _sum(self.mailbox.values())
 
     @invariant()
     def lanes_are_equal(self) -> None:
@@ -290,12 +397,17 @@ class Model(RuleBasedStateMachine):
             ]
 
 
+def _sum(envelopes: Iterable[StoredEnvelope]) -> Usage:
+    sizes = [each.size for each in envelopes]
+    return Usage(len(sizes), sum(sizes))
+
+
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_the_store_does_what_the_model_does(migrated_sqlite: Path) -> None:
     Model.template = migrated_sqlite
     run_state_machine_as_test(
         Model,
         settings=settings(
-            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=30, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )

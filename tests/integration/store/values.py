@@ -11,8 +11,9 @@ from sqlalchemy import Connection, text
 from gateway.ids import CanonicalId, EnsName, EnvelopeId, EthAddress, LaneKey, NativeId, Network
 from gateway.store.identities import NewIdentity
 from gateway.store.jobs import NewJob, lane_key
-from gateway.store.mailbox import StoredEnvelope
+from gateway.store.mailbox import Folder, StoredEnvelope
 from gateway.store.messagemap import MessageLink
+from gateway.store.usage import UNVERIFIED
 
 NOW = 1_800_000_000_000
 DAY = 24 * 3600 * 1000
@@ -54,10 +55,16 @@ def envelope(
     body: bytes | None = None,
     received_at: int = NOW,
     expires_at: int = NOW + 30 * DAY,
+    recipient_name: EnsName = EnsName(""),
+    holder: str = UNVERIFIED,
+    folder: Folder = Folder.INBOX,
 ) -> StoredEnvelope:
     """Envelope ``number``; the same number is the same envelope."""
     return StoredEnvelope(
         id=EnvelopeId(digest("envelope", number)),
+        recipient_name=recipient_name,
+        holder=holder,
+        folder=folder,
         recipient=recipient,
         sender=sender,
         verified=True,
@@ -81,10 +88,11 @@ def job(
     created_at: int = NOW,
     expires_at: int = NOW + 30 * DAY,
     envelope: EnvelopeId | None = None,
+    due: int | None = None,
 ) -> NewJob:
     """A job whose payload is the text of ``payload``."""
     data = payload if isinstance(payload, bytes) else str(payload).encode()
-    return NewJob(lane, "deliver", data, created_at, expires_at, envelope)
+    return NewJob(lane, "deliver", data, created_at, expires_at, envelope, due)
 
 
 def identity(number: object, *, network: Network = EMAIL, **changes: Any) -> NewIdentity:

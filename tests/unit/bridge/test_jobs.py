@@ -14,6 +14,7 @@ from gateway.bridge.jobs import (
     OutboundJob,
     ReportJob,
     SealedOnce,
+    Wrapped,
     conversation,
     decode_outbound,
     decode_report,
@@ -40,8 +41,14 @@ WORK = OutboundJob(
     native_id=NativeId("<a@b>"),
     native_reference=NativeId("<0@b>"),
     reference=MessageHash("0x" + "ab" * 32),
+    instruction="room:!a:b",
     automatic=True,
-    sealed={"ds.gw.eth develop 0123456789abcdef": SealedOnce("{}", MessageHash("0x" + "cd" * 32))},
+    sealed={
+        "ds.gw.eth develop 0123456789abcdef": SealedOnce("{}", MessageHash("0x" + "cd" * 32)),
+        "ds.far.eth develop 0123456789abcdef": SealedOnce(
+            "{}", MessageHash("0x" + "cd" * 32), Wrapped('{"ciphertext":""}', "0123456789abcdef", 1_727_000_000_123)
+        ),
+    },
 )
 REPORT = ReportJob(
     EMAIL,
@@ -69,6 +76,17 @@ def test_a_report_is_read_as_it_was_written() -> None:
     assert decode_report(encode_report(REPORT)) == REPORT
 
 
+@given(st.text())
+def test_any_instruction_survives(instruction: str) -> None:
+    work = replace(WORK, instruction=instruction)
+    assert decode_outbound(encode_outbound(work)) == work
+
+
+def test_a_job_of_an_earlier_version_is_read() -> None:
+    payload = b'{"network":"email","sender":"b.gw.eth","recipient":"n.eth","type":"NEW","text":"x","sent_at":1}'
+    assert decode_outbound(payload).instruction is None
+
+
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'{"network": 1}', b"\xff"])
 def test_a_damaged_payload_is_named_so(payload: bytes) -> None:
     with pytest.raises(InvalidInput):
@@ -80,6 +98,7 @@ def test_a_damaged_payload_is_named_so(payload: bytes) -> None:
 def test_message_text_is_not_in_the_representation() -> None:
     assert "Grüße" not in repr(WORK)
     assert "aGk" not in repr(WORK)
+    assert "room:" not in repr(WORK)
 
 
 def test_a_conversation_keeps_its_lane_and_no_other_has_it() -> None:

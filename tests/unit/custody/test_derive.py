@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.custody.derive import context, eth_key, fingerprint, hkdf_sha256, salt_sealing_key, storage_key
+from gateway.custody.derive import (
+    context,
+    eth_key,
+    fingerprint,
+    hkdf_sha256,
+    notification_code_key,
+    salt_sealing_key,
+    storage_key,
+)
 from gateway.custody.seed import MasterSeed
 from gateway.dm3.eth import address_of, checksum
 from gateway.dm3.keys import ProfileKeys
@@ -143,6 +151,9 @@ def test_each_input_matters() -> None:
         assert derive(*base) == derive(*base)
     assert eth_key(*base) != storage_key(*base)
     assert salt_sealing_key(SEED) not in (eth_key(*base), storage_key(*base))
+    assert notification_code_key(SEED) not in (salt_sealing_key(SEED), eth_key(*base), storage_key(*base))
+    assert notification_code_key(SEED) != notification_code_key(MasterSeed(b"\x12" * 32))
+    assert len(notification_code_key(SEED)) == 32
 
 
 def test_the_fingerprint_tells_seeds_apart_and_nothing_else() -> None:

@@ -157,6 +157,24 @@ class TestCalls:
         with pytest.raises(ExecutionFailed):
             chain.call(Call(contract, gas=100_000))
 
+    @pytest.mark.parametrize(
+        ("runtime", "words"),
+        [
+            ("50", "stack underflow"),
+            ("5b5f5f56", "stack limit"),
+            ("fe", "invalid opcode"),
+            ("60ff56", "invalid jump"),
+            ("60015f5f3e", "return data out of bounds"),
+            ("5b5f56", "out of gas"),
+        ],
+    )
+    def test_failures_are_worded_as_geth_does(
+        self, chain: DevChain, people: Mapping[str, Account], runtime: str, words: str
+    ) -> None:
+        contract = deploy(chain, people["alice"], bytes.fromhex(runtime))
+        with pytest.raises(ExecutionFailed, match=f"(?i){words}"):
+            chain.call(Call(contract, gas=100_000))
+
     def test_a_call_leaves_no_trace(self, chain: DevChain, people: Mapping[str, Account]) -> None:
         registry = load_artefact("ENSRegistry")
         root = address_bytes(people["root"].address)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dm3.canonical import JsonObject, sha256_hex, stringify
+from gateway.dm3.canonical import JsonObject, parse_object, sha256_hex, stringify
 from gateway.dm3.encryption import Ephemeral, decrypt, encrypt
 from gateway.dm3.envelope import (
     DeliveryInformation,
@@ -112,13 +112,37 @@ def test_picked_up_holds_all_that_the_reference_hands_out(dialect: Dialect) -> N
     inputs, expected = FILES[dialect]["inputs"], FILES[dialect]["expected"]
     envelope = parse_envelope(expected["encryptedEnvelop"])
     information = open_delivery_information(envelope, service_keys(inputs))
-    out: Any = picked_up(envelope, information, expected["postmark"]["encryptedString"])
+    text = picked_up(envelope, information, expected["postmark"]["encryptedString"])
+    out: Any = parse_object(text, max_bytes=100_000)
+    assert text == stringify(out)
     wanted = expected["storedEnvelope"]
     assert {key: out["metadata"][key] for key in wanted["metadata"]} == wanted["metadata"]
     assert out["metadata"].keys() - wanted["metadata"].keys() < {"messageHash", "encryptedMessageHash"}
     assert {key: out[key] for key in out if key != "metadata"} == {
         key: wanted[key] for key in wanted if key != "metadata"
     }
+
+
+@given(
+    message=st.text(),
+    unknown=st.dictionaries(st.text(), st.text() | st.integers() | st.floats() | st.none(), max_size=4),
+    postmark=st.none() | st.text(),
+)
+def test_the_canonical_text_is_that_of_the_whole_object(
+    message: str, unknown: dict[str, Any], postmark: str | None
+) -> None:
+    """It is put together from parts that are made once."""
+    metadata: JsonObject = {**unknown, "deliveryInformation": "sealed", "signature": "x"}
+    metadata = {key: metadata[key] for key in metadata if key not in ("messageHash", "encryptedMessageHash")}
+    metadata |= {"encryptionScheme": "s", "version": "v"}
+    envelope = parse_envelope({"message": message, "metadata": metadata, "postmark": postmark})
+    assert canonical_envelope(envelope) == stringify(envelope_to_json(envelope))
+    assert envelope.message_text == stringify(message)
+    information = DeliveryInformation("bob.eth", "älice.eth", "again")
+    text = picked_up(envelope, information, postmark or "")
+    out: Any = {"message": message, "metadata": {**metadata, "deliveryInformation": information.to_json()}}
+    out["metadata"]["messageHash"], out["metadata"]["encryptedMessageHash"] = envelope_hashes(envelope)
+    assert text == stringify({**out, "postmark": postmark or ""})
 
 
 @generations

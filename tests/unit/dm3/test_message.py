@@ -205,7 +205,6 @@ BAD: dict[str, dict[str, Any]] = {
     "short reference": wire(metadata={"referenceMessageHash": "0x12"}),
     "reference a number": wire(metadata={"referenceMessageHash": 12}),
     "long reference": wire(metadata={"referenceMessageHash": "0x" + "a" * 1000}),
-    "instruction a number": wire(metadata={"replyDeliveryInstruction": 1}),
     "no signature": wire(signature=...),
     "signature null": wire(signature=None),
     "long signature": wire(signature="A" * 257),
@@ -236,6 +235,13 @@ def test_tolerated_oddities() -> None:
     message = parse_message(json.dumps(odd))
     assert (message.text, message.timestamp, message.reference) == (None, 5, HASH)
     assert parse_message(json.dumps(wire(metadata={"referenceMessageHash": ""}))).reference is None
+
+
+@pytest.mark.parametrize("instruction", [1, None, [], {"room": 1}, True])
+def test_an_instruction_that_is_no_text_does_not_cost_the_message(instruction: Any) -> None:
+    message = parse_message(json.dumps(wire(metadata={"replyDeliveryInstruction": instruction})))
+    assert (message.reply_instruction, message.text) == (None, "hi")
+    assert message_to_json(message)["metadata"]["replyDeliveryInstruction"] == instruction  # type: ignore[index,call-overload]
 
 
 json_like = st.recursive(

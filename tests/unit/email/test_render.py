@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.email.parse import TRACE_HEADER
-from adapters.email.render import MAX_SUBJECT, MAX_TEXT, RenderedMail, address_of, alias_of, render
+from adapters.email.render import (
+    ASCII_HEADERS,
+    MAX_SUBJECT,
+    MAX_TEXT,
+    RenderedMail,
+    address_of,
+    alias_of,
+    render,
+    serialise,
+)
 from gateway.sdk import (
     Attachment,
     CanonicalId,
@@ -228,12 +237,43 @@ def test_a_very_long_text_goes_along_as_a_file() -> None:
     assert "message.txt" in body_of(message)
 
 
-HOSTILE = st.text(max_size=80) | st.sampled_from(
-    ["a\r\nBcc: eve@example.net", "\n.\r\n", "=?utf-8?q?x?=", "\ud800", "\0"]
+ENCODED = "=?utf-8?q?=0D=0ABcc:_eve=40example.net?="
+HOSTILE = (
+    st.text(max_size=80)
+    | st.sampled_from(["a\r\nBcc: eve@example.net", "\n.\r\n", "=?utf-8?q?x?=", "\ud800", "\0"])
+    | st.lists(st.sampled_from([ENCODED, "=", "=?", "?", "?=", " ", "a", "<", ">", '"', "utf-8?b?DQpYOiB5?="])).map(
+        "".join
+    )
 )
-NATIVE_IDS = HOSTILE.map(NativeId)
+NATIVE_IDS = (HOSTILE | HOSTILE.map(lambda text: f"<{text}>")).map(NativeId)
 
 
+@pytest.mark.attack(25)
+@pytest.mark.parametrize("place", ["text", "attachment", "reference"])
+def test_encoded_words_of_a_sender_stay_encoded(place: str) -> None:
+    """The standard library decodes them when a header is set, and would write the line ends inside."""
+    files = (file_attachment(ENCODED, "text/plain", b"x"),) if place == "attachment" else ()
+    reference = Reference(MessageHash("0x" + "11" * 32), NativeId(f"<{ENCODED}>")) if place == "reference" else None
+    message = rendered(text=ENCODED if place == "text" else "x", attachments=files, reference=reference)
+    assert message["Bcc"] is None
+    assert all(part["Bcc"] is None for part in message.walk())
+    assert {key.lower() for key in message.keys()} <= EXPECTED_HEADERS | CONTENT_HEADERS  # noqa: SIM118
+
+
+@pytest.mark.attack(25)
+def test_an_address_that_reads_as_an_encoded_word_gets_no_mail() -> None:
+    with pytest.raises(InvalidInput, match="address"):
+        render(replace(DELIVERY, recipient=CanonicalId("=?utf-8?q?=0d=0abcc=3a_eve?=@example.net")), DOMAIN)
+
+
+def test_a_header_with_a_line_end_is_never_written() -> None:
+    message = EmailMessage(policy=ASCII_HEADERS)
+    message["X-Any"] = ENCODED
+    with pytest.raises(InvalidInput, match="header"):
+        serialise(message)
+
+
+@pytest.mark.attack(25)
 @given(text=HOSTILE, name=HOSTILE, kind=HOSTILE, native_id=NATIVE_IDS, verified=st.booleans(), first=st.booleans())
 def test_no_string_of_a_sender_makes_a_header(
     text: str, name: str, kind: str, native_id: NativeId, verified: bool, first: bool

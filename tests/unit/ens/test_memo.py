@@ -35,6 +35,8 @@ class World:
         return Memo(self.load, clock=lambda: self.now, limits=limits)
 
 
+@pytest.mark.weakness(4)
+@pytest.mark.attack(37)
 async def test_an_answer_lives_for_its_time() -> None:
     world = World()
     memo = world.memo()
@@ -46,6 +48,7 @@ async def test_an_answer_lives_for_its_time() -> None:
 
 
 @pytest.mark.weakness(4)
+@pytest.mark.attack(37)
 async def test_no_limit_can_pass_five_minutes() -> None:
     world = World()
     memo = world.memo(MemoLimits(ttl=10**9))
@@ -80,6 +83,7 @@ async def test_fresh_questions_are_bounded() -> None:
     assert await memo.get(ALICE) == "alice.eth 3"
 
 
+@pytest.mark.attack(37)
 async def test_a_certain_no_is_kept_for_a_while() -> None:
     world = World()
     memo = world.memo()

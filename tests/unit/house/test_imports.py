@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-HEAVY = ("web3", "alembic", "nio", "slixmpp", "aiosmtpd", "ens_normalize", "eth_account", "vyper", "eth", "asyncpg")
+HEAVY = (
+    *("web3", "alembic", "nio", "slixmpp", "aiosmtpd", "ens_normalize", "eth_account", "vyper", "eth", "asyncpg"),
+    *("pywebpush", "py_vapid", "cryptography", "requests"),
+)
 
 
 def loaded_after(statement: str) -> set[str]:

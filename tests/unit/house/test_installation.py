@@ -12,6 +12,7 @@ from gateway.custody.seed import load_seed
 from gateway.errors import ConfigError
 from gateway.operations.installation import Answers, create_installation, create_relay_key
 from gateway.relay.keys import load_service_keys
+from gateway.relay.notify.vapid import load_vapid_key
 from gateway.resolver.signer import load_signer
 from gateway.settings import load_settings
 
@@ -32,17 +33,19 @@ def test_everything_that_was_written_can_be_read(tmp_path: Path) -> None:
     load_seed(settings.custody.seed_file)
     load_signer(settings.ens.signer_key_file)
     load_service_keys(settings.relay.key_file)
+    assert settings.notifications.vapid_key_file is not None
+    load_vapid_key(settings.notifications.vapid_key_file)
 
 
 def test_no_two_secrets_are_the_same(tmp_path: Path) -> None:
     create_installation(tmp_path / "a", ANSWERS)
     create_installation(tmp_path / "b", ANSWERS)
-    names = ("seed.key", "relay.key", "resolver.key", "return-path.key")
+    names = ("seed.key", "relay.key", "resolver.key", "return-path.key", "vapid.key")
     contents = [(tmp_path / folder / name).read_text() for folder in "ab" for name in names]
     assert len(set(contents)) == len(contents)
 
 
-@pytest.mark.parametrize("present", ["gateway.toml", "seed.key", "relay.key", "resolver.key"])
+@pytest.mark.parametrize("present", ["gateway.toml", "seed.key", "relay.key", "resolver.key", "vapid.key"])
 def test_nothing_is_overwritten(tmp_path: Path, present: str) -> None:
     (tmp_path / present).write_text("precious")
     with pytest.raises(ConfigError, match=present):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
 from gateway import lifecycle
-from gateway.lifecycle import Supervisor
+from gateway.lifecycle import Supervisor, settle
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +95,14 @@ async def test_a_name_runs_once() -> None:
 
 def test_the_clock_gives_milliseconds() -> None:
     assert 1_600_000_000_000 < lifecycle.now_ms() < 10_000_000_000_000
+
+
+def test_what_is_loaded_is_left_out_of_garbage_collections() -> None:
+    kept = [[] for _ in range(1000)]  # type: ignore[var-annotated]
+    settle()
+    try:
+        assert gc.get_freeze_count() > len(kept)
+        assert not any(each is kept for each in gc.get_objects())
+    finally:
+        gc.unfreeze()
+    assert any(each is kept for each in gc.get_objects())

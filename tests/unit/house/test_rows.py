@@ -22,8 +22,12 @@ def marks(tree: ast.AST) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and len(node.args) == 1:
             (row,) = node.args
-            if node.func.attr in ("weakness", "attack") and isinstance(row, ast.Constant):
-                yield node.func.attr, int(row.value)
+            if (
+                node.func.attr in ("weakness", "attack")
+                and isinstance(row, ast.Constant)
+                and isinstance(row.value, int)
+            ):
+                yield node.func.attr, row.value
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.settings import Settings, find_config, load_settings, shown
+from gateway.settings import NotificationSettings, Settings, find_config, load_settings, shown
 
 MINIMAL = """
 [server]
@@ -38,11 +38,41 @@ def test_a_minimal_file_has_sane_defaults(config: Path) -> None:
     assert settings.server.public_url == "https://gw.example"
     assert settings.server.host == "127.0.0.1"
     assert settings.chain.chain_id == 1
+    assert settings.chain.quorum == 1
     assert settings.relay.message_ttl_days == 30
     assert settings.relay.size_limit == 20_000_000
     assert settings.relay.require_verified_sender is True
     assert settings.chain.allow_private_gateways is False
     assert settings.adapters == {}
+    assert settings.notifications == NotificationSettings()
+
+
+def test_notifications_are_sent_after_a_minute_and_without_a_key_not_pushed(config: Path) -> None:
+    notifications = load_settings(config, {}).notifications
+    assert (notifications.delay_seconds, notifications.min_interval_seconds) == (60, 300)
+    assert notifications.vapid_key_file is None
+    config.write_text(
+        MINIMAL + '[notifications]\nvapid_key_file = "vapid.key"\nvapid_subject = "mailto:op@gw.example"\n'
+    )
+    notifications = load_settings(config, {"DM3_GATEWAY__NOTIFICATIONS__DELAY_SECONDS": "0"}).notifications
+    assert notifications.vapid_key_file == config.parent / "vapid.key"
+    assert (notifications.vapid_subject, notifications.delay_seconds) == ("mailto:op@gw.example", 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "delay_seconds = -1",
+        "delay_seconds = 100000",
+        "min_interval_seconds = 1000000",
+        'vapid_subject = "op@gw.example"',
+        'vapid_key = "x"',
+    ],
+)
+def test_wrong_notification_settings_are_told(config: Path, line: str) -> None:
+    config.write_text(MINIMAL + f"[notifications]\n{line}\n")
+    [fault] = faults(config)
+    assert f"notifications.{line.partition(' ')[0]}" in fault
 
 
 def test_paths_are_relative_to_the_file(config: Path) -> None:
@@ -183,6 +213,81 @@ def test_an_explicit_file_wins_over_the_variable_and_the_folder(config: Path, tm
 def test_a_missing_file_is_told_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="dm3-gateway init"):
         find_config(tmp_path / "none.toml", {})
+
+
+@pytest.mark.attack(38)
+def test_senders_are_judged_by_what_is_final(config: Path) -> None:
+    assert load_settings(config, {}).chain.decision_block == "finalized"
+
+
+@pytest.mark.attack(39)
+@pytest.mark.parametrize(
+    ("urls", "quorum", "right"),
+    [
+        (["https://a.example"], 1, True),
+        (["https://a.example"], 2, False),
+        (["https://a.example", "https://b.example", "https://c.example"], 3, True),
+        (["https://a.example", "https://b.example", "https://c.example"], 4, False),
+        (["https://a.example", "https://a.example"], 2, False),
+        (["https://a.example", "https://a.example/"], 2, False),
+        (["https://a.example"], 0, False),
+    ],
+)
+def test_a_quorum_is_of_different_servers(config: Path, urls: list[str], quorum: int, right: bool) -> None:
+    config.write_text(MINIMAL.replace('["https://eth.example"]', f"{json.dumps(urls)}\nquorum = {quorum}"))
+    if right:
+        assert load_settings(config, {}).chain.quorum == quorum
+    else:
+        (line,) = faults(config)
+        assert line.startswith(f"{config}: chain.quorum: ")
+
+
+def test_a_quorum_of_servers_that_are_wrong_tells_of_the_servers_only(config: Path) -> None:
+    config.write_text(MINIMAL.replace('["https://eth.example"]', '["eth.example"]\nquorum = 2'))
+    assert all("chain.rpc_urls" in line for line in faults(config))
+
+
+def test_stakes_in_the_file(config: Path) -> None:
+    assert load_settings(config, {}).relay.stake.contract is None
+    contract = "0x" + "12" * 20
+    config.write_text(
+        MINIMAL + f'[relay.stake]\ncontract = "{contract}"\nview = "depositOf(address)"\n'
+        'report_url = "https://stake.example/canary"\n'
+    )
+    settings = load_settings(config, {})
+    stake = settings.relay.stake
+    assert (stake.contract, stake.view, stake.report_url) == (
+        contract,
+        "depositOf(address)",
+        "https://stake.example/canary",
+    )
+    assert shown(settings)["relay"]["stake"]["report_url"] == "https://stake.example/[hidden]"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://stake.example", "http://127.0.0.1:8000/x", "http://localhost/x", "http://[::1]/"]
+)
+def test_reports_travel_safely_or_not_at_all(config: Path, url: str) -> None:
+    config.write_text(MINIMAL + f'[relay.stake]\nreport_url = "{url}"\n')
+    assert load_settings(config, {}).relay.stake.report_url == url
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('report_url = "http://stake.example"', "report_url: must be an https address"),
+        ('report_url = "http://127.0.0.1.example"', "report_url: must be an https address"),
+        ('report_url = "stake.example"', "report_url: must be a web address"),
+        ('report_url = "https://stake.example/?key=5"', "report_url: must be a web address"),
+        ('contract = "stake.eth"', "contract: "),
+        ('view = "stakeOf(uint256)"', "view: "),
+        ('views = "stakeOf(address)"', "views: is not a known key"),
+    ],
+)
+def test_stakes_that_cannot_be(config: Path, line: str, reason: str) -> None:
+    config.write_text(MINIMAL + f"[relay.stake]\n{line}\n")
+    (found,) = faults(config)
+    assert found.startswith(f"{config}: relay.stake.{reason}")
 
 
 def test_the_settings_cannot_be_changed_after_the_start(config: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.sdk import Attachment, FileContent, InvalidInput, Link, attachment_content, file_attachment
-from gateway.sdk.attachments import MAX_FILE_NAME, safe_file_name
+from gateway.sdk.attachments import MAX_FILE_NAME, content_size, safe_file_name
 
 PLENTY = 1_000_000
 B64 = base64.b64encode(b"hello").decode()
@@ -122,3 +122,24 @@ def test_any_string_is_content_or_refused(data: str) -> None:
 
 def test_a_type_that_is_none_is_not_passed_on() -> None:
     assert file_attachment("f", "text/plain\r\nX: y", b"").data.startswith("data:application/octet-stream;base64,")
+
+
+@given(st.binary(max_size=200))
+def test_the_size_is_that_of_the_content(data: bytes) -> None:
+    assert content_size(file_attachment("a", "text/plain", data)) == len(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("data:,a%20b", 3),
+        ("DATA:text/plain;BASE64,aGk=", 2),
+        ("data:text/plain;charset=utf-8;base64,aGk", 2),
+        ("data:text/plain;charset=utf-8,%C3%A4", 2),
+        ("data:", 0),
+        ("https://example.org/a.txt", 0),
+        ("", 0),
+    ],
+)
+def test_the_size_of_other_spellings(text: str, size: int) -> None:
+    assert content_size(Attachment(text)) == size

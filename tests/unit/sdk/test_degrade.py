@@ -21,7 +21,7 @@ from gateway.sdk import (
     degrade,
     file_attachment,
 )
-from gateway.sdk.degrade import DEGRADED
+from gateway.sdk.degrade import DEGRADED, StandIn, stand_in
 
 PLAIN = Capabilities(
     types=frozenset({MessageType.NEW}),
@@ -91,3 +91,31 @@ def test_text_is_carried_whole_whatever_it_is(text: str, kind: MessageType) -> N
     degraded = degrade(replace(DELIVERY, type=kind, text=text), PLAIN)
     assert degraded is not None
     assert degraded.text.endswith(text)
+
+
+@given(
+    kind=st.sampled_from(MessageType),
+    text=st.text(),
+    supported=st.frozensets(st.sampled_from(MessageType)).map(lambda types: types | {MessageType.NEW}),
+)
+def test_a_receiver_gets_only_types_that_it_has(
+    kind: MessageType, text: str, supported: frozenset[MessageType]
+) -> None:
+    shown = stand_in(kind, text, supported)
+    if shown is None:
+        assert kind in RECEIPTS
+        assert kind not in supported
+        return
+    assert shown.type in supported
+    if kind in supported:
+        assert shown == StandIn(kind, text)
+
+
+@given(kind=st.sampled_from(MessageType), text=st.text(), supported=st.frozensets(st.sampled_from(MessageType)))
+def test_both_directions_say_the_same(kind: MessageType, text: str, supported: frozenset[MessageType]) -> None:
+    """An adapter that declares a set of types and a recipient who lists it get the same words."""
+    delivered = degrade(replace(DELIVERY, type=kind, text=text), replace(PLAIN, types=supported))
+    shown = stand_in(kind, text, supported)
+    assert (delivered is None) == (shown is None)
+    if delivered is not None and shown is not None:
+        assert (delivered.type, delivered.text) == (shown.type, shown.text)

@@ -1,0 +1,101 @@
+"""What a bridged person wrote as a signed DM3 message: what it answers, what is said first, how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from gateway.bridge import wording
+from gateway.bridge.jobs import OutboundJob, conversation
+from gateway.custody.keyring import Keyring
+from gateway.dm3.message import Message, MessageType, sign_message
+from gateway.ids import EnsName, MessageHash
+from gateway.offload import Offload
+from gateway.sdk.degrade import stand_in
+from gateway.store import Store
+from gateway.store.identities import Identity
+from gateway.store.messagemap import ConversationKnown, HashesOf
+
+log = structlog.get_logger(__name__)
+
+WITH_NOTICE: Final = frozenset({MessageType.NEW, MessageType.REPLY})
+"""Types that can begin a conversation, and then say that it is bridged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A signed message, and what its envelope has to say to the delivery service."""
+
+    message: Message
+    instruction: str | None = field(default=None, repr=False)
+    """Echo of the reply instruction of the message that this one answers (DM3-MTP, deliveryInstruction)."""
+
+
+class Composer:
+    """Makes messages in the names of bridged people of ``parent``."""
+
+    def __init__(self, *, store: Store, keyring: Keyring, parent: EnsName, offload: Offload) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._parent = parent
+        self._offload = offload
+
+    async def compose(self, work: OutboundJob, sender: Identity) -> Composed | None:
+        """The message, the same for every retry; None when it is about a message that nobody knows."""
+        reference, instruction = await self._answered(work, sender)
+        kind, text = work.type, work.text
+        if reference is None and kind is not MessageType.NEW:
+            if kind not in (MessageType.REPLY, MessageType.EDIT):
+                log.info("outbound.reference_unknown", type=kind, sender=work.sender)
+                return None
+            kind = MessageType.NEW
+        if kind in WITH_NOTICE and work.native_id is not None and not await self._has_written(work, sender):
+            text += wording.first_message_notice(work.network, sender.canonical_id, self._parent)
+        draft = Message(
+            to=work.recipient,
+            from_=sender.name,
+            type=kind,
+            timestamp=work.sent_at,
+            text=text,
+            attachments=work.attachments or (() if kind not in WITH_NOTICE else None),
+            reference=reference,
+        )
+        return Composed(await self._signed(draft, sender), instruction)
+
+    async def shown(self, composed: Composed, sender: Identity, types: AbstractSet[MessageType]) -> Composed | None:
+        """The message for a recipient who takes these types only; None when there is nothing to show.
+
+        A stand-in keeps its reference: threads hold together where the client looks at it.
+        """
+        message = composed.message
+        shown = stand_in(message.type, message.text or "", types)
+        if shown is None:
+            return None
+        if shown.type is message.type:
+            return composed
+        draft = replace(message, type=shown.type, text=shown.text, attachments=message.attachments or None)
+        return replace(composed, message=await self._signed(draft, sender))
+
+    async def _answered(self, work: OutboundJob, sender: Identity) -> tuple[MessageHash | None, str | None]:
+        """Hash of the message that this one is about, and the instruction that goes back with it."""
+        if work.reference is not None or work.native_reference is None:
+            return work.reference, work.instruction
+        links = await self._store.read(
+            HashesOf(work.network, work.native_reference, conversation(sender.name, work.recipient))
+        )
+        return (MessageHash(links[0].message_hash), links[0].reply_instruction) if links else (None, None)
+
+    async def _has_written(self, work: OutboundJob, sender: Identity) -> bool:
+        talk = conversation(sender.name, work.recipient)
+        return await self._store.read(ConversationKnown(work.network, talk, outbound=True))
+
+    async def _signed(self, draft: Message, sender: Identity) -> Message:
+        signing = self._keyring.keys(sender).profile_keys.signing
+        return await self._offload.run(_size(draft), lambda: sign_message(draft, signing))
+
+
+def _size(message: Message) -> int:
+    return len(message.text or "") + sum(len(each.data) for each in message.attachments or ())

@@ -1,0 +1,56 @@
+"""How much is done: as much as makes figures steady, or just enough to see that everything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Numbers of one run."""
+
+    rounds: int
+    people: int
+    """Senders, and as many recipients."""
+    warm_up: int
+    """Envelopes before the first round."""
+    envelopes: int
+    """Of each number of clients in each round."""
+    waiting: int
+    """Messages of the mailbox that is picked up."""
+    pick_ups: int
+    """In each round."""
+    mailboxes: tuple[int, ...]
+    """Sizes of the mailboxes in which messages are acknowledged."""
+    page: int
+    """Messages that a client has picked up, the oldest of the mailbox."""
+    acknowledged: int
+    """Of those, in each round."""
+    starts: int
+
+
+FULL: Final = Scale(
+    rounds=7,
+    people=50,
+    warm_up=1500,
+    envelopes=1000,
+    waiting=1000,
+    pick_ups=5,
+    mailboxes=(1_000, 10_000, 100_000),
+    page=1000,
+    acknowledged=200,
+    starts=5,
+)
+TINY: Final = Scale(
+    rounds=2,
+    people=2,
+    warm_up=4,
+    envelopes=8,
+    waiting=6,
+    pick_ups=1,
+    mailboxes=(8, 16),
+    page=8,
+    acknowledged=4,
+    starts=1,
+)
