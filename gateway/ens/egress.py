@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Final, Self
 
 import httpcore2
-import httpx2
 
 from gateway.dm3.canonical import Json, stringify
 from gateway.ens.hosts import may_connect, parse_ip
@@ -189,7 +188,7 @@ class GuardedClient:
     async def _open(self) -> httpcore2.AsyncConnectionPool:
         if self._tls is None:
             # Reading the trust store takes a tenth of a second.
-            self._tls = await asyncio.to_thread(httpx2.create_ssl_context)
+            self._tls = await asyncio.to_thread(_trust_store)
         if self._pool is None:
             self._pool = httpcore2.AsyncConnectionPool(
                 ssl_context=self._tls,
@@ -198,6 +197,13 @@ class GuardedClient:
                 network_backend=self._backend,
             )
         return self._pool
+
+
+def _trust_store() -> ssl.SSLContext:
+    # Only this is wanted of the library; a node that fetches nothing does without its megabytes.
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def _of_type(fetched: Fetched, accept: Sequence[str]) -> Fetched:

@@ -25,7 +25,7 @@ async def main():
 
 asyncio.run(main())
 """
-LATER = ("web3", "aiohttp", "requests", "socketio", "engineio", "redis", "cryptography", "py_vapid", "pywebpush")
+LATER = {"web3", "aiohttp", "httpx2", "requests", "socketio", "engineio", "redis", "cryptography", "py_vapid"}
 
 
 @pytest.fixture
