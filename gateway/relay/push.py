@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from starlette.routing import BaseRoute, Mount
+from starlette.types import Receive, Scope, Send
 
 from gateway.dm3.canonical import Json, parse_json, stringify
 from gateway.errors import GatewayError, InvalidParams, LimitExceeded
@@ -23,6 +24,9 @@ from gateway.relay.sessions import Sessions
 from gateway.relay.socket_guard import DROP, LOGGED_IN, SocketGuard
 from gateway.relay.submit import Submission
 from gateway.store.mailbox import StoredEnvelope
+
+if TYPE_CHECKING:
+    from gateway.relay.fan_out import FanOut
 
 log = structlog.get_logger(__name__)
 
@@ -40,39 +44,19 @@ PONG_SECONDS: Final = 20
 
 
 class Push:
-    """The socket.io server of one node."""
+    """The socket.io server of one node, made when there is something for it to do."""
 
     def __init__(
         self, *, sessions: Sessions, submission: Submission, redis_url: str | None, channel: str, rate: Rate
     ) -> None:
-        import socketio
-
         self._sessions = sessions
         self._submission = submission
         self._rate = rate
-        self._refused = socketio.exceptions.ConnectionRefusedError
-        self._fan_out = None
-        if redis_url is not None:
-            from gateway.relay.fan_out import FanOut
-
-            self._fan_out = FanOut(redis_url, channel)
-        self._server = socketio.AsyncServer(
-            async_mode="asgi",
-            client_manager=self._fan_out,
-            transports=["websocket"],
-            cors_allowed_origins="*",
-            # One packet of a client after the other: whoever sends too much waits for itself.
-            async_handlers=False,
-            max_http_buffer_size=MAX_PACKET,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PONG_SECONDS,
-            logger=False,
-            engineio_logger=False,
-        )
-        self._server.on("connect", self._connect)
-        self._server.on("disconnect", self._disconnect)
-        self._server.on("submitMessage", self._submit)
-        self._app = socketio.ASGIApp(self._server)
+        self._redis_url = redis_url
+        self._channel = channel
+        self._opening = asyncio.Lock()
+        self._server: Any = None
+        self._fan_out: FanOut | None = None
         self._sockets: dict[EthAddress, set[str]] = {}
         self._accounts: dict[str, EthAddress] = {}
         self._drops: dict[str, asyncio.Event] = {}
@@ -82,11 +66,11 @@ class Push:
 
     def route(self) -> BaseRoute:
         """`/socket.io`."""
-        return Mount("/socket.io", SocketGuard(self._app, max_bytes=MAX_PACKET))
+        return Mount("/socket.io", SocketGuard(self._serve, max_bytes=MAX_PACKET))
 
     def arrived(self, envelope: StoredEnvelope) -> None:
         """Push an envelope that is on disk to every socket of its recipient; never waits."""
-        if self._fan_out is None and envelope.recipient not in self._sockets:
+        if self._redis_url is None and envelope.recipient not in self._sockets:
             return
         try:
             self._queue.put_nowait(envelope)
@@ -95,9 +79,8 @@ class Push:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        if self._fan_out is not None and not self._server.manager_initialized:
-            self._server.manager_initialized = True
-            self._server.manager.initialize()
+        if self._redis_url is not None:
+            await self._open()
         while True:
             envelope = await self._queue.get()
             await self._drop_deaf(envelope.recipient)
@@ -116,7 +99,50 @@ class Push:
         await asyncio.gather(*map(self._part, list(self._accounts)))
         if self._fan_out is not None:
             await self._fan_out.close()
-        await self._server.shutdown()
+        if self._server is not None:
+            await self._server.shutdown()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._open()
+        await self._app(scope, receive, send)
+
+    async def _open(self) -> None:
+        """Make the server for the first client: its library takes half a second to load, and 9 MB."""
+        async with self._opening:
+            if self._server is None:
+                await asyncio.to_thread(__import__, "socketio")
+                self._make_server()
+
+    def _make_server(self) -> None:
+        import socketio
+
+        if self._redis_url is not None:
+            from gateway.relay.fan_out import FanOut
+
+            self._fan_out = FanOut(self._redis_url, self._channel)
+        server = socketio.AsyncServer(
+            async_mode="asgi",
+            client_manager=self._fan_out,
+            transports=["websocket"],
+            cors_allowed_origins="*",
+            # One packet of a client after the other: whoever sends too much waits for itself.
+            async_handlers=False,
+            max_http_buffer_size=MAX_PACKET,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PONG_SECONDS,
+            logger=False,
+            engineio_logger=False,
+        )
+        server.on("connect", self._connect)
+        server.on("disconnect", self._disconnect)
+        server.on("submitMessage", self._submit)
+        if self._fan_out is not None:
+            # What other nodes publish is for clients too who come later.
+            server.manager_initialized = True
+            server.manager.initialize()
+        self._refused = socketio.exceptions.ConnectionRefusedError
+        self._app = socketio.ASGIApp(server)
+        self._server = server
 
     async def _connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         """Log-in in the handshake: {account: {ensName}, token}. Whoever is not let in is not connected at all."""

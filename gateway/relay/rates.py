@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from cachetools import LRUCache
@@ -55,8 +56,13 @@ class Rate:
 def asker_of(scope: Scope) -> str:
     """Who asks, by address: behind trusted proxies the server has put the client's address into the scope."""
     client = scope.get("client")
+    return _asker(client[0] if client else "")
+
+
+@lru_cache(maxsize=4096)
+def _asker(host: str) -> str:
     try:
-        address = ipaddress.ip_address(client[0] if client else "")
+        address = ipaddress.ip_address(host)
     except ValueError:
         return "unknown"
     if isinstance(address, ipaddress.IPv6Address):

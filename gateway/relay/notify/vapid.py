@@ -1,7 +1,8 @@
-"""The key by which push services know this server (VAPID, RFC 8292). Loads py_vapid when the key is loaded."""
+"""The key by which push services know this server (VAPID, RFC 8292). Loads py_vapid when the key is first used."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -13,23 +14,31 @@ if TYPE_CHECKING:
     from py_vapid import Vapid02
 
 KEY_BYTES: Final = 32
+P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Private keys are 1 to one less (SEC 2, secp256r1)."""
 
 
 class VapidKey:
     """Signs for one push service at a time; the public half is what browsers subscribe with."""
 
     def __init__(self, secret: bytes) -> None:
-        """``secret`` is the private scalar of P-256; raises InvalidInput when it is none. Loads cryptography."""
+        """``secret`` is the private scalar of P-256; raises InvalidInput when it is none."""
+        if len(secret) != KEY_BYTES or not 0 < int.from_bytes(secret, "big") < P256_ORDER:
+            raise InvalidInput("not a private key of P-256")
+        self._secret = secret
+
+    @cached_property
+    def public(self) -> str:
+        """Base64url of the uncompressed point: the browser's applicationServerKey."""
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        return to_base64url(self._vapid.public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+
+    @cached_property
+    def _vapid(self) -> Vapid02:
         from py_vapid import Vapid02
 
-        try:
-            self._vapid: Vapid02 = Vapid02.from_raw(to_base64url(secret).encode())
-        except ValueError:
-            raise InvalidInput("not a private key of P-256") from None
-        point: bytes = self._vapid.public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        self.public = to_base64url(point)
-        """Base64url of the uncompressed point: the browser's applicationServerKey."""
+        return Vapid02.from_raw(to_base64url(self._secret).encode())
 
     def authorization(self, origin: str, subject: str, expires_at: int) -> str:
         """The Authorization header for one push service (section 2); ``expires_at`` in seconds, within a day."""

@@ -99,10 +99,13 @@ def test_the_clock_gives_milliseconds() -> None:
 
 def test_what_is_loaded_is_left_out_of_garbage_collections() -> None:
     kept = [[] for _ in range(1000)]  # type: ignore[var-annotated]
+    before = gc.get_threshold()
     settle()
     try:
+        assert gc.get_threshold()[0] > before[0]
         assert gc.get_freeze_count() > len(kept)
         assert not any(each is kept for each in gc.get_objects())
     finally:
         gc.unfreeze()
+        gc.set_threshold(*before)
     assert any(each is kept for each in gc.get_objects())

@@ -1,0 +1,157 @@
+"""What is done for every envelope, pick-up and log-in costs the same at any size: no statement reads a whole table.
+
+Run on SQLite with the statements as they are really made; its planner reads a table from end to end in silence, for
+instance for a row value IN a list, where PostgreSQL would use the same index that SQLite has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event
+
+from gateway.ids import EnvelopeId, NativeId
+from gateway.store.accounts import AccountOf
+from gateway.store.engine import sqlite_path
+from gateway.store.identities import IdentityAt, IdentityNamed
+from gateway.store.jobs import Enqueue
+from gateway.store.lanes import LaneJobs
+from gateway.store.mailbox import (
+    AcceptEnvelope,
+    Acknowledge,
+    AcknowledgeIds,
+    CountMailbox,
+    DropEnvelope,
+    GetEnvelope,
+    IsWaiting,
+    PickUp,
+)
+from gateway.store.messagemap import ConversationKnown, HashesOf, NativeOf
+from gateway.store.names import NameNamed
+from gateway.store.op import Op, Query
+from gateway.store.requests import RefuseSender
+from gateway.store.schema import metadata
+from gateway.store.sessions import ConsumeChallenge, RevokeTokens, TokenSubject
+from gateway.store.sqlite import sqlite_engine
+from gateway.store.usage import MailboxNames, MailboxUsage, Quota, Usage
+from tests.integration.store.values import (
+    ALICE,
+    BOB,
+    BOB_ADDRESS,
+    EMAIL,
+    NOW,
+    Sql,
+    encrypted_hash,
+    envelope,
+    job,
+    lane,
+    message_hash,
+)
+
+ROOM = Quota(Usage(1000, 1_000_000), Usage(1000, 1_000_000))
+PAIRS = tuple((ALICE, message_hash(number)) for number in range(3))
+IDS = tuple(envelope(number).id for number in range(3))
+
+OPS: list[Op[Any]] = [
+    AcceptEnvelope(envelope(101), quota=ROOM),
+    AcceptEnvelope(envelope(102), job()),
+    Acknowledge(BOB_ADDRESS, PAIRS, (BOB, ALICE)),
+    AcknowledgeIds(BOB_ADDRESS, IDS, (BOB,)),
+    DropEnvelope(IDS[1]),
+    RefuseSender(BOB_ADDRESS, ALICE, (BOB,)),
+    ConsumeChallenge(b"digest", "bob.eth", "login", NOW),
+    RevokeTokens(BOB_ADDRESS),
+    Enqueue(job()),
+]
+QUERIES: list[Query[Any]] = [
+    PickUp(BOB_ADDRESS, NOW, 100, sender=ALICE, names=(BOB, ALICE)),
+    PickUp(BOB_ADDRESS, NOW, 100, after_seq=5),
+    CountMailbox(BOB_ADDRESS),
+    GetEnvelope(IDS[1]),
+    IsWaiting(IDS[1]),
+    MailboxUsage(BOB_ADDRESS),
+    MailboxNames(BOB_ADDRESS, 100),
+    TokenSubject(b"digest", NOW),
+    AccountOf(BOB_ADDRESS),
+    IdentityNamed(BOB),
+    IdentityAt(BOB_ADDRESS),
+    NameNamed(BOB),
+    LaneJobs(lane(), 10),
+    NativeOf(EMAIL, encrypted_hash(1)),
+    HashesOf(EMAIL, NativeId("1")),
+    ConversationKnown(EMAIL, "c"),
+]
+
+
+def named(value: object) -> str:
+    return type(value).__name__
+
+
+class Plans:
+    """How SQLite does what is executed on one connection."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.steps: list[str] = []
+        self.statements = 0
+
+    def note(self, _conn: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        self.statements += 1
+        first = parameters[0] if isinstance(parameters, list) else parameters
+        rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", first)
+        self.steps.extend(row[3] for row in rows)
+
+    def walks(self) -> list[str]:
+        """Steps that go through a table or a whole index of it."""
+        return [step for step in self.steps if step.split()[0] == "SCAN" and step.split()[1] in metadata.tables]
+
+
+@pytest.fixture
+def engine(sqlite_store_url: str) -> Iterator[Engine]:
+    engine = sqlite_engine(sqlite_path(sqlite_store_url), begin="BEGIN IMMEDIATE", connections=1)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def plans(engine: Engine) -> Iterator[Plans]:
+    with engine.connect() as conn, conn.begin():
+        AcceptEnvelope.apply_many(conn, [AcceptEnvelope(envelope(number), quota=ROOM) for number in range(100)])
+        plans = Plans(conn)
+        event.listen(conn, "before_cursor_execute", plans.note)
+        yield plans
+
+
+@pytest.mark.parametrize("op", OPS, ids=named)
+def test_operations_use_an_index(plans: Plans, op: Op[Any]) -> None:
+    op.apply(plans.conn)
+    assert plans.statements > 0
+    assert plans.walks() == []
+
+
+def test_envelopes_that_are_taken_together_use_an_index(plans: Plans) -> None:
+    some = [AcceptEnvelope(envelope(number), quota=ROOM) for number in range(90, 110)]
+    assert AcceptEnvelope.apply_many(plans.conn, some) == [False] * 10 + [True] * 10
+    assert plans.walks() == []
+
+
+def test_envelopes_that_are_refused_use_an_index(plans: Plans) -> None:
+    full = Quota(Usage(100, 1_000_000), Usage(100, 1_000_000))
+    AcceptEnvelope.apply_many(plans.conn, [AcceptEnvelope(envelope(number), quota=full) for number in range(200, 220)])
+    assert plans.walks() == []
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=named)
+def test_queries_use_an_index(plans: Plans, query: Query[Any]) -> None:
+    query.run(plans.conn)
+    assert plans.statements > 0
+    assert plans.walks() == []
+
+
+def test_a_walk_through_a_table_would_be_seen(plans: Plans) -> None:
+    Sql("SELECT count(*) FROM envelopes WHERE sender = 'x'").run(plans.conn)
+    assert len(plans.walks()) == 1
+    GetEnvelope(EnvelopeId("x")).run(plans.conn)
+    assert len(plans.walks()) == 1
