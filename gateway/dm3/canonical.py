@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from json.encoder import encode_basestring
 from typing import Final
 
 from gateway.dm3.js_number import js_number
 from gateway.dm3.strict_json import DEFAULT_MAX_ITEMS, Json, JsonObject, parse_json, parse_object
 
-__all__ = ["DEFAULT_MAX_ITEMS", "Json", "JsonObject", "parse_json", "parse_object", "sha256_hex", "stringify"]
+__all__ = [
+    "DEFAULT_MAX_ITEMS",
+    "Json",
+    "JsonObject",
+    "members",
+    "object_of",
+    "parse_json",
+    "parse_object",
+    "sha256_hex",
+    "stringify",
+]
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -24,6 +35,16 @@ def stringify(value: Json) -> str:
     parts: list[str] = []
     _write(value, parts)
     return "".join(parts)
+
+
+def members(value: JsonObject) -> dict[str, str]:
+    """The canonical text of each member of an object, ``"key":value`` by its key, in canonical order."""
+    return {key: f"{_quoted(key)}:{stringify(value[key])}" for key in _sorted_keys(value)}
+
+
+def object_of(texts: Iterable[str]) -> str:
+    """The canonical text of an object that has members with these texts, which must stand in canonical order."""
+    return f"{{{','.join(texts)}}}"
 
 
 def sha256_hex(text: str) -> str:
@@ -54,9 +75,7 @@ def _write(value: Json, parts: list[str]) -> None:
 def _write_object(value: JsonObject, parts: list[str]) -> None:
     separator = "{"
     for key in _sorted_keys(value):
-        parts.append(separator)
-        parts.append(_quoted(key))
-        parts.append(":")
+        parts.append(f"{separator}{_quoted(key)}:")
         _write(value[key], parts)
         separator = ","
     parts.append("}" if value else "{}")
@@ -64,7 +83,7 @@ def _write_object(value: JsonObject, parts: list[str]) -> None:
 
 def _sorted_keys(value: JsonObject) -> list[str]:
     """By UTF-16 code unit: a surrogate pair sorts below U+E000..U+FFFF, other than in Python."""
-    if all(key.isascii() for key in value):
+    if "".join(value).isascii():
         return sorted(value)
     return sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
 

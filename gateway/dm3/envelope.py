@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from gateway.dm3.canonical import Json, JsonObject, parse_object, sha256_hex, stringify
+from gateway.dm3.canonical import Json, JsonObject, members, object_of, parse_object, sha256_hex, stringify
 from gateway.dm3.delivery_information import DeliveryInformation, parse_delivery_information
 from gateway.dm3.encoding import hash_text
 from gateway.dm3.encryption import SCHEME, Ephemeral, decrypt, encrypt
 from gateway.dm3.fields import optional_text, required_object, required_text
 from gateway.dm3.keys import KeyPair, ServiceKeys
 from gateway.dm3.message import Message, message_hash, message_to_json
-from gateway.dm3.signing import sign, verify_object
+from gateway.dm3.signing import sign, verify_canonical
 from gateway.errors import InvalidInput
 from gateway.ids import EnvelopeId, EthAddress, MessageHash
 
@@ -98,10 +98,15 @@ class Envelope:
     """Canonical JSON of ``message``, a text with quotes and escapes: several hashes are over it."""
     metadata_text: str = field(init=False, repr=False, compare=False)
     """Canonical JSON of the metadata as received."""
+    signed_text: str = field(init=False, repr=False, compare=False)
+    """The same without the signature, which is over it."""
 
     def __post_init__(self) -> None:
+        metadata = members(self.metadata.raw)
         object.__setattr__(self, "message_text", stringify(self.message))
-        object.__setattr__(self, "metadata_text", stringify(self.metadata.raw))
+        object.__setattr__(self, "metadata_text", object_of(metadata.values()))
+        metadata.pop("signature", None)
+        object.__setattr__(self, "signed_text", object_of(metadata.values()))
 
 
 def seal(
@@ -202,8 +207,7 @@ def verify_envelope(envelope: Envelope, sender_public_signing_key: bytes) -> boo
     metadata = envelope.metadata
     if metadata.signature is None:
         return False
-    signed: JsonObject = {key: metadata.raw[key] for key in metadata.raw if key != "signature"}
-    return verify_object(sender_public_signing_key, signed, metadata.signature)
+    return verify_canonical(sender_public_signing_key, envelope.signed_text, metadata.signature)
 
 
 def open_delivery_information(envelope: Envelope, service_keys: ServiceKeys) -> DeliveryInformation:

@@ -27,14 +27,19 @@ def verify(public_key: bytes, text: str, signature: str) -> bool:
 
 
 def verify_object(public_key: bytes, signed: JsonObject, signature: str) -> bool:
-    """True when ``signature`` is over the canonical text of ``signed``, which must not hold the signature itself.
+    """True when ``signature`` is over the canonical text of ``signed``, which must not hold the signature itself."""
+    return verify_canonical(public_key, stringify(signed), signature)
+
+
+def verify_canonical(public_key: bytes, signed_text: str, signature: str) -> bool:
+    """As verify_object, from the canonical text.
 
     The reference signs the text. DM3-MTP words it as a signature over the text's SHA-256, which can be read as
     the 0x text of the hash or as its 32 bytes; both are taken too, so that a client built from the specification
     alone is understood.
     """
     try:
-        text = stringify(signed).encode("utf-8")
+        text = signed_text.encode("utf-8")
         raw = _decoded(signature)
     except (InvalidInput, UnicodeEncodeError):
         return False

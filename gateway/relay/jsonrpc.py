@@ -56,7 +56,7 @@ def call_id(value: Json) -> CallId:
 
 def result_body(identifier: CallId, result: Json) -> bytes:
     """A success response (section 5)."""
-    return _body({"jsonrpc": "2.0", "id": identifier, "result": result})
+    return f'{{"id":{stringify(identifier)},"jsonrpc":"2.0","result":{stringify(result)}}}'.encode()
 
 
 def error_body(identifier: CallId, error: GatewayError) -> bytes:

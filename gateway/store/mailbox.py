@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Executable, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_
 
 from gateway.errors import DamagedRow, GatewayError, MailboxFull
 from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
 from gateway.store import usage
 from gateway.store.jobs import NewJob, insert_jobs
 from gateway.store.schema import envelopes, seen
+from gateway.store.statement import Statement
 from gateway.store.upsert import insert_for
 from gateway.store.usage import UNVERIFIED, Quota, Usage
 
@@ -119,7 +119,7 @@ class AcceptEnvelope:
             usage.release(conn, [op.envelope for op in new if op.envelope.id in refused])
         taken = [op for op in new if op.envelope.id not in refused]
         if taken:
-            conn.execute(envelopes.insert(), [_columns(op.envelope) for op in taken])
+            _KEEP.run(conn, [_columns(op.envelope) for op in taken])
         if jobs := [op.job for op in taken if op.job is not None]:
             insert_jobs(conn, jobs)
         # A second copy of what was refused is no repeat of something that was taken.
@@ -367,17 +367,17 @@ class DamagedEnvelopes:
 def _remember(conn: Connection, candidates: Sequence[StoredEnvelope]) -> set[EnvelopeId]:
     """Insert the ids; returns those that were new. The unique key decides, whatever runs at the same time."""
     until = {envelope.id: envelope.expires_at for envelope in reversed(candidates)}
-    inserted = conn.execute(
-        _remembering(conn.dialect.name),
-        # One order for everybody: two nodes that take the same envelopes must not wait for each other in a circle.
-        [{"id": id_, "until": until[id_]} for id_ in sorted(until)],
-    )
-    return {EnvelopeId(row.id) for row in inserted}
+    # One order for everybody: two nodes that take the same envelopes must not wait for each other in a circle.
+    rows = [{"id": id_, "until": until[id_]} for id_ in sorted(until)]
+    return {EnvelopeId(id_) for (id_,) in _REMEMBER.run(conn, rows)}
 
 
-@cache
-def _remembering(dialect: str) -> Executable:
-    return insert_for(dialect, seen).on_conflict_do_nothing().returning(seen.c.id)
+_REMEMBER: Final = Statement(
+    ("id", "until"), lambda dialect: insert_for(dialect, seen).on_conflict_do_nothing().returning(seen.c.id)
+)
+_KEEP: Final = Statement(
+    [column.name for column in envelopes.c if column is not envelopes.c.seq], lambda _dialect: envelopes.insert()
+)
 
 
 def _without_room(new: Sequence[AcceptEnvelope], before: Mapping[usage.Key, Usage]) -> set[EnvelopeId]:

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, bindparam, delete, select, text, update
+from sqlalchemy import Connection, Insert, bindparam, delete, select, text, update
 
 from gateway.ids import EnsName, EnvelopeId, EthAddress
 from gateway.store.schema import mailbox_usage
+from gateway.store.statement import Statement
 from gateway.store.upsert import insert_for
 
 UNVERIFIED: Final = ""
@@ -136,16 +136,13 @@ def lock(conn: Connection, mailboxes: Collection[EthAddress | EnvelopeId]) -> No
 def charge(conn: Connection, came: Iterable[Any]) -> dict[Key, Usage]:
     """Count envelopes that came; each has recipient, recipient_name, holder and size. Gives what was there before."""
     changes = _by_key(came)
-    rows = conn.execute(
-        _adding(conn.dialect.name),
-        [
-            {"recipient": recipient, "scope": scope, "key": key, "messages": usage.messages, "bytes": usage.bytes}
-            for (recipient, scope, key), usage in _in_order(changes)
-        ],
-    )
+    rows = [
+        {"recipient": recipient, "scope": scope, "key": key, "messages": usage.messages, "bytes": usage.bytes}
+        for (recipient, scope, key), usage in _in_order(changes)
+    ]
     return {
         (recipient, scope, key): Usage(messages, size) - changes[recipient, scope, key]
-        for recipient, scope, key, messages, size in rows
+        for recipient, scope, key, messages, size in _ADD.run(conn, rows)
     }
 
 
@@ -183,8 +180,7 @@ _TAKE_AWAY: Final = (
 )
 
 
-@cache
-def _adding(dialect: str) -> Executable:
+def _adding(dialect: str) -> Insert:
     put = insert_for(dialect, mailbox_usage)
     added = put.on_conflict_do_update(
         index_elements=[mailbox_usage.c.recipient, mailbox_usage.c.scope, mailbox_usage.c.key],
@@ -194,6 +190,9 @@ def _adding(dialect: str) -> Executable:
         },
     )
     return added.returning(*mailbox_usage.c)
+
+
+_ADD: Final = Statement([column.name for column in mailbox_usage.c], _adding)
 
 
 def _by_key(envelopes: Iterable[Any]) -> dict[Key, Usage]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dm3.canonical import Json, parse_json, sha256_hex, stringify
+from gateway.dm3.canonical import Json, members, object_of, parse_json, sha256_hex, stringify
 from tests.unit.dm3.vectors import ids, load
 
 VECTORS = load("stringify")["vectors"]
@@ -51,6 +51,14 @@ def test_reference_vectors(vector: dict[str, Any]) -> None:
     assert text == vector["expected"]["output"]
     assert len(text.encode("utf-8")) == vector["expected"]["utf8Bytes"]
     assert sha256_hex(text) == vector["expected"]["sha256"]
+
+
+@given(st.dictionaries(texts, json_values, max_size=6))
+def test_an_object_is_its_members(value: dict[str, Any]) -> None:
+    found = members(value)
+    assert object_of(found.values()) == stringify(value)
+    assert found.keys() == value.keys()
+    assert all(object_of([text]) == stringify({key: value[key]}) for key, text in found.items())
 
 
 def test_every_vector_has_its_value() -> None:

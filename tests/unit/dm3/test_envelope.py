@@ -138,6 +138,7 @@ def test_the_canonical_text_is_that_of_the_whole_object(
     envelope = parse_envelope({"message": message, "metadata": metadata, "postmark": postmark})
     assert canonical_envelope(envelope) == stringify(envelope_to_json(envelope))
     assert envelope.message_text == stringify(message)
+    assert envelope.signed_text == stringify({key: metadata[key] for key in metadata if key != "signature"})
     information = DeliveryInformation("bob.eth", "älice.eth", "again")
     text = picked_up(envelope, information, postmark or "")
     out: Any = {"message": message, "metadata": {**metadata, "deliveryInformation": information.to_json()}}
