@@ -382,7 +382,7 @@ async def _serve(
     closing.push_async_callback(server.stop)
     closing.push_async_callback(gateway.hang_up)
     await server.start()
-    log.info("gateway.serving", host=server.host, port=server.port, service=gateway.service_name)
+    log.info("gateway.serving", host=server.host, port=server.port, own_name=gateway.service_name)
     await gateway.loaded()
     settle()
 

@@ -47,11 +47,11 @@ class GatewayProcess:
     smtp_port: int
     process: asyncio.subprocess.Process | None = field(default=None)
 
-    async def start(self) -> None:
-        """Return when the node serves HTTP and SMTP."""
+    async def start(self, *options: str) -> None:
+        """Return when the node serves HTTP and SMTP; `options` are those of the command."""
         log = (self.config.parent / "gateway.log").open("ab")
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway", "serve", "--config", str(self.config)),
+            *(sys.executable, "-m", "gateway", "serve", "--config", str(self.config), *options),
             stdout=log,
             stderr=log,
             start_new_session=True,

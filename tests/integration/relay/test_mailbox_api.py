@@ -93,6 +93,7 @@ async def test_long_polls_of_one_mailbox_are_bounded_and_end_with_the_node(house
         assert {(await poll).status_code for poll in open_} == {200}
 
 
+@pytest.mark.weakness(22)
 async def test_mail_that_another_node_took_ends_a_long_poll(tmp_path: Path, postgres_store_url: str) -> None:
     async with (
         running_house(tmp_path / "house", store_url=postgres_store_url, working=False) as one,

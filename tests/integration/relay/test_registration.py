@@ -169,7 +169,7 @@ async def test_bodies_that_are_no_profile(house: House, bob: Dm3Client, body: by
 @pytest.mark.attack(28)
 async def test_a_body_beyond_all_bounds(house: House, bob: Dm3Client) -> None:
     answer = await house.http.post(f"{house.url}/ds/profile/{bob.name}", content=b'{"a":"' + b"x" * 2_000_000 + b'"}')
-    assert_refused(answer)
+    assert_refused(answer, 413)
 
 
 @pytest.mark.parametrize("name", ["no%20name", "%00", "%ED%A0%80.eth", "." * 20, "a" * 4000 + ".eth", "..%2f"])

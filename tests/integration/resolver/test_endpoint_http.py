@@ -50,6 +50,7 @@ def check(response: httpx2.Response) -> str:
     return text
 
 
+@pytest.mark.weakness(20)
 async def test_get_and_post(client: httpx2.AsyncClient) -> None:
     data = "0x" + CALLDATA.hex()
     for path in (f"/ccip/{SENDER}/{data}", f"/ccip/{SENDER}/{data}.json", f"/ccip/{SENDER}/{data}.json?via={SENDER}"):

@@ -52,6 +52,7 @@ async def fill(url: str) -> None:
         await store.commit(Once("s", "k", NOW, (IssueIdentity(identity("ann")), Enqueue(job("k")))))
 
 
+@pytest.mark.weakness(22)
 def test_up_and_down_and_up_again_with_data(empty_url: str) -> None:
     assert migrate.current(empty_url) is None
     for revision in HISTORY:
@@ -220,6 +221,7 @@ def test_names_are_compared_by_bytes_on_postgresql(postgres_url: str) -> None:
     assert {column for column, collation in migrate.run(postgres_url, collations) if collation != "C"} == free_text
 
 
+@pytest.mark.weakness(22)
 def test_two_nodes_that_start_at_once(empty_url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(migrate.upgrade, empty_url) for _ in range(4)]:
@@ -251,6 +253,7 @@ def test_a_revision_that_does_not_exist(empty_url: str) -> None:
         migrate.upgrade(empty_url, "7777")
 
 
+@pytest.mark.weakness(22)
 def test_a_newer_database_is_not_touched(empty_url: str) -> None:
     migrate.upgrade(empty_url)
     migrate.run(empty_url, lambda conn: conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))

@@ -62,6 +62,7 @@ async def test_expiry_beside_traffic_removes_only_what_is_over(nodes: tuple[Stor
     assert await nodes[1].read(CountMailbox(BOB_ADDRESS)) == 30
 
 
+@pytest.mark.weakness(22)
 async def test_two_devices_that_acknowledge_the_same_mail(nodes: tuple[Store, Store]) -> None:
     for number in range(50):
         await nodes[0].commit(AcceptEnvelope(envelope(number)))
@@ -85,6 +86,8 @@ async def test_a_repeat_that_meets_the_deletion_of_its_original(nodes: tuple[Sto
     assert await nodes[0].read(Sql("SELECT count(*) FROM jobs")) == [(0,)]
 
 
+@pytest.mark.weakness(22)
+@pytest.mark.attack(4)
 async def test_one_envelope_submitted_to_both_nodes(nodes: tuple[Store, Store]) -> None:
     taken = await asyncio.gather(*(nodes[n % 2].commit(AcceptEnvelope(envelope(n // 2), job(n))) for n in range(100)))
     assert [sum(pair) for pair in zip(taken[::2], taken[1::2], strict=True)] == [1] * 50

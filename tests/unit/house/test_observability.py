@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from gateway.observability import HIDDEN, LogFormat, hide_secrets, set_up_logging
+from gateway.observability import HIDDEN, SOMEBODY, LogFormat, hide_people, hide_secrets, set_up_logging, without_people
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,113 @@ def test_a_traceback_shows_no_variables(capsys: pytest.CaptureFixture[str], form
     printed = capsys.readouterr().err
     assert "RuntimeError" in printed
     assert canary not in printed
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.weakness(16)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "alice.eth",
+        "Alice.ETH",
+        "sub.alice.eth",
+        "faß.eth",
+        "🦊.eth",
+        "alice.🦊",
+        "ξένος.eth",
+        "bob.example.org.email.gw.eth",
+        "bob@example.org",
+        "@bob:example.org",
+        "bob@example.org/phone",
+        "https://alice.example/profile?dm3Hash=0x00",
+        "0x" + "aB" * 20,
+    ],
+)
+@pytest.mark.parametrize(
+    "around", ["{}", "no {} here", "({})", "{}: wrong", "the profile of {}.", "a,{},b", "'{}'", '"{}"']
+)
+def test_whoever_is_named_in_a_reason_is_hidden(name: str, around: str) -> None:
+    written = str(hide_people(None, "info", {"event": "x", "detail": around.format(name), "sender": name}))
+    assert name not in written
+    for part in filter(lambda part: len(part) > 3, name.replace("@", ".").split(".")):
+        assert part not in written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no answer within 5 s",
+        "4 units wait for the database.",
+        "version 2.0 of 127.0.0.1:8545, [::1]",
+        "the recipient's rules need a sender whose signature can be verified",
+        "sqlite3.OperationalError: database is locked",
+        "ab" * 32,
+        "0x" + "ab" * 32,
+        "email:0123456789abcdef",
+    ],
+)
+def test_reasons_without_people_stay(text: str) -> None:
+    assert without_people(text) == text
+
+
+def test_what_somebody_sent_is_not_quoted() -> None:
+    assert without_people("not a mail local part: 'bob smith', not 'ftp'") == (
+        f"not a mail local part: {SOMEBODY}, not {SOMEBODY}"
+    )
+
+
+def test_our_own_words_stay() -> None:
+    event = {
+        "event": "chain.endpoint_failed",
+        "_from_structlog": True,
+        "logger": "gateway.ens.chain",
+        "level": "info",
+        "host": "eth.example.org",
+        "native_id": "<1@mail.example>",
+        "attempts": 3,
+        "repeat": True,
+        "delay": None,
+    }
+    assert hide_people(None, "info", dict(event)) == event
+
+
+@pytest.mark.weakness(16)
+@pytest.mark.usefixtures("restored_logging")
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_nobody_is_named_in_a_line_or_a_traceback(capsys: pytest.CaptureFixture[str], form: LogFormat) -> None:
+    set_up_logging("DEBUG", form)
+    log = structlog.get_logger("gateway.test")
+    log.info("thing.refused", detail="the profile of canary.eth has no address", size=7)
+    # Not written out: a traceback shows the lines of the program.
+    who = "canary" + ".eth"
+    error = RuntimeError(f"nothing for {who}\nand in a second line: {who}@example.org")
+    try:
+        try:
+            raise error
+        except RuntimeError as cause:
+            raise ExceptionGroup(f"several about {who}", [cause, KeyError(who)]) from cause
+    except ExceptionGroup:
+        log.exception("thing.failed")
+        logging.getLogger("library").exception("a task of %s failed", who)
+    printed = capsys.readouterr().err
+    assert "canary" not in printed
+    assert "RuntimeError: nothing for" in printed
+    assert "test_observability.py" in printed, "where it was raised"
+    assert ("thing.refused" in printed, "7" in printed) == (True, True)
+
+
+@pytest.mark.weakness(16)
+@pytest.mark.usefixtures("restored_logging")
+def test_of_libraries_warnings_are_written_and_no_less(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("DEBUG", "json")
+    for name in ("websockets.server", "urllib3.connectionpool", "a.library.of.somebody"):
+        for level in (logging.DEBUG, logging.INFO):
+            logging.getLogger(name).log(level, "quiet canary")
+    logging.getLogger("a.library.of.somebody").warning("loud")
+    structlog.get_logger("gateway.test").debug("our.own")
+    printed = capsys.readouterr().err
+    assert "quiet" not in printed
+    assert "loud" in printed
+    assert "our.own" in printed

@@ -23,11 +23,13 @@ RECORDS = NameRecords(
 )
 
 
+@pytest.mark.weakness(20)
 def test_addr() -> None:
     assert answer_call(AddrCall(NODE), NODE, RECORDS) == bytes(12) + ADDRESS
     assert answer_call(AddrCall(NODE), NODE, EMPTY) == bytes(32)
 
 
+@pytest.mark.weakness(20)
 @pytest.mark.parametrize(
     ("coin", "expected"),
     [(0, SCRIPT), (ETHEREUM, ADDRESS), (BASE, b"\x02" * 20), (EVM_BIT | 10, b""), (2, b""), (2**256 - 1, b"")],
@@ -62,11 +64,13 @@ def test_an_address_of_another_size_is_no_addr() -> None:
     assert answer_call(AddrCall(NODE), NODE, NameRecords(coins={ETHEREUM: SCRIPT})) == bytes(32)
 
 
+@pytest.mark.weakness(20)
 @pytest.mark.parametrize(("key", "expected"), [("url", "https://example.org"), ("ключ", "значение 💩"), ("no", "")])
 def test_texts(key: str, expected: str) -> None:
     assert decode(["string"], answer_call(TextCall(NODE, key), NODE, RECORDS)) == (expected,)
 
 
+@pytest.mark.weakness(20)
 def test_contenthash() -> None:
     assert decode(["bytes"], answer_call(ContenthashCall(NODE), NODE, RECORDS)) == (b"\xe3\x01",)
     assert decode(["bytes"], answer_call(ContenthashCall(NODE), NODE, EMPTY)) == (b"",)

@@ -52,6 +52,7 @@ async def test_texts_of_our_names(name: str, text: str) -> None:
     assert decode(["string"], result) == (text,)
 
 
+@pytest.mark.weakness(20)
 async def test_names_that_nobody_has_get_signed_empties() -> None:
     resolver = make(FIRST)
     name = "nobody.gw.eth"
@@ -62,6 +63,7 @@ async def test_names_that_nobody_has_get_signed_empties() -> None:
     assert result == b""
 
 
+@pytest.mark.weakness(20)
 async def test_life_of_a_signature() -> None:
     resolver = make(FIRST, ttl=60)
     assert (await ask(resolver, support.resolve(BOB, support.addr(BOB))))[1] == NOW + 60

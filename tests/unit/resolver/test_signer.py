@@ -18,6 +18,7 @@ ADDRESS = EthAddress("0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266")
 RESOLVER = EthAddress("0x" + "12" * 20)
 
 
+@pytest.mark.weakness(20)
 async def test_a_signature_is_by_the_signer() -> None:
     signer = KeySigner.of(KEY)
     assert signer.address == ADDRESS
@@ -36,6 +37,7 @@ def test_the_digest_is_that_of_the_reference_verifier() -> None:
     assert answer_digest(RESOLVER, 1_800_000_000, b"request", b"result") == keccak256(packed)
 
 
+@pytest.mark.weakness(20)
 def test_the_digest_hangs_on_everything() -> None:
     usual = (RESOLVER, 1_800_000_000, b"request", b"result")
     others = [
