@@ -30,7 +30,7 @@ _WORD = re.compile(r"[^\s\"'`()<>\[\]{},;|]+")
 # ENS names, host names, addresses of mail, Matrix and XMPP; addresses of accounts. A dot at the end of a sentence or in
 # a number is none of a name.
 _OF_SOMEBODY = re.compile(r"@|\.(?=[^\s\d!-/:-@\[-`{-~])|0[xX][0-9a-fA-F]{40}(?![0-9a-fA-F])")
-_OF_THE_PROGRAM = re.compile(r"(?:\w+\.)+\w*(?:Error|Exception|Warning|Interrupt):?|\S*/\S*\.py(?::\d+)?")
+_OF_THE_PROGRAM = re.compile(r"[\w.]*\.\w*(?:Error|Exception|Warning|Interrupt):?|(?:[^/]*/)+[^/]*\.py(?::\d+)?")
 _QUOTED = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\"[^\"\n]*\"(?!\w)")
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(?=: |\Z)")
 _FRAME = re.compile(r'[\s|]*File "')
