@@ -1,0 +1,53 @@
+"""`python -m tests.bench`: every row runs with tiny numbers, and writes figures of the right shape."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench.__main__ import ROWS
+
+FIELDS = {"row", "quantity", "unit", "median", "min", "max", "rounds", "target", "met", "note"}
+QUANTITIES = {
+    "submit": {"CPU per envelope", "floor, in turn with it", "CPU by floor", "latency p50", "latency p99", "accepted"},
+    "pick-up": {"CPU", "latency", "body"},
+    "acknowledge": {"latency", "CPU"},
+    "footprint": {"memory (RSS)", "start to /healthz", "CPU of the start"},
+}
+
+
+def bench(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.bench", *arguments, "--out", str(folder / "bench.json")],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row(row: str, tmp_path: Path) -> None:
+    done = bench("--tiny", row, folder=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    figures: list[dict[str, Any]] = json.loads((tmp_path / "bench.json").read_text())["figures"]
+    assert {figure["quantity"] for figure in figures} == QUANTITIES[row]
+    for figure in figures:
+        assert figure.keys() == FIELDS
+        assert 0 < figure["min"] <= figure["median"] <= figure["max"]
+        assert figure["rounds"]
+        assert figure["quantity"] in done.stdout
+    assert "Recorded earlier" in done.stdout
+
+
+def test_a_row_that_does_not_exist(tmp_path: Path) -> None:
+    done = bench("submitt", folder=tmp_path)
+    assert done.returncode == 2
+    assert "no such row: submitt" in done.stderr
+    assert not (tmp_path / "bench.json").exists()

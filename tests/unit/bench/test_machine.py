@@ -1,0 +1,57 @@
+"""What the operating system says of a process is of that process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bench.machine import cores, cpu_seconds, description, pin, resident_bytes
+
+CHILD = "import sys; kept = bytearray(50_000_000); print('up', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def child() -> Iterator[int]:
+    """A process with 50 MB that does nothing."""
+    with subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        yield process.pid
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def test_cpu_time_is_that_of_the_process(child: int) -> None:
+    mine, its = cpu_seconds(os.getpid()), cpu_seconds(child)
+    sum(range(3_000_000))
+    assert cpu_seconds(os.getpid()) - mine > cpu_seconds(child) - its >= 0
+
+
+def test_memory_is_that_of_the_process(child: int) -> None:
+    assert resident_bytes(child) > 50_000_000
+
+
+def test_a_process_that_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    with pytest.raises(OSError, match="Errno"):
+        cpu_seconds(process.pid)
+    with pytest.raises(OSError, match="Errno"):
+        resident_bytes(process.pid)
+
+
+@pytest.mark.skipif(cores() < 2, reason="there is one core")
+def test_a_process_is_kept_on_one_core(child: int) -> None:
+    pin(child, 0)
+    first = os.sched_getaffinity(child)
+    pin(child, 1)
+    assert len(first) == 1
+    assert os.sched_getaffinity(child) != first
+
+
+def test_the_machine_is_described() -> None:
+    assert {"system", "python", "cores", "pinned", "load_average"} <= description().keys()
