@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.dm3.canonical import JsonObject, parse_object, sha256_hex, stringify
+from gateway.dm3.canonical import JsonObject, members, object_of, parse_object, sha256_hex, stringify
 from gateway.dm3.delivery_information import DeliveryInformation
 from gateway.dm3.encoding import hash_text, to_hex
 from gateway.dm3.encryption import Ephemeral, decrypt, encrypt
@@ -53,8 +53,11 @@ def make_postmark(
     if information is not None:
         value["incomingTimestamp"] = now_ms
         value["deliveryInformation"] = information.to_json()
-    value["signature"] = sign(service_signing_key, _signed_text(value))
-    return encrypt(recipient_encryption_key, stringify(value), ephemeral=ephemeral)
+    texts = members(value)
+    signature = sign(service_signing_key, sha256_hex(object_of(texts.values())))
+    # No other member sorts behind this one.
+    text = object_of([*texts.values(), f'"signature":{stringify(signature)}'])
+    return encrypt(recipient_encryption_key, text, ephemeral=ephemeral)
 
 
 def postmark_hash(envelope: Envelope) -> MessageHash:

@@ -6,7 +6,7 @@ import sqlite3
 from enum import Enum
 from typing import Final, NoReturn
 
-from sqlalchemy import exc
+from sqlalchemy import Dialect, exc
 
 from gateway.errors import GatewayError, InvalidInput, Unavailable
 
@@ -96,6 +96,13 @@ def _diagnose_driver(error: exc.DBAPIError) -> tuple[Fault, Exception]:
     internal = GatewayError(f"database: {what}")
     internal.__cause__ = error  # a mistake of ours; its statement helps, and its parameters are hidden
     return Fault.OWN, internal
+
+
+def of_driver(error: sqlite3.Error, statement: str, dialect: Dialect) -> exc.DBAPIError:
+    """What SQLAlchemy would have raised for an error of SQLite's driver that we asked directly; values are hidden."""
+    raised = exc.DBAPIError.instance(statement, None, error, sqlite3.Error, hide_parameters=True, dialect=dialect)
+    assert isinstance(raised, exc.DBAPIError)
+    return raised
 
 
 def reraise(error: Exception) -> NoReturn:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, exc
 
 from gateway.errors import ConfigError
 from gateway.store.engine import Dialect
-from gateway.store.faults import Fault, diagnose
+from gateway.store.faults import Fault, diagnose, of_driver
 
 T = TypeVar("T")
 
@@ -53,17 +53,28 @@ class SqliteEngine:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._write_engine = sqlite_engine(path, begin="BEGIN IMMEDIATE", connections=1)
+        self._writing: Connection | None = None
         self._read_engine = sqlite_engine(path, begin="BEGIN", connections=READERS, read_only=True)
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in the writer thread inside BEGIN IMMEDIATE ... COMMIT."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writer, partial(_transact, self._write_engine, work))
+        return await loop.run_in_executor(self._writer, self._write, work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a reader thread on one snapshot."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, partial(_transact, self._read_engine, work))
+        return await loop.run_in_executor(self._readers, self._read, work)
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        # The writer keeps its connection: taking one and giving it back takes as long as an insert.
+        if self._writing is None:
+            self._writing = self._write_engine.connect()
+        return _transact(self._writing, work)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._read_engine.connect() as conn:
+            return _transact(conn, work)
 
     async def check(self) -> None:
         """Nothing to ask: every connection is set up by us."""
@@ -82,6 +93,8 @@ class SqliteEngine:
         self._writer.shutdown()
         self._readers.shutdown()
         self._read_engine.dispose()
+        if self._writing is not None:
+            self._writing.close()
         # The writer goes last: closing the last connection folds the log into the file, which a reader may not do.
         self._write_engine.dispose()
 
@@ -109,7 +122,11 @@ def sqlite_engine(path: str, *, begin: str, connections: int, read_only: bool = 
 
     @event.listens_for(engine, "begin")
     def begin_transaction(conn: Connection) -> None:
-        conn.exec_driver_sql(begin)
+        driver: Any = conn.connection.driver_connection
+        try:
+            driver.execute(begin)
+        except sqlite3.Error as error:
+            raise of_driver(error, begin, conn.dialect) from error
 
     return engine
 
@@ -130,13 +147,12 @@ def file_exists(path: str) -> bool:
     return Path(path).is_file()
 
 
-def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
-    with engine.connect() as conn:
-        try:
-            with conn.begin():
-                return work(conn)
-        except Exception as error:
-            # After an I/O error or a full disk a new connection is the one state we know.
-            if isinstance(error, exc.DBAPIError) and diagnose(error)[0] is Fault.OUTAGE:
-                conn.invalidate()
-            raise
+def _transact(conn: Connection, work: Callable[[Connection], T]) -> T:
+    try:
+        with conn.begin():
+            return work(conn)
+    except Exception as error:
+        # After an I/O error or a full disk a new connection is the one state we know.
+        if isinstance(error, exc.DBAPIError) and diagnose(error)[0] is Fault.OUTAGE:
+            conn.invalidate()
+        raise

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Insert, exc
+from sqlalchemy import Connection, Insert
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from gateway.store.faults import of_driver
 
 
 class Statement:
@@ -36,9 +38,7 @@ class Statement:
         try:
             found = [driver.execute(text, [row[name] for name in names]).fetchone() for row in rows]
         except sqlite3.Error as error:
-            raise exc.DBAPIError.instance(
-                text, None, error, sqlite3.Error, hide_parameters=True, dialect=conn.dialect
-            ) from error
+            raise of_driver(error, text, conn.dialect) from error
         return [row for row in found if row is not None]
 
     @cached_property
