@@ -30,7 +30,8 @@ _WORD = re.compile(r"[^\s\"'`()<>\[\]{},;|]+")
 # ENS names, host names, addresses of mail, Matrix and XMPP; addresses of accounts. A dot at the end of a sentence or in
 # a number is none of a name.
 _OF_SOMEBODY = re.compile(r"@|\.(?=[^\s\d!-/:-@\[-`{-~])|0[xX][0-9a-fA-F]{40}(?![0-9a-fA-F])")
-_OF_THE_PROGRAM = re.compile(r"(?:\w+\.)+\w*(?:Error|Exception|Warning|Interrupt):?|\S*/\S*\.py(?::\d+)?")
+_ERROR = re.compile(r"(?:\w+\.)+\w*(?:Error|Exception|Warning|Interrupt):?")
+_SOURCE = re.compile(r"/[^\s/.]+\.py(?::\d+)?\Z")
 _QUOTED = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\"[^\"\n]*\"(?!\w)")
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(?=: |\Z)")
 _FRAME = re.compile(r'[\s|]*File "')
@@ -68,7 +69,8 @@ def without_people(text: str) -> str:
 
 def _somebody(found: re.Match[str]) -> str:
     word = found[0]
-    return SOMEBODY if _OF_SOMEBODY.search(word) and not _OF_THE_PROGRAM.fullmatch(word) else word
+    of_the_program = _ERROR.fullmatch(word) or _SOURCE.search(word)
+    return SOMEBODY if _OF_SOMEBODY.search(word) and not of_the_program else word
 
 
 def _without_people_in_traceback(text: str) -> str:

@@ -12,7 +12,7 @@ import httpx2
 import socketio
 
 from gateway.dm3.auth import sign_challenge
-from gateway.dm3.envelope import Dialect, Envelope, canonical_envelope
+from gateway.dm3.envelope import Dialect, Envelope, canonical_envelope, envelope_hashes
 from gateway.operations.dm3_client import Dm3Client
 from tests.integration.relay.envelopes import keys_of, sealed
 from tests.support.house import House, rpc
@@ -37,6 +37,24 @@ async def submit(
     answer = await offer(house, envelope)
     assert answer.status_code == 200, answer.text
     return envelope
+
+
+async def submit_text(house: House, sender: Dm3Client, recipient: Dm3Client, text: str, account: str = "alice") -> str:
+    """messageHash of an envelope that was accepted."""
+    return envelope_hashes(await submit(house, sender, recipient, text, account))[0]
+
+
+async def get(house: House, path: str, token: str | None = None) -> httpx2.Response:
+    """GET, with or without a session."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    return await house.http.get(house.url + path, headers=headers)
+
+
+async def put_rules(house: House, token: str | None, rules: Any) -> httpx2.Response:
+    """Replace the rules for senders; ``rules`` are JSON, or the bytes of a body."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    content = {"content": rules} if isinstance(rules, bytes) else {"json": rules}
+    return await house.http.put(f"{house.url}/api/v1/account/rules", headers=headers, **content)
 
 
 async def offer(house: House, envelope: Envelope) -> httpx2.Response:

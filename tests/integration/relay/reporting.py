@@ -19,7 +19,7 @@ from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.store.lanes import JobState, QueueList
 from tests.integration.email.peers import Mailbox, mail_server
-from tests.integration.relay.test_rest import token_of
+from tests.integration.relay.clients import token_of
 from tests.support.accounts import Registered
 from tests.support.house import House, running_house
 from tests.support.push import PushService, push_service

@@ -13,16 +13,10 @@ from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.relay import account_api
 from gateway.store.mailbox import PickUp
-from tests.integration.relay.test_rest import get, submit, token_of
+from tests.integration.relay.clients import get, put_rules, submit_text, token_of
 from tests.support.house import House
 
 ACCOUNT = "/api/v1/account"
-
-
-async def put_rules(house: House, token: str | None, rules: Any) -> Any:
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    content = {"content": rules} if isinstance(rules, bytes) else {"json": rules}
-    return await house.http.put(f"{house.url}{ACCOUNT}/rules", headers=headers, **content)
 
 
 async def rules_of(house: House, token: str) -> Any:
@@ -37,7 +31,7 @@ async def rules_of(house: House, token: str) -> Any:
 async def test_the_account_tells_what_is_kept(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     before = now_ms()
     token = await token_of(house, bob, "bob")
-    await submit(house, alice, bob, "one")
+    await submit_text(house, alice, bob, "one")
     (stored,) = await house.gateway.store.read(PickUp(bob.address, now_ms(), 10))
     kept = (await get(house, ACCOUNT, token)).json()
     assert before <= kept.pop("createdAt") <= kept.pop("updatedAt") <= now_ms()
@@ -201,8 +195,8 @@ async def test_the_export_holds_everything(
     carol = await house.native("carol.eth", "carol")
     token = await token_of(house, bob, "bob")
     assert (await put_rules(house, token, {"messageRequests": True, "allow": ["alice.eth"]})).status_code == 200
-    known = [await submit(house, alice, bob, f"friend {number}") for number in range(5)]
-    strange = [await submit(house, carol, bob, f"stranger {number}", account="carol") for number in range(3)]
+    known = [await submit_text(house, alice, bob, f"friend {number}") for number in range(5)]
+    strange = [await submit_text(house, carol, bob, f"stranger {number}", account="carol") for number in range(3)]
     answer = await get(house, f"{ACCOUNT}/export", token)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
@@ -227,7 +221,7 @@ async def test_the_export_of_an_empty_mailbox_is_json(house: House, bob: Dm3Clie
 
 
 async def test_nobody_else_s_mail_is_exported(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
-    await submit(house, alice, bob, "to bob")
+    await submit_text(house, alice, bob, "to bob")
     export = (await get(house, f"{ACCOUNT}/export", await token_of(house, alice, "alice"))).json()
     assert (export["inbox"], export["account"]["name"]) == ([], "alice.eth")
 

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.operations.dm3_client import Dm3Client
 from gateway.web.server import HttpServer, listen
-from tests.integration.relay.test_rest import submit
+from tests.integration.relay.clients import submit_text
 from tests.support.house import House, running_house
 
 FEW = {"DM3_GATEWAY__RELAY__LOG_INS_PER_MINUTE": "4", "DM3_GATEWAY__RELAY__CALLS_PER_MINUTE": "4"}
@@ -123,7 +123,7 @@ async def test_who_is_logged_in_reads_on(behind_proxy: House) -> None:
     """Log-in has a limit, the mailbox of somebody who is in has not."""
     house = behind_proxy
     alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
-    await submit(house, alice, bob, "hello")
+    await submit_text(house, alice, bob, "hello")
     for _ in range(10):
         assert len(await bob.fetch()) == 1
 

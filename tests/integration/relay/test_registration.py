@@ -19,8 +19,8 @@ from gateway.ids import EnsName
 from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.store.accounts import Account, AccountOf, CloseAccount
+from tests.integration.relay.clients import get, submit_text, token_of
 from tests.integration.relay.envelopes import keys_of
-from tests.integration.relay.test_rest import get, submit, token_of
 from tests.support.house import House, running_house
 
 ELSEWHERE = EnsName("ds.elsewhere.eth")
@@ -195,7 +195,7 @@ async def test_logging_in_makes_the_account(house: House, bob: Dm3Client) -> Non
 
 
 async def test_who_moved_away_still_gets_what_waits(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
-    await submit(house, alice, bob, "before the move")
+    await submit_text(house, alice, bob, "before the move")
     await write(house, bob.name, profile_of(house, bob, "bob", ELSEWHERE))
     await house.gateway.directory.user(bob.name, fresh=True)
     answer = await log_in(house, bob.name, keys_of(house, "bob").signing)
@@ -210,7 +210,7 @@ async def test_logging_in_does_not_open_what_was_closed(house: House, alice: Dm3
     await token_of(house, bob, "bob")
     assert (await house.gateway.store.read(AccountOf(bob.address))).closed
     assert (await register(house, bob.name, bob.signed_profile())).status_code == 200
-    await submit(house, alice, bob, "welcome back")
+    await submit_text(house, alice, bob, "welcome back")
 
 
 # --- rotation -------------------------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ async def test_a_sold_name_takes_no_mailbox_along(shifted_house: House, clock: S
     """The buyer's profile is at another address: the seller's mail stays the seller's."""
     house = shifted_house
     alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
-    await submit(house, alice, bob, "secret")
+    await submit_text(house, alice, bob, "secret")
     old = await token_of(house, bob, "bob")
     buyer = Dm3Client(
         name=bob.name,

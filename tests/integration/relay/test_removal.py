@@ -23,9 +23,8 @@ from gateway.store import Store
 from gateway.store.accounts import CLOSED_SCOPE, AccountOf, CloseAccount
 from gateway.store.mailbox import AcceptEnvelope, CountMailbox
 from gateway.store.schema import metadata
+from tests.integration.relay.clients import get, put_rules, submit_text, token_of
 from tests.integration.relay.envelopes import keys_of, sealed
-from tests.integration.relay.test_account_api import put_rules
-from tests.integration.relay.test_rest import get, submit, token_of
 from tests.integration.store.values import Sql, envelope
 from tests.support.house import House, rpc, running_house
 from tests.support.waiting import until
@@ -91,9 +90,9 @@ async def settle(house: House, alice: Dm3Client, bob: Dm3Client) -> list[str]:
         house, tokens[0], {"messageRequests": True, "allow": [alice.name], "block": ["mallory.eth"]}
     )
     assert answer.status_code == 200
-    await submit(house, alice, bob, "from a friend")
-    await submit(house, alice, alias, "to another name")
-    await submit(house, carol, bob, "from a stranger", account="carol")
+    await submit_text(house, alice, bob, "from a friend")
+    await submit_text(house, alice, alias, "to another name")
+    await submit_text(house, carol, bob, "from a stranger", account="carol")
     await house.gateway.store.commit(
         Sql(f"INSERT INTO channels VALUES ('{bob.address}', 'EMAIL', 'bob@example.org', TRUE, TRUE, NULL, 0, 0, 0, 0)")
     )
@@ -141,7 +140,7 @@ async def test_whoever_comes_back_at_once_keeps_the_mail_that_comes_then(tmp_pat
         assert (await remove(house, await text_for(house, bob.address))).status_code == 200
         body = bob.signed_profile().to_json()
         assert (await house.http.post(f"{house.url}/ds/profile/{bob.name}", json=body)).status_code == 200
-        await submit(house, alice, bob, "welcome back")
+        await submit_text(house, alice, bob, "welcome back")
         shift = AGAIN_MS + 1
 
         async def look() -> bool | None:
@@ -153,7 +152,7 @@ async def test_whoever_comes_back_at_once_keeps_the_mail_that_comes_then(tmp_pat
 
 async def test_the_mail_of_others_stays(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     """What bob wrote is his correspondents' mail."""
-    await submit(house, bob, alice, "keep this", account="bob")
+    await submit_text(house, bob, alice, "keep this", account="bob")
     await token_of(house, alice, "alice")
     assert (await remove(house, await text_for(house, bob.address))).status_code == 200
     (mail,) = await alice.fetch()
@@ -187,7 +186,7 @@ async def test_a_name_of_the_same_owner_is_closed_with_it(house: House, alice: D
 
 async def test_who_never_registered_can_close_the_mailbox_too(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     """A profile that names us is enough to get mail here; so it is to want none."""
-    await submit(house, alice, bob, "unasked")
+    await submit_text(house, alice, bob, "unasked")
     assert (await remove(house, await text_for(house, bob.address))).status_code == 200
     assert await house.gateway.store.read(CountMailbox(bob.address)) == 0
     answer = await rpc(house, "dm3_submitMessage", canonical_envelope(sealed(house, alice, bob)))
@@ -199,7 +198,7 @@ async def test_a_large_mailbox_is_emptied(
 ) -> None:
     monkeypatch.setattr("gateway.relay.emptying.ROWS_AT_ONCE", 2)
     for number in range(5):
-        await submit(house, alice, bob, str(number))
+        await submit_text(house, alice, bob, str(number))
     assert (await remove(house, await text_for(house, bob.address))).status_code == 200
     assert await house.gateway.store.read(CountMailbox(bob.address)) == 0
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.dm3.auth import sign_challenge
 from gateway.dm3.data_uri import data_uri
-from gateway.dm3.envelope import canonical_envelope, envelope_hashes, parse_envelope
+from gateway.dm3.envelope import parse_envelope
 from gateway.dm3.keys import signing_pair
 from gateway.dm3.postmark import open_postmark, verify_postmark
 from gateway.dm3.user_profile import UserProfile, sign_profile
@@ -19,23 +19,9 @@ from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.store import Store
 from gateway.store.mailbox import PickUp
-from tests.integration.relay.envelopes import keys_of, sealed
-from tests.support.house import House, rpc, running_house
-
-
-async def token_of(house: House, client: Dm3Client, account: str) -> str:
-    challenge = (await house.http.get(f"{house.url}/ds/auth/{client.name}")).json()
-    signature = sign_challenge(keys_of(house, account).signing, challenge)
-    answer = await house.http.post(
-        f"{house.url}/ds/auth/{client.name}", json={"challenge": challenge, "signature": signature}
-    )
-    assert answer.status_code == 200, answer.text
-    return str(answer.json())
-
-
-async def get(house: House, path: str, token: str | None = None) -> Any:
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    return await house.http.get(house.url + path, headers=headers)
+from tests.integration.relay.clients import get, submit_text, token_of
+from tests.integration.relay.envelopes import keys_of
+from tests.support.house import House, running_house
 
 
 async def acknowledge(house: House, name: str, token: str, *pairs: tuple[str, str], slash: str = "/") -> Any:
@@ -44,13 +30,6 @@ async def acknowledge(house: House, name: str, token: str, *pairs: tuple[str, st
         json={"acknowledgements": [{"contactAddress": contact, "messageHash": digest} for contact, digest in pairs]},
         headers={"authorization": f"Bearer {token}"},
     )
-
-
-async def submit(house: House, sender: Dm3Client, recipient: Dm3Client, text: str, account: str = "alice") -> str:
-    envelope = sealed(house, sender, recipient, text=text, account=account)
-    answer = await rpc(house, "dm3_submitMessage", canonical_envelope(envelope))
-    assert answer.status_code == 200, answer.text
-    return envelope_hashes(envelope)[0]
 
 
 # --- small routes ---------------------------------------------------------------------------------------------------
@@ -133,7 +112,7 @@ async def test_a_signature_by_another_key_is_refused(house: House, alice: Dm3Cli
 @pytest.mark.attack(1)
 async def test_a_public_profile_is_no_key_to_a_mailbox(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     """Whatever is done with a published profile, there is no token without the signing key."""
-    digest = await submit(house, alice, bob, "secret")
+    digest = await submit_text(house, alice, bob, "secret")
     answer = await house.http.post(f"{house.url}/ds/profile/{bob.name}", json=bob.signed_profile().to_json())
     assert (answer.status_code, answer.json()) == (200, "registered")
     for token in (None, answer.json()):
@@ -173,8 +152,8 @@ async def test_a_token_opens_its_own_mailbox_only(house: House, alice: Dm3Client
 async def test_a_token_works_for_every_name_of_its_owner(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     """Mailboxes are kept by address: mail to an alias arrives although the ENS name is set, and the other way."""
     alias = await house.native("alias.eth", "bob")
-    await submit(house, alice, alias, "to the alias")
-    await submit(house, alice, bob, "to the name")
+    await submit_text(house, alice, alias, "to the alias")
+    await submit_text(house, alice, bob, "to the name")
     token = await token_of(house, bob, "bob")
     for name in (bob.name, alias.name):
         waiting = (await get(house, f"/ds/delivery/messages/incoming/{name}", token)).json()
@@ -214,7 +193,7 @@ async def test_an_envelope_is_handed_out_in_the_reference_s_form(
     house: House, alice: Dm3Client, bob: Dm3Client
 ) -> None:
     before = now_ms()
-    digest = await submit(house, alice, bob, "hello")
+    digest = await submit_text(house, alice, bob, "hello")
     token = await token_of(house, bob, "bob")
     (body,) = (await get(house, f"/ds/delivery/messages/incoming/{bob.name}", token)).json()
     assert body["metadata"]["deliveryInformation"] == {"to": "bob.eth", "from": "alice.eth"}
@@ -230,9 +209,9 @@ async def test_an_envelope_is_handed_out_in_the_reference_s_form(
 
 async def test_newest_first_and_by_contact(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     carol = await house.native("carol.eth", "carol")
-    first = await submit(house, alice, bob, "1")
-    second = await submit(house, carol, bob, "2", account="carol")
-    third = await submit(house, alice, bob, "3")
+    first = await submit_text(house, alice, bob, "1")
+    second = await submit_text(house, carol, bob, "2", account="carol")
+    third = await submit_text(house, alice, bob, "3")
     token = await token_of(house, bob, "bob")
 
     async def hashes(path: str) -> list[str]:
@@ -248,7 +227,7 @@ async def test_mail_that_expired_is_not_handed_out(tmp_path: Path) -> None:
     shift = 0
     async with running_house(tmp_path / "house", working=False, clock=lambda: now_ms() + shift) as house:
         alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
-        await submit(house, alice, bob, "old")
+        await submit_text(house, alice, bob, "old")
         shift = 31 * 24 * 3600 * 1000
         assert await bob.fetch() == []
 
@@ -260,8 +239,8 @@ async def test_mail_that_expired_is_not_handed_out(tmp_path: Path) -> None:
 async def test_an_acknowledgement_deletes_that_envelope(
     house: House, alice: Dm3Client, bob: Dm3Client, slash: str
 ) -> None:
-    first = await submit(house, alice, bob, "1")
-    await submit(house, alice, bob, "2")
+    first = await submit_text(house, alice, bob, "1")
+    await submit_text(house, alice, bob, "2")
     token = await token_of(house, bob, "bob")
     answer = await acknowledge(house, bob.name, token, ("alice.eth", first), slash=slash)
     assert answer.status_code == 200
@@ -273,7 +252,7 @@ async def test_every_hash_with_every_contact_deletes_only_what_fits(
     house: House, alice: Dm3Client, bob: Dm3Client
 ) -> None:
     """The messenger acknowledges all hashes for each contact; a pair that is not there is no error."""
-    first = await submit(house, alice, bob, "1")
+    first = await submit_text(house, alice, bob, "1")
     token = await token_of(house, bob, "bob")
     assert (await acknowledge(house, bob.name, token, ("carol.eth", first))).status_code == 200
     assert len(await bob.fetch()) == 1
@@ -285,7 +264,7 @@ async def test_every_hash_with_every_contact_deletes_only_what_fits(
 async def test_a_contact_that_is_no_name_does_not_hold_up_the_others(
     house: House, alice: Dm3Client, bob: Dm3Client
 ) -> None:
-    digest = await submit(house, alice, bob, "1")
+    digest = await submit_text(house, alice, bob, "1")
     token = await token_of(house, bob, "bob")
     pairs = (("a b", digest), ("", digest), ("x" * 300, digest), ("ALICE.eth", digest.upper().replace("0X", "0x")))
     assert (await acknowledge(house, bob.name, token, *pairs)).status_code == 200
@@ -293,7 +272,7 @@ async def test_a_contact_that_is_no_name_does_not_hold_up_the_others(
 
 
 async def test_an_acknowledgement_reaches_the_own_mailbox_only(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
-    digest = await submit(house, alice, bob, "1")
+    digest = await submit_text(house, alice, bob, "1")
     token = await token_of(house, alice, "alice")
     assert (await acknowledge(house, alice.name, token, ("alice.eth", digest))).status_code == 200
     assert len(await bob.fetch()) == 1
@@ -326,7 +305,7 @@ async def test_a_body_that_is_no_acknowledgement(house: House, bob: Dm3Client, b
 async def test_what_was_accepted_survives_a_restart(tmp_path: Path) -> None:
     async with running_house(tmp_path / "house", working=False) as house:
         alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
-        digest = await submit(house, alice, bob, "1")
+        digest = await submit_text(house, alice, bob, "1")
         await house.gateway.close()
         async with await Store.open(house.settings.store.url) as store:
             (waiting,) = await store.read(PickUp(bob.address, now_ms(), 10))
@@ -348,7 +327,7 @@ async def rotate(house: House, client: Dm3Client, account: str) -> None:
 @pytest.mark.weakness(4)
 async def test_an_old_key_opens_nothing_through_another_name(house: House, alice: Dm3Client, bob: Dm3Client) -> None:
     """Row 2: a stranger's name can point at anybody's address and carry anybody's old profile; that is no proof."""
-    await submit(house, alice, bob, "secret")
+    await submit_text(house, alice, bob, "secret")
     await rotate(house, bob, "bob")
     stolen = keys_of(house, "bob").signing
     await asyncio.to_thread(house.chain.ens.register, EnsName("evil.eth"))

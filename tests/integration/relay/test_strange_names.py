@@ -15,7 +15,7 @@ from gateway.errors import ChainUnavailable, FetchFailed, GatewayError, UnknownN
 from gateway.ids import EnsName
 from gateway.operations.dm3_client import Dm3Client
 from gateway.relay import sessions as sessions_module
-from tests.integration.relay.test_rest import get, submit, token_of
+from tests.integration.relay.clients import get, submit_text, token_of
 from tests.support.house import House
 
 EVIL = EnsName("evil.eth")
@@ -67,8 +67,8 @@ async def test_a_name_that_cannot_be_looked_up_any_more_blocks_nothing(
 ) -> None:
     """Mail to such a name waits in the victim's mailbox for thirty days, and the stranger's server is switched off."""
     evil = await point(house, EVIL, bob)
-    await submit(house, alice, evil, "bait")
-    wanted = await submit(house, alice, bob, "wanted")
+    await submit_text(house, alice, evil, "bait")
+    wanted = await submit_text(house, alice, bob, "wanted")
     token = await token_of(house, bob, "bob")
     answering(monkeypatch, {EVIL}, failing(error))
     answer = await get(house, f"/ds/delivery/messages/incoming/{bob.name}", token)
@@ -86,8 +86,8 @@ async def test_many_names_that_take_their_time_hold_nothing_up(
     monkeypatch.setattr(sessions_module, "NAME_SECONDS", 0.3)
     names = {EnsName(f"evil{number}.eth") for number in range(10)}
     for name in names:
-        await submit(house, alice, await point(house, name, bob), "bait")
-    await submit(house, alice, bob, "wanted")
+        await submit_text(house, alice, await point(house, name, bob), "bait")
+    await submit_text(house, alice, bob, "wanted")
     token = await token_of(house, bob, "bob")
     answering(monkeypatch, names, never)
     started = time.monotonic()
@@ -101,7 +101,7 @@ async def test_a_name_of_one_s_own_comes_back_when_it_can_be_looked_up(
 ) -> None:
     """Nothing is lost meanwhile: it waits."""
     alias = await house.native("alias.eth", "bob")
-    await submit(house, alice, alias, "to the alias")
+    await submit_text(house, alice, alias, "to the alias")
     token = await token_of(house, bob, "bob")
     path = f"/ds/delivery/messages/incoming/{bob.name}"
     with monkeypatch.context() as patch:

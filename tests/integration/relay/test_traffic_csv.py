@@ -18,8 +18,8 @@ from gateway.relay.traffic import HEAD, INTERVAL_SECONDS, RETENTION_SECONDS, Tra
 from gateway.store import Store
 from gateway.store.mailbox import PickUp
 from gateway.store.traffic import Interval, TrafficBetween
+from tests.integration.relay.clients import get, submit_text
 from tests.integration.relay.envelopes import sealed
-from tests.integration.relay.test_rest import get, submit
 from tests.integration.store.values import envelope
 from tests.support.house import House, rpc, running_house
 from tests.support.waiting import until
@@ -78,13 +78,13 @@ async def test_figures_of_whole_intervals_in_seconds(working_house: House, clock
     assert await metrics(house) is None
     alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
     for number in range(3):
-        await submit(house, alice, bob, str(number))
+        await submit_text(house, alice, bob, str(number))
     first = await sizes(house, bob)
     await until(lambda: _written(house, 1))
     assert await metrics(house) is None
     clock.now += HOUR
     assert await metrics(house) == [[str(BEGIN // 1000), "3600", "3", str(first), "0"]]
-    await submit(house, bob, alice, "another hour", account="bob")
+    await submit_text(house, bob, alice, "another hour", account="bob")
     await until(lambda: _written(house, 2))
     assert len(await metrics(house) or []) == 1
     clock.now = BEGIN + 2 * HOUR
@@ -133,7 +133,7 @@ async def test_figures_survive_an_orderly_stop(tmp_path: Path, clock: Time) -> N
     async with running_house(tmp_path / "house", clock=clock) as house:
         alice, bob = await house.native("alice.eth", "alice"), await house.native("bob.eth", "bob")
         for number in range(2):
-            await submit(house, alice, bob, str(number))
+            await submit_text(house, alice, bob, str(number))
         url = house.settings.store.url
     async with await Store.open(url) as store:
         [figures] = await store.read(TrafficBetween(0, 2**60))

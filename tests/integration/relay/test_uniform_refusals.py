@@ -20,9 +20,8 @@ from gateway.operations.dm3_client import Dm3Client
 from gateway.relay import submit as submit_module
 from gateway.relay.recipients import Recipient, Recipients
 from gateway.store.accounts import CloseAccount
+from tests.integration.relay.clients import put_rules, submit_text, token_of
 from tests.integration.relay.envelopes import sealed
-from tests.integration.relay.test_account_api import put_rules
-from tests.integration.relay.test_rest import submit, token_of
 from tests.support.house import House, rpc, running_house
 
 UNIFORM = {"DM3_GATEWAY__RELAY__UNIFORM_REFUSALS": "true"}
@@ -189,7 +188,7 @@ async def test_a_refused_envelope_may_come_again_when_the_reason_is_gone(discree
 
 async def test_a_sender_with_a_new_key_is_known_with_the_switch_too(discreet: Town) -> None:
     house, alice = discreet.house, discreet.alice
-    await submit(house, alice, discreet.bob, "with the old key")
+    await submit_text(house, alice, discreet.bob, "with the old key")
     old, keys = alice.signed_profile().profile, signing_pair()
     profile = UserProfile(old.public_encryption_key, keys.public, old.delivery_services)
     signed = sign_profile(profile, house.chain.accounts["alice"].key)

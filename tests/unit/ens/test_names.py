@@ -140,35 +140,6 @@ def test_names_in_ascii_load_no_tables() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.attack(31)
-@pytest.mark.parametrize("name", ["é" * 4_000, "👨‍👩‍👧" * 1_000, "a" * 10_000_000, "é" * 200, "é." * 100])
-def test_a_name_that_is_too_long_never_reaches_the_full_algorithm(name: str) -> None:
-    """Which costs time by the length; whether it ran is seen by its tables, which are loaded on first use."""
-    code = (
-        "import sys; from gateway.ens.names import normalise; from gateway.errors import InvalidName\n"
-        "try: normalise(sys.stdin.read())\nexcept InvalidName: sys.exit(3 + ('ens_normalize' in sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], input=name.encode(), env={"PYTHONUTF8": "1"}, timeout=60, check=False
-    )
-    assert done.returncode == 3
-
-
-@pytest.mark.attack(31)
-def test_a_name_is_normalised_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    full = names._ensip15
-
-    def counted(name: str) -> str:
-        calls.append(name)
-        return full(name)
-
-    monkeypatch.setattr(names, "_ensip15", counted)
-    for _ in range(3):
-        assert names.normalise("Ünlike-any-other.eth") == "ünlike-any-other.eth"
-    assert calls == ["Ünlike-any-other.eth"]
-
-
 @pytest.mark.parametrize(
     ("name", "node"),
     [

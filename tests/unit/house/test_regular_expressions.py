@@ -7,11 +7,9 @@ what the slowest takes.
 from __future__ import annotations
 
 import ast
-import contextlib
 import importlib
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,13 +17,9 @@ from pathlib import Path
 import pytest
 
 import gateway
-from gateway.errors import GatewayError
-from tests.support.worst_strings import worst_strings
+from tests.support.worst_strings import BOUND, LENGTH, seconds, worst_strings
 
 ROOT = Path(gateway.__file__).parents[1]
-LENGTH = 100_000
-BOUND = 0.05
-"""Seconds."""
 USES = ("match", "fullmatch", "search", "sub", "split", "findall", "finditer")
 NOT_FOR_STRANGERS = ("gateway/demo/", "gateway/sdk/testing/", "gateway/cli.py")
 
@@ -80,19 +74,6 @@ def _uses_in(tree: ast.AST) -> Iterator[tuple[str, str, str | None]]:
             if inline and isinstance(text, ast.Constant) and isinstance(text.value, str):
                 found["", function.attr, text.value] = None
     yield from (use for use in found if use[0] != "re")
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Of this thread's own time, the best of at most three."""
-    best = float("inf")
-    for _ in range(3):
-        started = time.thread_time()
-        with contextlib.suppress(GatewayError, ValueError):
-            work()
-        best = min(best, time.thread_time() - started)
-        if best < BOUND / 2:
-            break
-    return best
 
 
 ALL = list(uses())
