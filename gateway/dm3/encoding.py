@@ -6,7 +6,6 @@ texts stand for the same key, so whatever does not encode back to itself is refu
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from typing import Final
@@ -19,7 +18,7 @@ _HEX: Final = re.compile(r"[0-9a-fA-F]*\Z")
 
 def to_base64(data: bytes) -> str:
     """Standard alphabet with padding (RFC 4648 section 4)."""
-    return base64.b64encode(data).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def from_base64(text: object, what: str, *, length: int | None = None) -> bytes:
@@ -32,15 +31,15 @@ def from_base64(text: object, what: str, *, length: int | None = None) -> bytes:
     if length is not None and len(text) != (length + 2) // 3 * 4:
         raise InvalidInput(f"{what} does not have {length} bytes")
     try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
-    except (UnicodeEncodeError, binascii.Error):
+        data = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
         raise InvalidInput(f"{what} is not base64") from None
     if length is not None and len(data) != length:
         raise InvalidInput(f"{what} does not have {length} bytes")
     if not data or text[-1] == "=":
         # Only a padded tail has spare bits, so only there can two texts mean the same bytes.
         tail_start = len(data) - len(data) % 3
-        if base64.b64encode(data[tail_start:]).decode("ascii") != text[tail_start // 3 * 4 :]:
+        if to_base64(data[tail_start:]) != text[tail_start // 3 * 4 :]:
             raise InvalidInput(f"{what} is not canonical base64")
     return data
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from cachetools import LRUCache
 from starlette.types import Scope
 
 from gateway.errors import LimitExceeded
@@ -40,17 +40,22 @@ class Rate:
         self._pause = MINUTE_NS // per_minute if per_minute else 0
         self._tolerance = self._pause * (per_minute if burst is None else burst)
         self._clock = clock
-        self._full_at: LRUCache[str, int] = LRUCache(ASKERS)
+        self._full_at: OrderedDict[str, int] = OrderedDict()
 
     def take(self, asker: str) -> None:
         """Count one question; raises LimitExceeded when the asker has to wait."""
         if not self._pause:
             return
         now = int(self._clock() * 1e9)
-        full_at = max(now, self._full_at.get(asker, now)) + self._pause
-        if full_at - now > self._tolerance:
+        before = self._full_at.pop(asker, now)
+        full_at = max(now, before) + self._pause
+        fits = full_at - now <= self._tolerance
+        # Put back as the newest, also when refused: whoever asks too often is never forgotten.
+        self._full_at[asker] = full_at if fits else before
+        if len(self._full_at) > ASKERS:
+            self._full_at.popitem(last=False)
+        if not fits:
             raise LimitExceeded("too many requests of one asker")
-        self._full_at[asker] = full_at
 
 
 def asker_of(scope: Scope) -> str:
