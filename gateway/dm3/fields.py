@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from gateway.dm3.canonical import Json, JsonObject
@@ -9,6 +10,7 @@ from gateway.errors import InvalidInput
 
 MAX_NAME_BYTES: Final = 255
 """Of an ENS name as it is written in DNS wire form, and so of any name in a message."""
+_BLANK_OR_CONTROL: Final = re.compile("[\x00-\x20\x7f]")
 MAX_TIMESTAMP: Final = 2**53
 """Milliseconds; the greatest integer that JavaScript holds exactly."""
 
@@ -42,7 +44,7 @@ def name_text(fields: JsonObject, key: str) -> str:
     name = required_text(fields, key, max_length=MAX_NAME_BYTES)
     if not name or len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         raise InvalidInput(f"{key} is no name: empty, or longer than {MAX_NAME_BYTES} bytes")
-    if any(character <= " " or character == "\x7f" for character in name):
+    if _BLANK_OR_CONTROL.search(name):
         raise InvalidInput(f"{key} is no name: it has a blank or a control character")
     return name
 

@@ -49,7 +49,9 @@ class Bodies:
         try:
             try:
                 async with asyncio.timeout_at(started + self._allowed(0)) as patience:
-                    async for part in _parts(receive):
+                    more = True
+                    while more:
+                        part, more = _part(await receive())
                         if held + len(part) > max_bytes:
                             raise TooLarge(f"the body has more than {max_bytes} bytes")
                         if len(part) > self._left:
@@ -57,7 +59,8 @@ class Bodies:
                         self._left -= len(part)
                         held += len(part)
                         parts.append(part)
-                        patience.reschedule(started + self._allowed(held))
+                        if more:
+                            patience.reschedule(started + self._allowed(held))
             except TimeoutError:
                 raise LimitExceeded("the body did not arrive in time") from None
             yield b"".join(parts)
@@ -74,11 +77,8 @@ class Bodies:
             return parse_json(body, max_bytes=max_bytes, max_depth=max_depth)
 
 
-async def _parts(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise InvalidRequest("the connection was closed before the body was complete")
-        yield message.get("body", b"")
-        more = message.get("more_body", False)
+def _part(message: Message) -> tuple[bytes, bool]:
+    """A piece of the body, and whether more is to come."""
+    if message["type"] == "http.disconnect":
+        raise InvalidRequest("the connection was closed before the body was complete")
+    return message.get("body", b""), message.get("more_body", False)
