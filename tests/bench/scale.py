@@ -31,10 +31,10 @@ class Scale:
 
 
 FULL: Final = Scale(
-    rounds=7,
+    rounds=5,
     people=50,
     warm_up=1500,
-    envelopes=1000,
+    envelopes=2000,
     waiting=1000,
     pick_ups=5,
     mailboxes=(1_000, 10_000, 100_000),
