@@ -1,8 +1,7 @@
 """Group commit: units that wait while a transaction is being flushed go together into the next one.
 
-No delay is added to fill a group: the first unit after a pause is committed with whatever the same turn of the event
-loop brings, and the time its flush takes is what gathers the others. A caller gets its result only after the commit
-that holds it.
+No delay is added to fill a group: the first unit after a pause is committed with whatever the event loop has at hand,
+and the time its flush takes is what gathers the others. A caller gets its result only after the commit that holds it.
 """
 
 from __future__ import annotations
@@ -32,6 +31,9 @@ Unit = tuple[Op[Any], ...]
 
 BATCH_LIMIT: Final = 256
 """Units in one transaction."""
+
+GATHERED: Final = 64
+"""Units after which a transaction is begun however many more the event loop brings."""
 
 QUEUE_LIMIT: Final = 10_000
 """Units that may wait; more are refused."""
@@ -105,8 +107,7 @@ class GroupCommit:
     async def _run(self) -> None:
         while True:
             await self._filled.wait()
-            # Requests that came in together are served in one turn of the event loop: their units go together too.
-            await asyncio.sleep(0)
+            await self._gather()
             batch = self._take()
             if batch:
                 await self._flush_safely(batch)
@@ -114,6 +115,15 @@ class GroupCommit:
                 return
             else:
                 self._filled.clear()
+
+    async def _gather(self) -> None:
+        """Let the event loop turn while its turns bring units: requests that came in together are written together."""
+        known, idle = len(self._waiting), 0
+        # A request that has just arrived is read in one turn and served in the next.
+        while idle < 2 and known < GATHERED:
+            await asyncio.sleep(0)
+            idle = 0 if len(self._waiting) > known else idle + 1
+            known = len(self._waiting)
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
