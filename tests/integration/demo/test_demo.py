@@ -73,7 +73,7 @@ async def test_ctrl_c_ends_it_cleanly(world: tuple[asyncio.subprocess.Process, d
     process.send_signal(signal.SIGINT)
     _, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0
-    assert err == b""
+    assert err == b"", err.decode()
     async with httpx2.AsyncClient(trust_env=False) as http:
         with pytest.raises(httpx2.ConnectError):
             await http.get(facts["gateway_url"])
