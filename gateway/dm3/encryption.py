@@ -7,7 +7,7 @@ blocks of 2048 bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from nacl.bindings import (
@@ -60,6 +60,35 @@ class Ephemeral:
     nonce: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SealingKey:
+    """What an ephemeral pair and a receiver's public key agree on, for one text or for several.
+
+    The curve arithmetic is most of the cost of a small text. Nonces are random and have 96 bits, so no key may seal
+    more than 2**32 texts (RFC 8439, section 4; NIST SP 800-38D, section 8.3).
+    """
+
+    ephemeral_public_key: bytes
+    shared: bytes = field(repr=False)
+
+    @classmethod
+    def towards(cls, public_key: bytes, pair: KeyPair | None = None) -> SealingKey:
+        """Agree with the owner of a 32-byte public key, by a fresh pair if none is given; raises InvalidInput."""
+        if len(public_key) != _KEY_BYTES:
+            raise InvalidInput("a public encryption key has 32 bytes")
+        pair = encryption_pair() if pair is None else pair
+        try:
+            _, shared = crypto_kx_client_session_keys(pair.public, pair.private, public_key)
+        except CryptoError:
+            raise InvalidInput("a public encryption key of low order") from None
+        return cls(pair.public, shared)
+
+    def seal(self, plaintext: str, *, nonce: bytes | None = None) -> EncryptedPayload:
+        """Seal a text with a fresh nonce if none is given; raises InvalidInput as encrypt_symmetric does."""
+        sealed = encrypt_symmetric(self.shared, plaintext, nonce=nonce)
+        return EncryptedPayload(sealed.ciphertext, sealed.nonce, self.ephemeral_public_key)
+
+
 def parse_payload(text: str, *, max_bytes: int = MAX_SEALED_BYTES) -> EncryptedPayload:
     """Read what to_text wrote; a nonce without 0x is taken too. Raises DecryptionFailed for anything else."""
     try:
@@ -83,15 +112,9 @@ def encrypt(public_key: bytes, plaintext: str, *, ephemeral: Ephemeral | None = 
 
 def encrypt_payload(public_key: bytes, plaintext: str, *, ephemeral: Ephemeral | None = None) -> EncryptedPayload:
     """As encrypt, as a value."""
-    if len(public_key) != _KEY_BYTES:
-        raise InvalidInput("a public encryption key has 32 bytes")
-    pair = ephemeral.pair if ephemeral is not None else encryption_pair()
-    try:
-        _, key = crypto_kx_client_session_keys(pair.public, pair.private, public_key)
-    except CryptoError:
-        raise InvalidInput("a public encryption key of low order") from None
-    sealed = encrypt_symmetric(key, plaintext, nonce=ephemeral.nonce if ephemeral is not None else None)
-    return EncryptedPayload(sealed.ciphertext, sealed.nonce, pair.public)
+    if ephemeral is None:
+        return SealingKey.towards(public_key).seal(plaintext)
+    return SealingKey.towards(public_key, ephemeral.pair).seal(plaintext, nonce=ephemeral.nonce)
 
 
 def decrypt(key: KeyPair, sealed: str, *, max_bytes: int = MAX_SEALED_BYTES) -> str:

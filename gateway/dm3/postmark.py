@@ -12,7 +12,7 @@ from typing import Final
 from gateway.dm3.canonical import JsonObject, members, object_of, parse_object, sha256_hex, stringify
 from gateway.dm3.delivery_information import DeliveryInformation
 from gateway.dm3.encoding import hash_text, to_hex
-from gateway.dm3.encryption import Ephemeral, decrypt, encrypt
+from gateway.dm3.encryption import SealingKey, decrypt
 from gateway.dm3.envelope import Envelope
 from gateway.dm3.eth import eip191_hash
 from gateway.dm3.fields import required_object, required_text, timestamp_ms
@@ -39,15 +39,15 @@ class Postmark:
 def make_postmark(
     envelope: Envelope,
     information: DeliveryInformation | None,
-    recipient_encryption_key: bytes,
+    sealing: SealingKey,
     service_signing_key: KeyPair,
     now_ms: int,
     *,
-    ephemeral: Ephemeral | None = None,
+    nonce: bytes | None = None,
 ) -> str:
-    """Sign and seal a postmark for ``envelope``; ``information`` None gives the bare form of the reference.
+    """Sign a postmark for ``envelope`` and seal it towards the recipient.
 
-    Raises InvalidInput when the recipient's key cannot be one.
+    ``information`` None gives the bare form of the reference; ``nonce`` is given only to reproduce test vectors.
     """
     value: JsonObject = {"messageHash": postmark_hash(envelope), "incommingTimestamp": now_ms}
     if information is not None:
@@ -57,7 +57,7 @@ def make_postmark(
     signature = sign(service_signing_key, sha256_hex(object_of(texts.values())))
     # No other member sorts behind this one.
     text = object_of([*texts.values(), f'"signature":{stringify(signature)}'])
-    return encrypt(recipient_encryption_key, text, ephemeral=ephemeral)
+    return sealing.seal(text, nonce=nonce).to_text()
 
 
 def postmark_hash(envelope: Envelope) -> MessageHash:

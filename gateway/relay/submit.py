@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from cachetools import TTLCache
 
 from gateway.custody.directory import Directory
 from gateway.dm3.canonical import JsonObject
+from gateway.dm3.encryption import SealingKey
 from gateway.dm3.envelope import (
     DeliveryInformation,
     Envelope,
@@ -45,6 +47,11 @@ log = structlog.get_logger(__name__)
 
 UNIFORM_SECONDS: Final = 0.5
 """Refusals that must look alike are answered at multiples of this."""
+
+SEALING_RECIPIENTS: Final = 4096
+SEALING_SECONDS: Final = 3600
+"""Postmarks to one recipient share an ephemeral key for so long, for so many recipients at a time: a third of the curve
+arithmetic of an envelope. Whoever took the keys out of this process would learn what its store says anyway."""
 
 JobFor = Callable[[StoredEnvelope, Identity], NewJob]
 """Makes the job that brings an envelope to a bridged person; the bridge gives it, the relay stores it."""
@@ -106,6 +113,7 @@ class Submission:
         self._notice_for = notice_for
         self._clock = clock
         self._offload = offload
+        self._sealing: TTLCache[bytes, SealingKey] = TTLCache(SEALING_RECIPIENTS, SEALING_SECONDS)
 
     async def submit(self, content: str | JsonObject, *, size: int) -> Accepted:
         """Check and store an envelope, given as JSON text (the reference's form) or as an object.
@@ -154,7 +162,10 @@ class Submission:
             recipient = await self._recipients.find(normalise(information.to))
             sender = await self._verify_sender(envelope, information, size)
         admission = await self._gatekeeper.admit(recipient, sender)
-        stored = await self._offload.run(size, self._stamp, envelope, information, recipient, sender, admission)
+        sealing = self._sealing_towards(recipient.encryption_key)
+        stored = await self._offload.run(
+            size, self._stamp, envelope, information, recipient, sender, admission, sealing
+        )
         if recipient.identity is not None:
             return AcceptEnvelope(stored, self._job_for(stored, recipient.identity), admission.quota)
         notice = await self._notice_for(stored) if admission.notify else None
@@ -184,6 +195,14 @@ class Submission:
             raise reason
         return Sender(sender, None)
 
+    def _sealing_towards(self, public_encryption_key: bytes) -> SealingKey:
+        """The current key for postmarks to this recipient."""
+        sealing = self._sealing.get(public_encryption_key)
+        if sealing is None:
+            sealing = SealingKey.towards(public_encryption_key)
+            self._sealing[public_encryption_key] = sealing
+        return sealing
+
     def _stamp(
         self,
         envelope: Envelope,
@@ -191,9 +210,10 @@ class Submission:
         recipient: Recipient,
         sender: Sender,
         admission: Admission,
+        sealing: SealingKey,
     ) -> StoredEnvelope:
         now = self._clock()
-        postmark = make_postmark(envelope, information, recipient.encryption_key, self._keys.signing, now)
+        postmark = make_postmark(envelope, information, sealing, self._keys.signing, now)
         message_hash, encrypted_hash = envelope_hashes(envelope)
         return StoredEnvelope(
             id=envelope_id(recipient.address, envelope),

@@ -17,7 +17,7 @@ from gateway.custody.seed import MasterSeed
 from gateway.dm3.auth import sign_challenge, verify_challenge
 from gateway.dm3.canonical import Json, parse_object, stringify
 from gateway.dm3.encoding import from_base64, to_base64
-from gateway.dm3.encryption import decrypt, encrypt
+from gateway.dm3.encryption import SealingKey, decrypt, encrypt
 from gateway.dm3.envelope import (
     DeliveryInformation,
     Dialect,
@@ -306,7 +306,8 @@ def test_what_our_service_hands_out_their_client_opens(reference: NodeScript, wo
     now = time.time_ns() // 1_000_000
     envelope = sealed(world, dialect)
     information = open_delivery_information(envelope, world.service)
-    postmark = make_postmark(envelope, information, world.bob.encryption.public, world.service.signing, now)
+    sealing = SealingKey.towards(world.bob.encryption.public)
+    postmark = make_postmark(envelope, information, sealing, world.service.signing, now)
     out = parse_object(picked_up(envelope, information, postmark), max_bytes=100_000)
     opened = reference.call("openEnvelope", envelope=out, keyPair=pair_json(world.bob.encryption))
     assert opened["metadata"]["deliveryInformation"] == {"to": "bob.eth", "from": "alice.eth"}

@@ -72,6 +72,19 @@ async def test_extra_metadata_is_kept_for_the_recipient(house: House, alice: Dm3
     assert waiting["metadata"]["x-priority"] == {"level": 1}
 
 
+async def test_postmarks_to_one_recipient_share_an_ephemeral_key_and_nothing_else(
+    house: House, alice: Dm3Client, bob: Dm3Client
+) -> None:
+    for reader, writer, account in ((bob, alice, "alice"), (bob, alice, "alice"), (alice, bob, "bob")):
+        text = canonical_envelope(sealed(house, writer, reader, account=account))
+        assert (await rpc(house, "dm3_submitMessage", text)).status_code == 200
+    first, second = [json.loads(each["postmark"]) for each in (await _incoming(house, bob)).json()]
+    (other,) = [json.loads(each["postmark"]) for each in (await _incoming(house, alice)).json()]
+    assert first["ephemPublicKey"] == second["ephemPublicKey"] != other["ephemPublicKey"]
+    assert first["nonce"] != second["nonce"]
+    assert all(each.verified for each in [*await bob.fetch(), *await alice.fetch()])
+
+
 @pytest.mark.weakness(7)
 @pytest.mark.attack(4)
 async def test_the_same_envelope_a_hundred_times_is_answered_each_time_and_kept_once(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.dm3.encryption import (
     EncryptedPayload,
     Ephemeral,
+    SealingKey,
     decrypt,
     decrypt_payload,
     decrypt_symmetric,
@@ -151,6 +152,15 @@ def test_lengths_are_checked(size: int) -> None:
         encrypt_symmetric(bytes(32), "text", nonce=bytes(size))
     with pytest.raises(DecryptionFailed):
         decrypt_symmetric(bytes(size), SEALED)
+
+
+def test_a_key_for_several_texts_never_repeats_a_nonce() -> None:
+    sealing = SealingKey.towards(RECEIVER.public)
+    sealed = [sealing.seal(str(number)) for number in range(100)]
+    assert [decrypt_payload(RECEIVER, each) for each in sealed] == [str(number) for number in range(100)]
+    assert len({each.nonce for each in sealed}) == 100
+    assert {each.ephemeral_public_key for each in sealed} == {sealing.ephemeral_public_key}
+    assert SealingKey.towards(RECEIVER.public).ephemeral_public_key != sealing.ephemeral_public_key
 
 
 def test_plaintext_must_be_unicode() -> None:
