@@ -152,6 +152,37 @@ class WalletRefused(GatewayError):
     sentence = "This wallet signature is not valid for this action, or was used before; please sign again."
 
 
+# --- names that we issue ----------------------------------------------------------------------------------------
+
+
+class NotAllowed(GatewayError):
+    """Somebody known who may not do this: not the owner, or a key without the right for it."""
+
+    code, status = -32003, 403
+    sentence = "You are not allowed to do this."
+
+
+class NameRefused(GatewayError):
+    """A name that is not given to this person; ``detail`` is the reason in words for them."""
+
+    code, status = -32003, 403
+    sentence = "This name is not given out."
+
+
+class NameTaken(GatewayError):
+    """Somebody has this name, or had it until a short time ago; ``detail`` says which."""
+
+    code, status = -32000, 409
+    sentence = "This name is taken."
+
+
+class NameChanged(GatewayError):
+    """What was to be changed is not what it was when the order was signed."""
+
+    code, status = -32000, 409
+    sentence = "This name was changed in the meantime; look at it and sign again."
+
+
 # --- limits and the world around us -----------------------------------------------------------------------------
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
@@ -11,6 +12,14 @@ from gateway.errors import InvalidInput, NotFound
 from gateway.ids import CanonicalId, EnsName, EthAddress, IdentityId, Network
 from gateway.store.schema import identities
 from gateway.store.upsert import insert
+
+UNLINKED: Final[Mapping[str, Any]] = {
+    "level": "bridged",
+    "owned_name": None,
+    "owner_signature": None,
+    "linked_at": None,
+}
+"""Columns of an identity that is linked to no claimed name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,12 @@ class Identity:
     display_name: str
     created_at: int
     rotated_at: int | None
+    owned_name: EnsName | None = None
+    """The name that the person claimed with a wallet and linked: what others see instead of ``name``."""
+    owner_signature: str | None = field(default=None, repr=False)
+    """Of that wallet, on the profile of the present epoch."""
+    linked_at: int | None = None
+    """When the present trust level began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +91,7 @@ class IssueIdentity:
         ).first()
         if issued is not None:
             return _identity_of(issued)
-        existing = _find(conn, *_person(draft.network, draft.canonical_id))
+        existing = find_identity(conn, *_person(draft.network, draft.canonical_id))
         if existing is None:
             raise InvalidInput(f"name {draft.name!r} or address {draft.address} belongs to another identity")
         return existing
@@ -91,7 +106,7 @@ class IdentityOf:
 
     def run(self, conn: Connection) -> Identity | None:
         """Look up by the unique key."""
-        return _find(conn, *_person(self.network, self.canonical_id))
+        return find_identity(conn, *_person(self.network, self.canonical_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +117,7 @@ class IdentityNamed:
 
     def run(self, conn: Connection) -> Identity | None:
         """Look up by the unique key."""
-        return _find(conn, identities.c.name == self.name)
+        return find_identity(conn, identities.c.name == self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +128,14 @@ class IdentityAt:
 
     def run(self, conn: Connection) -> Identity | None:
         """Look up by the unique key."""
-        return _find(conn, identities.c.address == self.address)
+        return find_identity(conn, identities.c.address == self.address)
 
 
 @dataclass(frozen=True, slots=True)
 class RotateIdentity:
     """Move an identity to ``epoch``, which must be the one after its present epoch, with the address of that epoch.
+
+    It loses its link to a claimed name: the owner's signature is on the keys of before.
 
     ``sealed_salt`` replaces the stored one when given, because a seal is bound to its epoch. Raises ``NotFound`` when
     there is no such identity, ``InvalidInput`` when it is at another epoch, shredded, or the address is taken.
@@ -140,12 +157,12 @@ class RotateIdentity:
                 identities.c.epoch == self.epoch - 1,
                 identities.c.sealed_salt.is_not(None),
             )
-            .values(epoch=self.epoch, address=self.address, rotated_at=self.now, **resealed)
+            .values(epoch=self.epoch, address=self.address, rotated_at=self.now, **resealed, **UNLINKED)
             .returning(*identities.c)
         ).first()
         if rotated is not None:
             return _identity_of(rotated)
-        present = _find(conn, identities.c.id == self.id)
+        present = find_identity(conn, identities.c.id == self.id)
         if present is None:
             raise NotFound(f"there is no identity {self.id}")
         if present.sealed_salt is None:
@@ -169,7 +186,7 @@ class ShredIdentity:
             conn.execute(
                 update(identities)
                 .where(identities.c.id == self.id, identities.c.sealed_salt.is_not(None))
-                .values(sealed_salt=None, display_name="", rotated_at=self.now)
+                .values(sealed_salt=None, display_name="", rotated_at=self.now, **UNLINKED)
             ).rowcount
             > 0
         )
@@ -214,7 +231,8 @@ def _person(network: Network, canonical_id: CanonicalId) -> tuple[ColumnElement[
     return identities.c.network == network, identities.c.canonical_id == canonical_id
 
 
-def _find(conn: Connection, *where: ColumnElement[bool]) -> Identity | None:
+def find_identity(conn: Connection, *where: ColumnElement[bool]) -> Identity | None:
+    """The one identity that fits, or None."""
     row = conn.execute(select(identities).where(*where)).first()
     return None if row is None else _identity_of(row)
 

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, select
 
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName, EthAddress
 from gateway.store.schema import names
 from gateway.store.upsert import insert
+
+_KEPT = ("name", "created_at", "sequence")
+"""Columns that stay when a name is put again."""
+
+
+class Origin(StrEnum):
+    """How a name came here."""
+
+    OPERATOR = "operator"
+    CLAIM = "claim"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +44,32 @@ class NameRow:
     contenthash: bytes | None
     created_at: int
     updated_at: int
+    pubkey: bytes | None = None
+    """64 bytes, x and y of a secp256k1 key (EIP-619)."""
+    abis: Mapping[int, bytes] = field(default_factory=dict)
+    """By content type, a power of two (EIP-205)."""
+    interfaces: Mapping[str, bytes] = field(default_factory=dict)
+    """Addresses of implementers by interface id, 8 hex digits (EIP-1844)."""
+    data: Mapping[str, bytes] = field(default_factory=dict)
+    """By key (ENSIP-24)."""
+    origin: Origin = Origin.OPERATOR
+    expires_at: int | None = None
+    """End of the term; None is for ever."""
+    released_at: int | None = None
+    """Set when nobody has the name any more: it then says nothing and rests until it may be issued again."""
+    sequence: int = 0
+    """Number of the next order that the owner may sign."""
+    listed: bool = False
+    """The owner wants to be found in the directory."""
+    reminded: int = 0
+    """How many reminders of the end of the term were sent."""
+    skeleton: str = ""
+    """What the name looks like: names that can be taken for one another have the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class PutName:
-    """Insert a name or replace its records; the stored ``created_at`` stays. Returns True when the name is new.
+    """Insert a name or replace its records; the stored ``created_at`` and ``sequence`` stay. True when it is new.
 
     Raises ``InvalidInput`` when another name has the same node.
     """
@@ -49,11 +82,11 @@ class PutName:
         if taken is not None:
             raise InvalidInput(f"{self.row.name!r} has the node of {taken!r}")
         known = conn.scalar(select(names.c.name).where(names.c.name == self.row.name)) is not None
-        put = insert(conn, names).values(_columns(self.row))
+        put = insert(conn, names).values(columns_of(self.row))
         conn.execute(
             put.on_conflict_do_update(
                 index_elements=[names.c.name],
-                set_={c.name: put.excluded[c.name] for c in names.c if c.name not in ("name", "created_at")},
+                set_={c.name: put.excluded[c.name] for c in names.c if c.name not in _KEPT},
             )
         )
         return not known
@@ -68,34 +101,88 @@ class NameNamed:
     def run(self, conn: Connection) -> NameRow | None:
         """Look up by the key."""
         row = conn.execute(select(names).where(names.c.name == self.name)).first()
-        return None if row is None else _name_of(row)
+        return None if row is None else name_of(row)
 
 
 @dataclass(frozen=True, slots=True)
 class ListNames:
-    """Names below ``suffix``, sorted by their labels from the right, after the name ``after``; at most ``limit``."""
+    """Names in use below ``suffix``, sorted by their labels from the right, after ``after``; at most ``limit``.
+
+    ``listed`` leaves out those that do not want to be found, ``containing`` those whose name lacks a text.
+    """
 
     suffix: EnsName
     limit: int
     after: EnsName | None = None
+    listed: bool = False
+    containing: str = ""
 
     def run(self, conn: Connection) -> list[NameRow]:
         """Read one range of the turned-round names."""
-        parent = path_of(self.suffix)
-        start = parent + "." if self.after is None else path_of(self.after)
-        rows = conn.execute(
-            select(names)
-            # "/" is the character after "."; no name holds one.
-            .where(names.c.path > start, names.c.path > parent + ".", names.c.path < parent + "/")
-            .order_by(names.c.path)
-            .limit(self.limit)
-        )
-        return [_name_of(row) for row in rows]
+        wanted: list[ColumnElement[bool]] = [names.c.listed] if self.listed else []
+        if self.containing:
+            wanted.append(names.c.name.contains(self.containing, autoescape=True))
+        return _some(conn, _below(self.suffix, self.after).where(*wanted), self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class CountNames:
+    """How many names below ``suffix`` are in use."""
+
+    suffix: EnsName
+
+    def run(self, conn: Connection) -> int:
+        """Count one range."""
+        return conn.scalar(select(func.count()).select_from(_below(self.suffix, None).subquery())) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class NamesOf:
+    """Names in use that belong to ``owner``, at most ``limit``, sorted by their labels from the right."""
+
+    owner: EthAddress
+    limit: int
+
+    def run(self, conn: Connection) -> list[NameRow]:
+        """Read by the index of owners."""
+        return _some(conn, select(names).where(names.c.owner == self.owner, names.c.released_at.is_(None)), self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class NamesLike:
+    """Names in use with this ``skeleton``, at most ``limit``."""
+
+    skeleton: str
+    limit: int
+
+    def run(self, conn: Connection) -> list[NameRow]:
+        """Read by the index of skeletons."""
+        alike = select(names).where(names.c.skeleton == self.skeleton, names.c.released_at.is_(None))
+        return _some(conn, alike, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class NamesEnding:
+    """Names in use whose term ends before ``before`` and who got fewer than ``reminders``; the first to end first."""
+
+    before: int
+    reminders: int
+    limit: int
+
+    def run(self, conn: Connection) -> list[NameRow]:
+        """Read by the index of terms."""
+        ending: list[ColumnElement[bool]] = [
+            names.c.expires_at < self.before,
+            names.c.reminded < self.reminders,
+            names.c.released_at.is_(None),
+        ]
+        rows = conn.execute(select(names).where(*ending).order_by(names.c.expires_at).limit(self.limit))
+        return [name_of(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class DropName:
-    """Remove a name and its records; True when it was there."""
+    """Remove a name, its records and its history, so that it can be issued at once; True when it was there."""
 
     name: EnsName
 
@@ -109,7 +196,8 @@ def path_of(name: str) -> str:
     return ".".join(reversed(name.split(".")))
 
 
-def _columns(row: NameRow) -> dict[str, Any]:
+def columns_of(row: NameRow) -> dict[str, Any]:
+    """What is written for ``row``, by column."""
     return {
         "name": row.name,
         "node": row.node,
@@ -119,12 +207,22 @@ def _columns(row: NameRow) -> dict[str, Any]:
         "coins": json.dumps({str(coin): address.hex() for coin, address in sorted(row.coins.items())}),
         "texts": json.dumps(dict(row.texts), ensure_ascii=False, sort_keys=True),
         "contenthash": row.contenthash,
+        "more": _more(row),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
+        "origin": row.origin,
+        "expires_at": row.expires_at,
+        "released_at": row.released_at,
+        "sequence": row.sequence,
+        "listed": row.listed,
+        "reminded": row.reminded,
+        "skeleton": row.skeleton,
     }
 
 
-def _name_of(row: Any) -> NameRow:
+def name_of(row: Any) -> NameRow:
+    """The value of a row of the table."""
+    more = json.loads(row.more)
     return NameRow(
         name=EnsName(row.name),
         node=row.node,
@@ -135,4 +233,46 @@ def _name_of(row: Any) -> NameRow:
         contenthash=row.contenthash,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        pubkey=bytes.fromhex(more["pubkey"]) if "pubkey" in more else None,
+        abis={int(kind): bytes.fromhex(abi) for kind, abi in more.get("abis", {}).items()},
+        interfaces=_bytes_of(more.get("interfaces", {})),
+        data=_bytes_of(more.get("data", {})),
+        origin=Origin(row.origin),
+        expires_at=row.expires_at,
+        released_at=row.released_at,
+        sequence=row.sequence,
+        listed=row.listed,
+        reminded=row.reminded,
+        skeleton=row.skeleton,
     )
+
+
+def _more(row: NameRow) -> str:
+    """Kinds of records that few names have, in one column."""
+    more: dict[str, Any] = {
+        "pubkey": None if row.pubkey is None else row.pubkey.hex(),
+        "abis": {str(kind): abi.hex() for kind, abi in sorted(row.abis.items())},
+        "interfaces": _hex_of(row.interfaces),
+        "data": _hex_of(row.data),
+    }
+    return json.dumps({key: value for key, value in more.items() if value}, ensure_ascii=False)
+
+
+def _hex_of(values: Mapping[str, bytes]) -> dict[str, str]:
+    return {key: value.hex() for key, value in sorted(values.items())}
+
+
+def _bytes_of(values: Mapping[str, str]) -> dict[str, bytes]:
+    return {key: bytes.fromhex(value) for key, value in values.items()}
+
+
+def _below(suffix: EnsName, after: EnsName | None) -> Select[Any]:
+    parent = path_of(suffix)
+    start = parent + "." if after is None else path_of(after)
+    # "/" is the character after "."; no name holds one.
+    within = (names.c.path > start, names.c.path > parent + ".", names.c.path < parent + "/")
+    return select(names).where(*within, names.c.released_at.is_(None))
+
+
+def _some(conn: Connection, rows: Select[Any], limit: int) -> list[NameRow]:
+    return [name_of(row) for row in conn.execute(rows.order_by(names.c.path).limit(limit))]

@@ -20,9 +20,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-HISTORY: Final = ("0001", "0002")
+HISTORY: Final = ("0001", "0002", "0003")
 """Every alembic revision from the first to the newest; a revision that is not here is newer than this program."""
 
 REVISION: Final = HISTORY[-1]
@@ -138,11 +139,16 @@ identities = Table(
     Column("display_name", Text, nullable=False),
     Column("created_at", Millis, nullable=False),
     Column("rotated_at", Millis),
+    Column("owned_name", Key),
+    Column("owner_signature", Text),
+    Column("linked_at", Millis),
     UniqueConstraint("network", "canonical_id", name="identities_person"),
     UniqueConstraint("name", name="identities_name"),
     UniqueConstraint("address", name="identities_address"),
+    Index("identities_owned_name", "owned_name", unique=True),
     sqlite_autoincrement=True,
 )
+"""``owned_name`` is the name that the person claimed and linked; ``owner_signature`` its wallet's on the profile."""
 
 names = Table(
     "names",
@@ -155,12 +161,128 @@ names = Table(
     Column("coins", Text, nullable=False),
     Column("texts", Text, nullable=False),
     Column("contenthash", LargeBinary),
+    Column("more", Text, nullable=False, server_default="{}"),
     Column("created_at", Millis, nullable=False),
     Column("updated_at", Millis, nullable=False),
+    Column("origin", Key, nullable=False, server_default="operator"),
+    Column("expires_at", Millis),
+    Column("released_at", Millis),
+    Column("sequence", BigInteger, nullable=False, server_default="0"),
+    Column("listed", Boolean, nullable=False, server_default=false()),
+    Column("reminded", Integer, nullable=False, server_default="0"),
+    Column("skeleton", Key, nullable=False, server_default=""),
     UniqueConstraint("node", name="names_node"),
     Index("names_path", "path", unique=True),
+    Index("names_owner", "owner"),
+    Index("names_skeleton", "skeleton"),
+    Index("names_expiry", "expires_at"),
 )
-"""``path`` is the name with its labels turned round (``eth.gw.bob``): everything under a parent is one range."""
+"""``path`` is the name with its labels turned round (``eth.gw.bob``): everything under a parent is one range.
+
+A released name keeps its row, without records, so that nobody else gets it too soon and ``sequence``, which numbers the
+signed orders of its owners, never starts anew.
+"""
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("kind", Key, nullable=False),
+    Column("holder", Key),
+    Column("note", Text, nullable=False),
+    Column("created_at", Millis, nullable=False),
+)
+"""Names that the operator keeps back (``reserved``, maybe for one address) or refuses to everybody (``blocked``)."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("at", Millis, nullable=False),
+    Column("actor", Key, nullable=False),
+    Column("action", Key, nullable=False),
+    Column("subject", Key, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index("audit_subject", "subject", "seq"),
+    sqlite_autoincrement=True,
+)
+"""What was done to names, by whom; each digest covers the row and the digest before it."""
+
+admins = Table(
+    "admins",
+    metadata,
+    Column("parent", Key, primary_key=True),
+    Column("address", Key, primary_key=True),
+    Column("created_at", Millis, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("parent", Key, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_by", Key, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Column("expires_at", Millis),
+    Column("revoked_at", Millis),
+    Column("used_at", Millis),
+    Index("api_keys_digest", "digest", unique=True),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("caller", Key, primary_key=True),
+    Column("key", Key, primary_key=True),
+    Column("request", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Index("idempotency_age", "created_at"),
+)
+"""Answers to requests that a caller may send again; ``request`` is the digest of what was asked."""
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("parent", Key, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Column("disabled_at", Millis),
+    Index("webhooks_parent", "parent"),
+)
+
+wallet_sessions = Table(
+    "wallet_sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("address", Key, nullable=False),
+    Column("expires_at", Millis, nullable=False),
+    Index("wallet_sessions_expiry", "expires_at"),
+)
+
+link_codes = Table(
+    "link_codes",
+    metadata,
+    Column("network", Key, primary_key=True),
+    Column("canonical_id", Key, primary_key=True),
+    Column("name", Key, nullable=False),
+    Column("owner", Key, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("sent_at", Millis, nullable=False),
+    Column("expires_at", Millis, nullable=False),
+    Index("link_codes_name", "name"),
+    Index("link_codes_expiry", "expires_at"),
+)
+"""The last code that was sent to each person of another network who is to be linked to a claimed name."""
 
 message_links = Table(
     "message_links",

@@ -23,8 +23,11 @@ from gateway.store import Store, migrate
 from gateway.store.accounts import PutAccount
 from gateway.store.identities import IdentityOf, IssueIdentity
 from gateway.store.lanes import Enqueue, LaneJobs
+from gateway.store.links import LinkIdentity
 from gateway.store.mailbox import AcceptEnvelope, EmptyMailbox, Folder, PickUp
+from gateway.store.names import NameNamed, Origin
 from gateway.store.once import Once
+from gateway.store.ownership import ReplaceName
 from gateway.store.schema import HISTORY, REVISION, metadata
 from gateway.store.usage import UNVERIFIED, MailboxNames, MailboxUsage, Quota, Usage
 from tests.integration.store.recount import assert_counted
@@ -175,6 +178,34 @@ def test_going_back_keeps_the_mail(empty_url: str) -> None:
     asyncio.run(look())
 
 
+def test_names_from_before_they_were_issued_are_the_operator_s(empty_url: str) -> None:
+    """And going back frees what rests and ends the links."""
+    migrate.upgrade(empty_url, "0002")
+    put = text(
+        "INSERT INTO names (name, node, path, owner, address, coins, texts, contenthash, created_at, updated_at)"
+        " VALUES ('bob.gw.eth', :node, 'eth.gw.bob', NULL, NULL, '{}', '{}', NULL, 1, 1)"
+    )
+    migrate.run(empty_url, lambda conn: conn.execute(put, {"node": b"n" * 32}) and None)
+    migrate.upgrade(empty_url)
+
+    async def use() -> None:
+        async with await Store.open(empty_url) as store:
+            bob = await store.read(NameNamed(EnsName("bob.gw.eth")))
+            assert bob is not None
+            assert (bob.origin, bob.expires_at, bob.released_at, bob.sequence) == (Origin.OPERATOR, None, None, 0)
+            await store.commit(ReplaceName(replace(bob, released_at=NOW)))
+            ann = await store.commit(IssueIdentity(identity("ann")))
+            await store.commit(LinkIdentity(ann.id, ann.epoch, EnsName("ann.gw.eth"), "0x", NOW))
+
+    asyncio.run(use())
+    migrate.downgrade(empty_url, "0002")
+
+    def left(conn: Connection) -> tuple[Any, Any]:
+        return conn.scalar(text("SELECT COUNT(*) FROM names")), conn.scalar(text("SELECT level FROM identities"))
+
+    assert migrate.run(empty_url, left) == (0, "bridged")
+
+
 def test_the_migrations_build_the_tables_of_the_program(empty_url: str) -> None:
     migrate.upgrade(empty_url)
 
@@ -193,7 +224,7 @@ def test_numbers_are_not_reused_on_sqlite(tmp_path: Path) -> None:
         rows = conn.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
         return {name for (name,) in rows}
 
-    assert migrate.run(url, counted) == {"envelopes", "jobs", "identities"}
+    assert migrate.run(url, counted) == {"envelopes", "jobs", "identities", "audit"}
 
 
 def test_names_are_compared_by_bytes_on_postgresql(postgres_url: str) -> None:
@@ -214,8 +245,17 @@ def test_names_are_compared_by_bytes_on_postgresql(postgres_url: str) -> None:
         "channels.recipient",
         "jobs.reason",
         "identities.display_name",
+        "identities.owner_signature",
         "names.coins",
         "names.texts",
+        "names.more",
+        "reservations.note",
+        "audit.detail",
+        "api_keys.label",
+        "api_keys.scopes",
+        "idempotency.body",
+        "webhooks.url",
+        "webhooks.events",
         "statuses.reason",
     }
     assert {column for column, collation in migrate.run(postgres_url, collations) if collation != "C"} == free_text

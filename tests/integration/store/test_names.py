@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -11,22 +10,8 @@ from gateway.errors import InvalidInput
 from gateway.ids import EnsName
 from gateway.store import Store
 from gateway.store.names import DropName, ListNames, NameNamed, NameRow, PutName
-from tests.integration.store.values import NOW, address, digest
-
-
-def row(name: str, **changes: Any) -> NameRow:
-    fields: dict[str, Any] = {
-        "name": EnsName(name),
-        "node": bytes.fromhex(digest("node", name)),
-        "owner": address(name),
-        "address": bytes.fromhex(address(name)[2:]),
-        "coins": {0: b"\x00\x14" + b"b" * 20, 2147483648: b"o" * 20},
-        "texts": {"network.dm3.profile": 'data:application/json,{"a":"Ω"}', "avatar": ""},
-        "contenthash": b"\xe3\x01\x01",
-        "created_at": NOW,
-        "updated_at": NOW,
-    }
-    return NameRow(**{**fields, **changes})
+from tests.integration.store.values import NOW
+from tests.integration.store.values import name_row as row
 
 
 async def names_below(store: Store, suffix: str, limit: int = 100, after: str | None = None) -> list[str]:

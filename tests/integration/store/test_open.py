@@ -12,6 +12,7 @@ import pytest
 from gateway.errors import ConfigError, SchemaMismatch, Unavailable
 from gateway.store import Store, migrate, now_ms
 from gateway.store.aliases import AliasTarget, PutAlias
+from gateway.store.schema import HISTORY
 from tests.integration.store.values import EMAIL, Sql
 from tests.support.postgres import PostgresServer, database_of
 
@@ -73,8 +74,8 @@ async def test_an_unknown_schema_is_refused_and_left_alone(own_store_url: str, f
 
 
 async def test_an_older_schema_is_refused(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.store.store.HISTORY", ("0001", "0002", "0003"))
-    with pytest.raises(SchemaMismatch, match="needs 0003: run `dm3-gateway migrate`"):
+    monkeypatch.setattr("gateway.store.store.HISTORY", (*HISTORY, "9999"))
+    with pytest.raises(SchemaMismatch, match="needs 9999: run `dm3-gateway migrate`"):
         await Store.open(store_url)
 
 

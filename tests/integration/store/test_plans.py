@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
-from gateway.ids import EnvelopeId, NativeId
+from gateway.ids import EnsName, EnvelopeId, NativeId
 from gateway.store.accounts import AccountOf
+from gateway.store.audit import Audit, AuditEntry, AuditPage, LatestEntries
 from gateway.store.engine import sqlite_path
 from gateway.store.identities import IdentityAt, IdentityNamed
 from gateway.store.jobs import Enqueue
 from gateway.store.lanes import LaneJobs
+from gateway.store.links import IdentityBearing, IdentityOwning, TryLinkCode, UnlinkName
 from gateway.store.mailbox import (
     AcceptEnvelope,
     Acknowledge,
@@ -29,9 +31,11 @@ from gateway.store.mailbox import (
     PickUp,
 )
 from gateway.store.messagemap import ConversationKnown, HashesOf, NativeOf
-from gateway.store.names import NameNamed
+from gateway.store.names import ListNames, NameNamed, NamesEnding, NamesLike, NamesOf, PutName
 from gateway.store.op import Op, Query
+from gateway.store.ownership import ReplaceName, TakeName
 from gateway.store.requests import RefuseSender
+from gateway.store.reservations import ReservationOf
 from gateway.store.schema import metadata
 from gateway.store.sessions import ConsumeChallenge, RevokeTokens, TokenSubject
 from gateway.store.sqlite import sqlite_engine
@@ -48,6 +52,7 @@ from tests.integration.store.values import (
     job,
     lane,
     message_hash,
+    name_row,
 )
 
 ROOM = Quota(Usage(1000, 1_000_000), Usage(1000, 1_000_000))
@@ -64,6 +69,11 @@ OPS: list[Op[Any]] = [
     ConsumeChallenge(b"digest", "bob.eth", "login", NOW),
     RevokeTokens(BOB_ADDRESS),
     Enqueue(job()),
+    TakeName(name_row("bob.gw.eth"), 0),
+    ReplaceName(name_row("carol.gw.eth")),
+    Audit(AuditEntry(NOW, "gateway", "name.claimed", "bob.gw.eth")),
+    TryLinkCode(EnsName("bob.gw.eth"), BOB_ADDRESS, b"digest", NOW, 5),
+    UnlinkName(EnsName("bob.gw.eth")),
 ]
 QUERIES: list[Query[Any]] = [
     PickUp(BOB_ADDRESS, NOW, 100, sender=ALICE, names=(BOB, ALICE)),
@@ -78,6 +88,15 @@ QUERIES: list[Query[Any]] = [
     IdentityNamed(BOB),
     IdentityAt(BOB_ADDRESS),
     NameNamed(BOB),
+    NamesOf(BOB_ADDRESS, 10),
+    NamesLike("bob.gw.eth", 10),
+    NamesEnding(NOW, 3, 10),
+    ListNames(EnsName("gw.eth"), 10),
+    ReservationOf(BOB),
+    AuditPage(5, 10),
+    LatestEntries(BOB, 10),
+    IdentityOwning(BOB),
+    IdentityBearing(BOB),
     LaneJobs(lane(), 10),
     NativeOf(EMAIL, encrypted_hash(1)),
     HashesOf(EMAIL, NativeId("1")),
@@ -125,6 +144,7 @@ def engine(sqlite_store_url: str) -> Iterator[Engine]:
 def plans(engine: Engine) -> Iterator[Plans]:
     with engine.connect() as conn, conn.begin():
         AcceptEnvelope.apply_many(conn, [AcceptEnvelope(envelope(number), quota=ROOM) for number in range(100)])
+        PutName(name_row("carol.gw.eth")).apply(conn)
         plans = Plans(conn)
         driver_of(conn).set_trace_callback(plans.note)
         yield plans

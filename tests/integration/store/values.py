@@ -13,6 +13,7 @@ from gateway.store.identities import NewIdentity
 from gateway.store.jobs import NewJob, lane_key
 from gateway.store.mailbox import Folder, StoredEnvelope
 from gateway.store.messagemap import MessageLink
+from gateway.store.names import NameRow
 from gateway.store.usage import UNVERIFIED
 
 NOW = 1_800_000_000_000
@@ -149,3 +150,19 @@ class Refuse:
         """Leave a trace that must not survive, then raise."""
         conn.execute(text("INSERT INTO aliases VALUES ('refused', 'refused', 'refused')"))
         raise self.error
+
+
+def name_row(name: str, **changes: Any) -> NameRow:
+    """A name with records of every usual kind."""
+    fields: dict[str, Any] = {
+        "name": EnsName(name),
+        "node": bytes.fromhex(digest("node", name)),
+        "owner": address(name),
+        "address": bytes.fromhex(address(name)[2:]),
+        "coins": {0: b"\x00\x14" + b"b" * 20, 2147483648: b"o" * 20},
+        "texts": {"network.dm3.profile": 'data:application/json,{"a":"Ω"}', "avatar": ""},
+        "contenthash": b"\xe3\x01\x01",
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return NameRow(**{**fields, **changes})

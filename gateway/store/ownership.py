@@ -1,0 +1,59 @@
+"""Who has a name: taking one that is free, and changes of one that is held, each fenced by what was seen before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, select, update
+
+from gateway.errors import NameChanged, NameTaken
+from gateway.store.names import NameRow, columns_of, name_of
+from gateway.store.schema import names
+from gateway.store.upsert import insert
+
+
+@dataclass(frozen=True, slots=True)
+class TakeName:
+    """Write ``row`` for its owner when nobody has the name; returns it with its ``sequence``.
+
+    A name that was released is free for another person when that was at ``rested_since`` (ms) or before, and for its
+    last owner at once. Raises NameTaken.
+    """
+
+    row: NameRow
+    rested_since: int
+
+    def apply(self, conn: Connection) -> NameRow:
+        """Insert; else replace what was released."""
+        taken = insert(conn, names).values(columns_of(self.row)).on_conflict_do_nothing().returning(names.c.name)
+        if conn.execute(taken).first() is not None:
+            return self.row
+        found = conn.execute(select(names).where(names.c.name == self.row.name).with_for_update()).first()
+        if found is None:
+            raise NameTaken(f"{self.row.name} has the node of another name")
+        old = name_of(found)
+        if old.released_at is None:
+            raise NameTaken(f"{old.name} is taken")
+        if old.released_at > self.rested_since and old.owner != self.row.owner:
+            raise NameTaken(f"{old.name} was given up a short time ago and rests")
+        new = replace(self.row, sequence=old.sequence + 1)
+        conn.execute(update(names).where(names.c.name == new.name).values(columns_of(new)))
+        return new
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceName:
+    """Write ``row`` over the same name as long as its ``sequence`` is the stored one; returns it with the next.
+
+    Raises NameChanged when it was changed or released in the meantime.
+    """
+
+    row: NameRow
+
+    def apply(self, conn: Connection) -> NameRow:
+        """Compare and set."""
+        new = replace(self.row, sequence=self.row.sequence + 1)
+        same = (names.c.name == new.name, names.c.sequence == self.row.sequence, names.c.released_at.is_(None))
+        if not conn.execute(update(names).where(*same).values(columns_of(new))).rowcount:
+            raise NameChanged
+        return new
