@@ -49,8 +49,8 @@ def to_hex(data: bytes) -> str:
     return "0x" + data.hex()
 
 
-def from_hex(text: object, what: str, *, length: int, prefix_required: bool = True) -> bytes:
-    """Decode ``length`` bytes of hex in either case; raises InvalidInput naming ``what``."""
+def from_hex(text: object, what: str, *, length: int | None, prefix_required: bool = True) -> bytes:
+    """Decode ``length`` bytes of hex in either case, any number when None; raises InvalidInput naming ``what``."""
     if not isinstance(text, str):
         raise InvalidInput(f"{what} is not a text")
     prefixed = text.startswith("0x")
@@ -58,8 +58,9 @@ def from_hex(text: object, what: str, *, length: int, prefix_required: bool = Tr
         raise InvalidInput(f"{what} does not begin with 0x")
     digits = text[2:] if prefixed else text
     # bytes.fromhex alone would allow blanks between digits.
-    if len(digits) != 2 * length or not _HEX.match(digits):
-        raise InvalidInput(f"{what} does not have {length} bytes of hex")
+    size = len(digits) // 2 if length is None else length
+    if len(digits) != 2 * size or not _HEX.match(digits):
+        raise InvalidInput(f"{what} does not have {size} bytes of hex")
     return bytes.fromhex(digits)
 
 

@@ -108,8 +108,8 @@ def parse_siwe(text: str) -> SiweMessage:
     )
 
 
-def check_siwe(text: str, signature: str, purpose: Purpose, now: int) -> SiweMessage:
-    """The message, when its own address signed it for this purpose and it is in force at `now` (ms).
+def check_purpose(text: str, purpose: Purpose, now: int) -> SiweMessage:
+    """The message, when it is for this purpose and in force at `now` (ms); whether it is signed is another question.
 
     The nonce is for the caller to use up. Raises InvalidInput for a text that is no message, WalletRefused naming the
     field that is wrong.
@@ -122,6 +122,12 @@ def check_siwe(text: str, signature: str, purpose: Purpose, now: int) -> SiweMes
         raise WalletRefused("not in force yet")
     if message.issued_at + purpose.longest_ms <= now or (message.expires_at is not None and message.expires_at <= now):
         raise WalletRefused("expired")
+    return message
+
+
+def check_siwe(text: str, signature: str, purpose: Purpose, now: int) -> SiweMessage:
+    """As `check_purpose`, when the key of its own address signed it; raises WalletRefused, too, when it did not."""
+    message = check_purpose(text, purpose, now)
     if not signed_by(text, signature, message.address):
         raise WalletRefused("not signed by the address that it names")
     return message

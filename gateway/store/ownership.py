@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
-from gateway.errors import NameChanged, NameTaken
-from gateway.store.names import NameRow, columns_of, name_of
+from gateway.errors import NameChanged, NameRefused, NameTaken
+from gateway.ids import EnsName, EthAddress
+from gateway.store.names import NameRow, columns_of, name_of, path_of
 from gateway.store.schema import names
 from gateway.store.upsert import insert
 
@@ -39,6 +40,24 @@ class TakeName:
         new = replace(self.row, sequence=old.sequence + 1)
         conn.execute(update(names).where(names.c.name == new.name).values(columns_of(new)))
         return new
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOwner:
+    """Refuse the transaction when ``owner`` has ``limit`` names in use under ``parent`` already; NameRefused."""
+
+    owner: EthAddress
+    parent: EnsName
+    limit: int
+
+    def apply(self, conn: Connection) -> None:
+        """Count by the index of owners."""
+        within = path_of(self.parent) + "."
+        owned = select(func.count()).where(
+            names.c.owner == self.owner, names.c.released_at.is_(None), names.c.path.startswith(within, autoescape=True)
+        )
+        if (conn.scalar(owned) or 0) >= self.limit:
+            raise NameRefused(f"one address has at most {self.limit} names under {self.parent}")
 
 
 @dataclass(frozen=True, slots=True)

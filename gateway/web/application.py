@@ -17,6 +17,9 @@ from gateway.errors import GatewayError, InvalidParams, NotFound, NotificationRe
 
 log = structlog.get_logger(__name__)
 
+API = "/api/"
+"""Where our own interface begins."""
+
 
 def http_app(routes: Sequence[BaseRoute], routers: Sequence[APIRouter]) -> FastAPI:
     """The FastAPI application around the given routes; every error is JSON with a sentence, none a traceback."""
@@ -35,10 +38,13 @@ def http_app(routes: Sequence[BaseRoute], routers: Sequence[APIRouter]) -> FastA
     return app
 
 
-async def _gateway_error(_request: Request, error: Exception) -> JSONResponse:
+async def _gateway_error(request: Request, error: Exception) -> JSONResponse:
+    """Our own interface also says what was wrong in this case; clients of the reference compare what they know."""
     named = error if isinstance(error, GatewayError) else GatewayError()
     if named.status >= 500:
         log.warning("http.failed", error=type(named).__name__, detail=named.detail)
+    elif request.url.path.startswith(API):
+        return JSONResponse({"error": named.sentence, "detail": named.detail}, named.status)
     return JSONResponse({"error": named.sentence}, named.status)
 
 
