@@ -15,11 +15,11 @@ from gateway.dm3.sender_rules import RecipientRules
 from gateway.ens.names import normalise
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName
+from gateway.rates import Rate, asker_of
 from gateway.relay.accounts import Accounts
 from gateway.relay.body import Bodies
 from gateway.relay.mailbox import Mailbox
 from gateway.relay.mailbox_api import entry
-from gateway.relay.rates import Rate, asker_of
 from gateway.relay.removal import Removal
 from gateway.relay.rulebook import MAX_RULES
 from gateway.relay.sessions import Sessions

@@ -12,12 +12,12 @@ from gateway.dm3.canonical import Json, JsonObject, parse_object
 from gateway.errors import FetchRefused, InvalidInput, NotFound, NotificationRefused, UnknownAccount
 from gateway.ids import EthAddress
 from gateway.lifecycle import Clock
+from gateway.rates import Rate
 from gateway.relay.body import Bodies
 from gateway.relay.notify.codes import Codes
 from gateway.relay.notify.mail_address import parse_mail_address
 from gateway.relay.notify.offered import Offered, Way
 from gateway.relay.notify.subscription import parse_subscription
-from gateway.relay.rates import Rate
 from gateway.relay.sessions import Sessions
 from gateway.relay.turned_away import TurnedAway
 from gateway.store import Store

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.dm3.canonical import Json, parse_json, stringify
 from gateway.errors import GatewayError, InvalidParams, LimitExceeded
 from gateway.ids import EthAddress
-from gateway.relay.rates import Rate
+from gateway.rates import Rate
 from gateway.relay.sessions import Sessions
 from gateway.relay.socket_guard import DROP, LOGGED_IN, SocketGuard
 from gateway.relay.submit import Submission

@@ -15,9 +15,9 @@ from gateway.ens.names import normalise
 from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName, TooLarge
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
+from gateway.rates import Rate, asker_of
 from gateway.relay.accounts import Accounts
 from gateway.relay.body import Bodies
-from gateway.relay.rates import Rate, asker_of
 from gateway.relay.sessions import Sessions
 from gateway.relay.turned_away import TurnedAway
 from gateway.store import Store

@@ -13,12 +13,12 @@ from gateway.dm3.layers import LayerMethod
 from gateway.ens.names import normalise
 from gateway.errors import GatewayError, InvalidParams, MethodNotFound, MethodNotSupported
 from gateway.offload import Offload
+from gateway.rates import Rate, asker_of
 from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.forward import Forwarding
 from gateway.relay.jsonrpc import Call, CallId, error_body, parse_call, result_body
 from gateway.relay.properties import ServiceProperties
-from gateway.relay.rates import Rate, asker_of
 from gateway.relay.submit import Submission
 
 log = structlog.get_logger(__name__)

@@ -22,6 +22,7 @@ from gateway.ens.relays import RemoteRelays
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
+from gateway.rates import Rate
 from gateway.relay.account_api import AccountApi
 from gateway.relay.accounts import Accounts
 from gateway.relay.arrivals import Arrivals
@@ -40,7 +41,6 @@ from gateway.relay.notify.notifier import NOTIFY_JOB, Notifier, NotifyPolicy
 from gateway.relay.notify.offered import Offered
 from gateway.relay.properties import ServiceProperties
 from gateway.relay.push import Push
-from gateway.relay.rates import Rate
 from gateway.relay.recipients import Recipients
 from gateway.relay.removal import Removal
 from gateway.relay.reports import Reports

@@ -11,8 +11,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import LimitExceeded
+from gateway.rates import Rate, asker_of
 from gateway.relay.frames import in_order
-from gateway.relay.rates import Rate, asker_of
 
 log = structlog.get_logger(__name__)
 

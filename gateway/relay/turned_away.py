@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 
 from gateway.errors import Unauthorised
-from gateway.relay.rates import Rate, asker_of
+from gateway.rates import Rate, asker_of
 
 
 class TurnedAway:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, TypeAlias
 
-from gateway.relay.rates import asker_of
+from gateway.rates import asker_of
 
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 

@@ -14,8 +14,11 @@ from sqlalchemy import Connection, Engine
 
 from gateway.ids import EnsName, EnvelopeId, NativeId
 from gateway.store.accounts import AccountOf
+from gateway.store.admins import AddAdmin, Admin, AdminsOf, DropAdmin, IsAdmin
+from gateway.store.api_keys import AddApiKey, ApiKey, ApiKeyOf, NoteApiKeyUse, RevokeApiKey
 from gateway.store.audit import Audit, AuditEntry, AuditPage, LatestEntries
 from gateway.store.engine import sqlite_path
+from gateway.store.idempotency import ClaimRequest, DropClaim, ForgetAnswers, KeepAnswer
 from gateway.store.identities import IdentityAt, IdentityNamed
 from gateway.store.jobs import Enqueue
 from gateway.store.lanes import LaneJobs
@@ -40,6 +43,16 @@ from gateway.store.schema import metadata
 from gateway.store.sessions import ConsumeChallenge, RevokeTokens, TokenSubject
 from gateway.store.sqlite import sqlite_engine
 from gateway.store.usage import MailboxNames, MailboxUsage, Quota, Usage
+from gateway.store.webhooks import (
+    AddWebhook,
+    DropWebhook,
+    News,
+    SwitchWebhook,
+    TellWebhooks,
+    Webhook,
+    WebhookOf,
+    WebhooksOf,
+)
 from tests.integration.store.values import (
     ALICE,
     BOB,
@@ -57,6 +70,8 @@ from tests.integration.store.values import (
 
 ROOM = Quota(Usage(1000, 1_000_000), Usage(1000, 1_000_000))
 PAIRS = tuple((ALICE, message_hash(number)) for number in range(3))
+GW = EnsName("gw.eth")
+HOOK = Webhook("hook", GW, "https://gw.example", (), b"", NOW)
 IDS = tuple(envelope(number).id for number in range(3))
 
 OPS: list[Op[Any]] = [
@@ -74,6 +89,19 @@ OPS: list[Op[Any]] = [
     Audit(AuditEntry(NOW, "gateway", "name.claimed", "bob.gw.eth")),
     TryLinkCode(EnsName("bob.gw.eth"), BOB_ADDRESS, b"digest", NOW, 5),
     UnlinkName(EnsName("bob.gw.eth")),
+    AddApiKey(ApiKey("new", b"digest", "", GW, (), "operator", NOW)),
+    RevokeApiKey(GW, "key", NOW),
+    NoteApiKeyUse("key", NOW, NOW),
+    AddAdmin(Admin(GW, BOB_ADDRESS, NOW)),
+    DropAdmin(GW, BOB_ADDRESS),
+    ClaimRequest("key:1", "again", b"request", NOW, NOW - 1, NOW - 2),
+    KeepAnswer("key:1", "again", NOW, 200, "{}"),
+    DropClaim("key:1", "again", NOW),
+    ForgetAnswers(NOW, 10),
+    AddWebhook(Webhook("new", GW, "https://x.example", (), b"", NOW)),
+    DropWebhook(GW, "hook"),
+    SwitchWebhook(GW, "hook", NOW),
+    TellWebhooks(GW, (News("name.claimed", b"{}"),), NOW, NOW + 1),
 ]
 QUERIES: list[Query[Any]] = [
     PickUp(BOB_ADDRESS, NOW, 100, sender=ALICE, names=(BOB, ALICE)),
@@ -101,6 +129,11 @@ QUERIES: list[Query[Any]] = [
     NativeOf(EMAIL, encrypted_hash(1)),
     HashesOf(EMAIL, NativeId("1")),
     ConversationKnown(EMAIL, "c"),
+    ApiKeyOf("key"),
+    IsAdmin(GW, BOB_ADDRESS),
+    AdminsOf(GW, 10),
+    WebhookOf("hook"),
+    WebhooksOf(GW, 10),
 ]
 
 
@@ -145,6 +178,8 @@ def plans(engine: Engine) -> Iterator[Plans]:
     with engine.connect() as conn, conn.begin():
         AcceptEnvelope.apply_many(conn, [AcceptEnvelope(envelope(number), quota=ROOM) for number in range(100)])
         PutName(name_row("carol.gw.eth")).apply(conn)
+        AddWebhook(HOOK).apply(conn)
+        ClaimRequest("key:1", "again", b"request", NOW, 0, 0).apply(conn)
         plans = Plans(conn)
         driver_of(conn).set_trace_callback(plans.note)
         yield plans

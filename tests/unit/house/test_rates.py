@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import rates
 from gateway.errors import LimitExceeded
-from gateway.relay import rates
-from gateway.relay.rates import Rate, asker_of
+from gateway.rates import Rate, asker_of
 
 
 @dataclass
