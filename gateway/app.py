@@ -16,15 +16,16 @@ from starlette.types import ASGIApp
 
 from gateway.bridge.context import BridgeContext, Installation
 from gateway.bridge.inbound import Inbound
-from gateway.bridge.jobs import JobKind, inbound_job
+from gateway.bridge.jobs import JobKind, inbound_job, notice_job
+from gateway.bridge.notices import Notices
 from gateway.bridge.outbound import LocalService, Outbound
 from gateway.bridge.reports import Reports
 from gateway.bridge.route import RelayRoute, route_names
-from gateway.custody.derive import notification_code_key
+from gateway.custody.derive import link_code_key, notification_code_key
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
-from gateway.custody.seed import load_seed
+from gateway.custody.seed import MasterSeed, load_seed
 from gateway.dm3.eth import parse_address
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
@@ -34,6 +35,7 @@ from gateway.ens.holdings import Holdings
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
+from gateway.ens.wallets import Wallets
 from gateway.errors import ConfigError, GatewayError
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms, settle
@@ -56,6 +58,9 @@ from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.leases import AcquireLease
+from gateway.subnames import service as subnames
+from gateway.subnames.policy import policies
+from gateway.subnames.service import NameService
 from gateway.web.api_docs import api_docs_router
 from gateway.web.application import http_app
 from gateway.web.direct import Direct
@@ -136,6 +141,8 @@ class Gateway:
         self._supervisor.start("chain", self._reach_chain)
         for name, work in self._service.tasks().items():
             self._supervisor.start(name, work)
+        for name, work in self._names.tasks().items():
+            self._supervisor.start(name, work)
         if self._route is not None:
             self._supervisor.start("route", self._route.run)
         self._deliveries.start("worker", self._worker.run)
@@ -167,6 +174,7 @@ class Gateway:
 
     async def _build(self) -> None:
         settings = self.settings
+        self._policies = policies(self.parent, settings.subnames)
         keys = await asyncio.to_thread(load_service_keys, settings.relay.key_file)
         seed = await asyncio.to_thread(load_seed, settings.custody.seed_file)
         signer = await asyncio.to_thread(load_signer, settings.ens.signer_key_file)
@@ -191,7 +199,7 @@ class Gateway:
         )
         keyring = Keyring(seed, delivery_services=(self.service_name,), max_ttl_ms=self._message_ttl_ms)
         directory = self.directory = Directory(
-            store=self.store, keyring=keyring, profiles=profiles, parent=self.parent, clock=self._clock
+            store=self.store, keyring=keyring, profiles=profiles, parents=self._policies, clock=self._clock
         )
         notifications = await self._notifications(client, notification_code_key(seed))
         # Slow submissions must not use up the connections of profile look-ups.
@@ -205,6 +213,7 @@ class Gateway:
             **self._join_bridge(keyring, directory, profiles, submissions, service, holdings),
             **service.handlers(),
         }
+        self._names = self._name_service(keyring, Wallets(chain, block=settings.chain.decision_block), holdings, seed)
         self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         self.app = self._http(service, self._resolver(keyring, signer), chain)
@@ -314,7 +323,29 @@ class Gateway:
             clock=self._clock,
             offload=self._offload,
         )
-        return {JobKind.INBOUND: inbound, JobKind.OUTBOUND: outbound, JobKind.REPORT: reports}
+        return {
+            JobKind.INBOUND: inbound,
+            JobKind.OUTBOUND: outbound,
+            JobKind.REPORT: reports,
+            JobKind.NOTICE: Notices(self.adapters, self.service_name),
+        }
+
+    def _name_service(self, keyring: Keyring, wallets: Wallets, holdings: Holdings, seed: MasterSeed) -> NameService:
+        around = subnames.Surroundings(
+            store=self.store,
+            keyring=keyring,
+            identities=Identities(keyring, self.parent),
+            wallets=wallets,
+            holdings=holdings,
+            networks=self.adapters,
+            notice_for=notice_job,
+            link_code_key=link_code_key(seed),
+            public_url=self.settings.server.public_url,
+            chain_id=self.settings.chain.chain_id,
+            owner=self._owner,
+            clock=self._clock,
+        )
+        return NameService(self._policies, self.parent, around)
 
     def _relay_route(self, profiles: Profiles, remote: RemoteRelays) -> RelayRoute | None:
         relay = self.settings.relay
@@ -346,7 +377,7 @@ class Gateway:
             signer,
             map(parse_address, self.settings.ens.resolver_addresses),
             self.settings.ens.answer_ttl,
-            (self.parent,),
+            self._policies,
             clock=lambda: self._clock() / 1000,
         )
 
@@ -358,7 +389,13 @@ class Gateway:
                 routes.extend(adapter.routes())
         routes.append(static_files())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
-        routers = (*service.routers(), health.router(), home_router(self.service_name), api_docs_router())
+        routers = (
+            *service.routers(),
+            *self._names.routers(),
+            health.router(),
+            home_router(self.service_name),
+            api_docs_router(),
+        )
         return Direct(http_app(routes, routers), service.direct())
 
 

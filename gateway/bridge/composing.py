@@ -53,10 +53,10 @@ class Composer:
                 return None
             kind = MessageType.NEW
         if kind in WITH_NOTICE and work.native_id is not None and not await self._has_written(work, sender):
-            text += wording.first_message_notice(work.network, sender.canonical_id, self._parent)
+            text += wording.first_message_notice(work.network, sender.shown_person, self._parent)
         draft = Message(
             to=work.recipient,
-            from_=sender.name,
+            from_=work.shown_as or sender.shown_name,
             type=kind,
             timestamp=work.sent_at,
             text=text,

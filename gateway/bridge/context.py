@@ -21,8 +21,9 @@ from gateway.sdk.context import BridgedPerson, Submitted
 from gateway.sdk.delivery import Outgoing, Person
 from gateway.store import Store
 from gateway.store.aliases import AliasTarget, PutAlias
-from gateway.store.identities import Identity, IdentityNamed, IdentityOf, IssueIdentity, SetDisplayName
+from gateway.store.identities import Identity, IdentityOf, IssueIdentity, SetDisplayName
 from gateway.store.lanes import Enqueue
+from gateway.store.links import IdentityBearing
 from gateway.store.messagemap import NativeOf
 from gateway.store.once import Once
 from gateway.store.op import Op
@@ -113,7 +114,7 @@ class BridgeContext:
 
     async def person_named(self, name: EnsName) -> BridgedPerson | None:
         """Who owns this sub-name, in whichever network."""
-        return _person(await self._house.store.read(IdentityNamed(name)))
+        return _person(await self._house.store.read(IdentityBearing(name)))
 
     async def native_id_of(self, message_hash: MessageHash) -> NativeId | None:
         """What this network calls a DM3 message."""
@@ -189,4 +190,4 @@ def _once_key(outgoing: Outgoing) -> str:
 def _person(identity: Identity | None) -> BridgedPerson | None:
     if identity is None or identity.sealed_salt is None:
         return None
-    return BridgedPerson(identity.network, identity.canonical_id, identity.name, identity.display_name)
+    return BridgedPerson(identity.network, identity.canonical_id, identity.shown_name, identity.display_name)

@@ -34,9 +34,10 @@ from gateway.sdk.delivery import (
     StatusReport,
 )
 from gateway.store import Store
-from gateway.store.identities import Identity, IdentityNamed
+from gateway.store.identities import MOVED, Identity
 from gateway.store.jobs import Job
 from gateway.store.lanes import Enqueue
+from gateway.store.links import IdentityBearing
 from gateway.store.mailbox import DropEnvelope, GetEnvelope, StoredEnvelope
 from gateway.store.messagemap import ConversationKnown, MapMessage, MessageLink, NativeOf
 from gateway.store.op import Op
@@ -97,6 +98,8 @@ class Inbound:
             return await self._refused(mail, None, refusal.reason)
         if message.type in RECEIPTS:
             return await self._receipt(mail, message)
+        if mail.identity.level == MOVED and mail.envelope.recipient_name == mail.identity.owned_name:
+            return self._sent_after(mail, message)
         delivery = degrade(await self._delivery(mail, message, verified), adapter.capabilities)
         if delivery is None:
             return Done((DropEnvelope(mail.envelope.id),))
@@ -128,7 +131,7 @@ class Inbound:
             log.warning("inbound.envelope_gone", job=job.id)
             return None
         # By name: an address changes when keys are rotated while mail is under way.
-        identity = await self._store.read(IdentityNamed(envelope.recipient_name))
+        identity = await self._store.read(IdentityBearing(envelope.recipient_name))
         if identity is None or identity.sealed_salt is None:
             log.info("inbound.recipient_gone", job=job.id)
             return None
@@ -210,6 +213,27 @@ class Inbound:
             ops += (self._own_message(mail, message, MessageType.READ_RECEIVED, ""),)
         return Done(ops)
 
+    def _sent_after(self, mail: _Mail, message: Message) -> Done:
+        """The name is at another delivery service now: the message goes there, in the name that the person has here.
+
+        Signed by us and not by its writer, so the text says who that is. What a gateway wrote by itself stays behind.
+        """
+        drop = DropEnvelope(mail.envelope.id)
+        if _is_automatic(message) or message.type not in CONFIRMED:
+            return Done((drop,))
+        now = self._clock()
+        work = OutboundJob(
+            network=mail.identity.network,
+            sender=mail.identity.name,
+            shown_as=mail.identity.name,
+            recipient=mail.envelope.recipient_name,
+            type=MessageType.NEW,
+            text=wording.sent_after(mail.envelope.sender, message.text or ""),
+            attachments=message.attachments or (),
+            sent_at=message.timestamp,
+        )
+        return Done((drop, Enqueue(outbound_job(work, now=now, expires_at=now + self._ttl_ms))))
+
     async def _receipt(self, mail: _Mail, message: Message) -> Done:
         """READ_RECEIVED and READ_OPENED tell the person how far their own message came."""
         drop = DropEnvelope(mail.envelope.id)
@@ -234,9 +258,9 @@ class Inbound:
             return Done((drop,))
         sender = await self._directory.identity(mail.envelope.sender)
         if sender is None:
-            text = wording.failure_notice(mail.identity.canonical_id, reason)
+            text = wording.failure_notice(mail.identity.shown_person, reason)
             return Done((drop, self._own_message(mail, message, MessageType.REPLY, text)))
-        about = await self._report_about(sender, mail.identity.name, MessageHash(mail.envelope.message_hash))
+        about = await self._report_about(sender, mail.envelope.recipient_name, MessageHash(mail.envelope.message_hash))
         if about is None:
             return Done((drop,))
         now = self._clock()
@@ -273,6 +297,7 @@ class Inbound:
         work = OutboundJob(
             network=mail.identity.network,
             sender=mail.identity.name,
+            shown_as=mail.envelope.recipient_name,
             recipient=mail.envelope.sender,
             type=kind,
             text=text,

@@ -1,8 +1,9 @@
-"""The three kinds of work in the lanes, and how they are written into the queue."""
+"""The kinds of work in the lanes, and how they are written into the queue."""
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -11,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.dm3.message import Attachment, MessageType
 from gateway.errors import InvalidInput
-from gateway.ids import EnsName, LaneKey, MessageHash, NativeId, Network
+from gateway.ids import CanonicalId, EnsName, LaneKey, MessageHash, NativeId, Network
 from gateway.sdk.delivery import StatusReport
-from gateway.store.identities import Identity
+from gateway.store.identities import Identity, NewIdentity
 from gateway.store.jobs import NewJob, lane_key
 from gateway.store.mailbox import StoredEnvelope
 
@@ -27,7 +28,11 @@ class JobKind(StrEnum):
     """A message of a bridged person for an ENS name."""
     REPORT = "report"
     """News for a bridged person about a message of theirs."""
+    NOTICE = "notice"
+    """Something that the gateway itself has to say to a bridged person."""
 
+
+NoticeFor = Identity | NewIdentity
 
 DM3_LANES: Final = "dm3"
 """Destination of outbound lanes; inbound and report lanes are named after their network."""
@@ -62,6 +67,9 @@ class OutboundJob:
 
     network: Network
     sender: EnsName
+    """The name that we gave them: conversations are known by it, whatever name others see."""
+    shown_as: EnsName | None = None
+    """The name that others see; None for the one that is theirs when the message is made."""
     recipient: EnsName
     type: MessageType
     text: str = field(repr=False)
@@ -89,8 +97,21 @@ class ReportJob:
     report: StatusReport
 
 
+@dataclass(frozen=True, slots=True)
+class NoticeJob:
+    """What the gateway says to somebody of a network, who need not have written before."""
+
+    network: Network
+    person: CanonicalId
+    name: EnsName
+    text: str = field(repr=False)
+    key: str
+    """The same over every retry; 64 hex digits."""
+
+
 _OUTBOUND: Final = TypeAdapter(OutboundJob)
 _REPORT: Final = TypeAdapter(ReportJob)
+_NOTICE: Final = TypeAdapter(NoticeJob)
 
 
 def encode_outbound(work: OutboundJob) -> bytes:
@@ -119,6 +140,14 @@ def decode_report(payload: bytes) -> ReportJob:
         raise InvalidInput(f"report job with {error.error_count()} faults") from None
 
 
+def decode_notice(payload: bytes) -> NoticeJob:
+    """Read a payload; InvalidInput when it was not written by `notice_job`."""
+    try:
+        return _NOTICE.validate_json(payload)
+    except ValidationError as error:
+        raise InvalidInput(f"notice job with {error.error_count()} faults") from None
+
+
 def conversation(person: EnsName, other: EnsName) -> str:
     """Name of a conversation of a bridged person with an ENS name; the two directions share it."""
     return f"{person}|{other}"
@@ -140,6 +169,13 @@ def report_job(work: ReportJob, *, now: int, expires_at: int) -> NewJob:
     """One lane per person who is told."""
     lane: LaneKey = lane_key(work.network, _short(f"report|{work.report.sender}"))
     return NewJob(lane, JobKind.REPORT, encode_report(work), now, expires_at)
+
+
+def notice_job(identity: NoticeFor, text: str, *, now: int, expires_at: int) -> NewJob:
+    """Tell a bridged person something; a lane of their own, so that it waits for no conversation."""
+    work = NoticeJob(identity.network, identity.canonical_id, identity.name, text, secrets.token_hex(32))
+    lane = lane_key(identity.network, _short(f"notice|{identity.canonical_id}"))
+    return NewJob(lane, JobKind.NOTICE, _NOTICE.dump_json(work), now, expires_at)
 
 
 def _short(text: str) -> str:

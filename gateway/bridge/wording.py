@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.errors import GatewayError, NotTried, RemoteBusy, RemoteRefused, SchemeRefused, ServiceAnswer
-from gateway.ids import CanonicalId, EnsName, Network
+from gateway.ids import EnsName, Network
 from gateway.sdk.delivery import NOTICE_MARK
 from gateway.work.results import clean_reason
 
@@ -17,7 +17,7 @@ MAX_QUOTED: Final = 200
 NETWORK_NAMES = {"email": "e-mail", "matrix": "Matrix", "xmpp": "XMPP"}
 
 
-def first_message_notice(network: Network, person: CanonicalId, parent: EnsName) -> str:
+def first_message_notice(network: Network, person: str, parent: EnsName) -> str:
     """Appended to the first message of a conversation: the recipient learns that a gateway reads along."""
     return (
         f"\n\n-- \n{person} writes to you from {NETWORK_NAMES.get(network, network)} through the gateway {parent}. "
@@ -25,9 +25,14 @@ def first_message_notice(network: Network, person: CanonicalId, parent: EnsName)
     )
 
 
-def failure_notice(person: CanonicalId, reason: str) -> str:
+def failure_notice(person: str, reason: str) -> str:
     """Sent in the person's name to whoever wrote to them in vain."""
     return f"{NOTICE_MARK}Your message did not reach {person}: {reason}"
+
+
+def sent_after(sender: EnsName, text: str) -> str:
+    """A message to a name that was moved to another delivery service; the mark keeps it from going round."""
+    return f"{NOTICE_MARK}{sender} wrote to you at your former delivery service:\n\n{text}"
 
 
 def told(error: GatewayError) -> str:

@@ -28,6 +28,8 @@ class Purpose(StrEnum):
     """DM3 storage key, from which encryption and signing pairs follow."""
     SALT_SEALING = "salt-sealing"
     """Key that seals the salts; no identity's."""
+    LINK_CODES = "link-codes"
+    """Key of the digests of codes that link a claimed name to a person; no identity's."""
     NOTIFICATION_CODES = "notification-codes"
     """Key of the digests of codes that people prove mail addresses with; no identity's."""
 
@@ -75,6 +77,11 @@ def salt_sealing_key(seed: MasterSeed) -> bytes:
 def notification_code_key(seed: MasterSeed) -> bytes:
     """The 32-byte key without which the stored digest of a short code tells nothing about the code."""
     return hkdf_sha256(seed.secret, b"", context(VERSION, Purpose.NOTIFICATION_CODES), 32)
+
+
+def link_code_key(seed: MasterSeed) -> bytes:
+    """The 32-byte key of the digests of codes that link names."""
+    return hkdf_sha256(seed.secret, b"", context(VERSION, Purpose.LINK_CODES), 32)
 
 
 def fingerprint(seed: MasterSeed) -> str:

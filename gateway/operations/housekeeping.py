@@ -14,6 +14,7 @@ from gateway.errors import GatewayError, LeaseLost
 from gateway.lifecycle import Clock
 from gateway.store import Store
 from gateway.store.leases import AcquireLease, Fence, ReleaseLease, RenewLease, UnderLease
+from gateway.store.links import DropLinkCodes
 from gateway.store.mailbox import ExpireEnvelopes
 from gateway.store.messagemap import ForgetMessages
 from gateway.store.once import ExpireOnce
@@ -23,6 +24,7 @@ from gateway.store.services import DIALECT_LIFE_MS, ForgetServices
 from gateway.store.sessions import ExpireSessions
 from gateway.store.status import ForgetStatuses
 from gateway.store.traffic import ForgetTraffic
+from gateway.store.wallet_sessions import ExpireWalletSessions
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +40,8 @@ LINKS_LIFE_MS: Final = 400 * 24 * 3600 * 1000
 """How long a reply, edit or reaction still finds the message it is about."""
 TRAFFIC_LIFE_MS: Final = 8 * 24 * 3600 * 1000
 """A day longer than the relay shows its figures."""
+CODES_LIFE_MS: Final = 24 * 3600 * 1000
+"""Beyond its life, how long it is known that somebody got a code for a link."""
 CLOCK_STEP_SECONDS: Final = 60.0
 """When the wall clock went this much further than the time that passed, or less far, somebody set it."""
 SETTLE_SECONDS: Final = 600.0
@@ -130,4 +134,6 @@ def _what_is_over(now: int) -> tuple[Op[Any], ...]:
         ForgetStatuses(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
         ForgetTraffic(now - TRAFFIC_LIFE_MS, ROWS_AT_ONCE),
         ForgetServices(now - DIALECT_LIFE_MS, ROWS_AT_ONCE),
+        DropLinkCodes(now - CODES_LIFE_MS, ROWS_AT_ONCE),
+        ExpireWalletSessions(now, ROWS_AT_ONCE),
     )

@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from gateway.bodies import Bodies
 from gateway.dm3.canonical import Json, stringify
 from gateway.dm3.eth import parse_address
 from gateway.dm3.sender_rules import RecipientRules
@@ -17,7 +18,6 @@ from gateway.errors import InvalidInput
 from gateway.ids import EnsName
 from gateway.rates import Rate, asker_of
 from gateway.relay.accounts import Accounts
-from gateway.relay.body import Bodies
 from gateway.relay.mailbox import Mailbox
 from gateway.relay.mailbox_api import entry
 from gateway.relay.removal import Removal

@@ -12,11 +12,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from gateway.bodies import Bodies
 from gateway.dm3.canonical import Json, JsonObject, stringify
 from gateway.ens.names import normalise
 from gateway.errors import InvalidInput
 from gateway.ids import EnvelopeId
-from gateway.relay.body import Bodies
 from gateway.relay.mailbox import Mailbox
 from gateway.relay.reports import Reports
 from gateway.relay.sessions import Sessions

@@ -8,12 +8,12 @@ from typing import Final
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from gateway.bodies import Bodies
 from gateway.dm3.canonical import Json, JsonObject, parse_object
 from gateway.errors import FetchRefused, InvalidInput, NotFound, NotificationRefused, UnknownAccount
 from gateway.ids import EthAddress
 from gateway.lifecycle import Clock
 from gateway.rates import Rate
-from gateway.relay.body import Bodies
 from gateway.relay.notify.codes import Codes
 from gateway.relay.notify.mail_address import parse_mail_address
 from gateway.relay.notify.offered import Offered, Way

@@ -41,5 +41,14 @@ class Recipients:
         except UnknownName as error:
             raise UnknownRecipient(f"{name} has no DM3 profile") from error
         if not profile.uses(self._service_name):
+            return await self._moved(name)
+        # The mailbox of a bridged person is the same whichever of their names is written.
+        address = profile.address if identity is None else identity.address
+        return Recipient(name, address, profile.profile.public_encryption_key, identity)
+
+    async def _moved(self, name: EnsName) -> Recipient:
+        identity = await self._directory.moved(name)
+        if identity is None:
             raise UnknownRecipient(f"the profile of {name} does not name {self._service_name}")
-        return Recipient(name, profile.address, profile.profile.public_encryption_key, identity)
+        before = await self._directory.user(identity.name)
+        return Recipient(name, identity.address, before.profile.public_encryption_key, identity)

@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from gateway.bodies import Bodies
 from gateway.custody.directory import Directory
 from gateway.dm3.canonical import Json
 from gateway.dm3.profile import DeliveryServiceProfile, SignedProfile, parse_signed_profile
@@ -17,7 +18,6 @@ from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.rates import Rate, asker_of
 from gateway.relay.accounts import Accounts
-from gateway.relay.body import Bodies
 from gateway.relay.sessions import Sessions
 from gateway.relay.turned_away import TurnedAway
 from gateway.store import Store

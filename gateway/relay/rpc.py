@@ -8,13 +8,13 @@ from types import MappingProxyType
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from gateway.bodies import Bodies
 from gateway.dm3.canonical import Json, stringify
 from gateway.dm3.layers import LayerMethod
 from gateway.ens.names import normalise
 from gateway.errors import GatewayError, InvalidParams, MethodNotFound, MethodNotSupported
 from gateway.offload import Offload
 from gateway.rates import Rate, asker_of
-from gateway.relay.body import Bodies
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.forward import Forwarding
 from gateway.relay.jsonrpc import Call, CallId, error_body, parse_call, result_body

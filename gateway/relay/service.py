@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from gateway.bodies import Bodies
 from gateway.custody.directory import Directory
 from gateway.dm3.canonical import JsonObject
 from gateway.dm3.envelope import Envelope
@@ -26,7 +27,6 @@ from gateway.rates import Rate
 from gateway.relay.account_api import AccountApi
 from gateway.relay.accounts import Accounts
 from gateway.relay.arrivals import Arrivals
-from gateway.relay.body import Bodies
 from gateway.relay.emptying import EMPTY_MAILBOX, Emptying
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.forward import FORWARD, Forwarding, ForwardPolicy

@@ -63,7 +63,7 @@ class Names:
     async def find(self, name: EnsName) -> NameRecords | None:
         """See RecordSource."""
         row = await self.store.read(NameNamed(name))
-        if row is None:
+        if row is None or row.released_at is not None:
             return None
         return NameRecords(address=row.address, coins=row.coins, texts=row.texts, contenthash=row.contenthash)
 

@@ -13,6 +13,10 @@ from gateway.ids import CanonicalId, EnsName, EthAddress, IdentityId, Network
 from gateway.store.schema import identities
 from gateway.store.upsert import insert
 
+OWNED: Final = "owned"
+"""Trust level of somebody who has linked a name that their wallet owns."""
+MOVED: Final = "moved"
+"""Trust level of somebody whose name now leads to another delivery service."""
 UNLINKED: Final[Mapping[str, Any]] = {
     "level": "bridged",
     "owned_name": None,
@@ -43,6 +47,16 @@ class Identity:
     """Of that wallet, on the profile of the present epoch."""
     linked_at: int | None = None
     """When the present trust level began."""
+
+    @property
+    def shown_name(self) -> EnsName:
+        """The name that others see: the one that the person owns, as long as it leads here."""
+        return self.owned_name if self.owned_name is not None and self.level == OWNED else self.name
+
+    @property
+    def shown_person(self) -> str:
+        """What others are told that they are: who linked a name need not show what they are in their network."""
+        return self.canonical_id if self.shown_name == self.name else self.shown_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, tuple_, update
 
 from gateway.errors import LimitExceeded, NotFound
 from gateway.ids import CanonicalId, EnsName, EthAddress, IdentityId, Network
-from gateway.store.identities import UNLINKED, Identity, find_identity
+from gateway.store.identities import MOVED, OWNED, UNLINKED, Identity, find_identity
 from gateway.store.schema import identities, link_codes
 from gateway.store.upsert import insert
 
@@ -63,6 +63,26 @@ class PutLinkCode:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkCodeFor:
+    """The code that is on its way for a name at the request of its owner, or None."""
+
+    name: EnsName
+    owner: EthAddress
+    now: int
+
+    def run(self, conn: Connection) -> LinkCode | None:
+        """Look up by the index of names; ended codes have no digest."""
+        alive = (
+            link_codes.c.name == self.name,
+            link_codes.c.owner == self.owner,
+            link_codes.c.expires_at > self.now,
+            link_codes.c.digest != b"",
+        )
+        row = conn.execute(select(link_codes).where(*alive)).first()
+        return None if row is None else _code_of(row)
+
+
+@dataclass(frozen=True, slots=True)
 class TryLinkCode:
     """Use a code up, or count a wrong guess; gives the code once, and None for every other try.
 
@@ -90,26 +110,22 @@ class TryLinkCode:
         if used is None:
             conn.execute(update(link_codes).where(*alive).values(attempts=link_codes.c.attempts + 1))
             return None
-        return LinkCode(
-            name=EnsName(used.name),
-            network=Network(used.network),
-            canonical_id=CanonicalId(used.canonical_id),
-            owner=EthAddress(used.owner),
-            digest=used.digest,
-            sent_at=used.sent_at,
-            expires_at=used.expires_at,
-        )
+        return _code_of(used)
 
 
 @dataclass(frozen=True, slots=True)
 class DropLinkCodes:
-    """Forget codes that expired before ``now``; returns how many."""
+    """Forget codes that expired before ``now``, at most ``limit``; returns how many."""
 
     now: int
+    limit: int
 
     def apply(self, conn: Connection) -> int:
         """Delete by the index of expiry."""
-        return conn.execute(delete(link_codes).where(link_codes.c.expires_at <= self.now)).rowcount
+        some = select(link_codes.c.network, link_codes.c.canonical_id).where(link_codes.c.expires_at <= self.now)
+        over = [tuple(row) for row in conn.execute(some.limit(self.limit))]
+        key = tuple_(link_codes.c.network, link_codes.c.canonical_id)
+        return conn.execute(delete(link_codes).where(key.in_(over))).rowcount if over else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +151,7 @@ class LinkIdentity:
                 identities.c.epoch == self.epoch,
                 identities.c.sealed_salt.is_not(None),
             )
-            .values(level="owned", owned_name=self.name, owner_signature=self.signature, linked_at=self.now)
+            .values(level=OWNED, owned_name=self.name, owner_signature=self.signature, linked_at=self.now)
             .returning(identities.c.id)
         ).first()
         found = None if linked is None else find_identity(conn, identities.c.id == self.id)
@@ -167,8 +183,8 @@ class MoveIdentity:
         """Update one row."""
         moved = (
             update(identities)
-            .where(identities.c.owned_name == self.name, identities.c.level == "owned")
-            .values(level="moved", owner_signature=None, linked_at=self.now)
+            .where(identities.c.owned_name == self.name, identities.c.level == OWNED)
+            .values(level=MOVED, owner_signature=None, linked_at=self.now)
         )
         return conn.execute(moved).rowcount > 0
 
@@ -182,6 +198,18 @@ class IdentityOwning:
     def run(self, conn: Connection) -> Identity | None:
         """Look up by the unique index."""
         return find_identity(conn, identities.c.owned_name == self.name)
+
+
+def _code_of(row: Any) -> LinkCode:
+    return LinkCode(
+        name=EnsName(row.name),
+        network=Network(row.network),
+        canonical_id=CanonicalId(row.canonical_id),
+        owner=EthAddress(row.owner),
+        digest=row.digest,
+        sent_at=row.sent_at,
+        expires_at=row.expires_at,
+    )
 
 
 @dataclass(frozen=True, slots=True)

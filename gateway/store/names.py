@@ -163,8 +163,12 @@ class NamesLike:
 
 @dataclass(frozen=True, slots=True)
 class NamesEnding:
-    """Names in use whose term ends before ``before`` and who got fewer than ``reminders``; the first to end first."""
+    """Names in use below ``suffix`` whose term ends before ``before``, and who got fewer than ``reminders``.
 
+    The first to end first; at most ``limit``.
+    """
+
+    suffix: EnsName
     before: int
     reminders: int
     limit: int
@@ -174,9 +178,8 @@ class NamesEnding:
         ending: list[ColumnElement[bool]] = [
             names.c.expires_at < self.before,
             names.c.reminded < self.reminders,
-            names.c.released_at.is_(None),
         ]
-        rows = conn.execute(select(names).where(*ending).order_by(names.c.expires_at).limit(self.limit))
+        rows = conn.execute(_below(self.suffix, None).where(*ending).order_by(names.c.expires_at).limit(self.limit))
         return [name_of(row) for row in rows]
 
 

@@ -76,3 +76,21 @@ class ReplaceName:
         if not conn.execute(update(names).where(*same).values(columns_of(new))).rowcount:
             raise NameChanged
         return new
+
+
+@dataclass(frozen=True, slots=True)
+class NoteReminder:
+    """Write down that ``reminders`` of the end of the term were sent, ``before`` of which had been; else NameChanged.
+
+    The owner's next order stays what it was.
+    """
+
+    name: EnsName
+    before: int
+    reminders: int
+
+    def apply(self, conn: Connection) -> None:
+        """Compare and set."""
+        same = (names.c.name == self.name, names.c.reminded == self.before, names.c.released_at.is_(None))
+        if not conn.execute(update(names).where(*same).values(reminded=self.reminders)).rowcount:
+            raise NameChanged

@@ -12,9 +12,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gateway.dm3.canonical import Json
-from gateway.dm3.eth import address_bytes, checksum, parse_address
+from gateway.dm3.data_uri import parse_data_uri
+from gateway.dm3.eth import address_bytes, address_from_bytes, checksum, parse_address
 from gateway.dm3.typed_data import Fields, TypedData
-from gateway.errors import InvalidInput
+from gateway.dm3.user_profile import MAX_PROFILE_BYTES, parse_signed_profile, verify_profile
+from gateway.errors import BadProfile, InvalidInput
 from gateway.ids import EnsName, EthAddress
 from gateway.store.names import NameRow
 from gateway.subnames.records import EVM_BIT, with_records, without_records
@@ -123,7 +125,10 @@ def carried_out(row: NameRow, order: Order, now: int, renewed_until: int | None)
     row = replace(row, updated_at=now)
     match order.action:
         case Action.RECORDS:
-            return with_records(row, order.records)
+            changed = with_records(row, order.records)
+            # A profile is believed because the name's address signed it.
+            void = changed.address != row.address and _same_profile(row, changed)
+            return without_profile(changed) if void else changed
         case Action.TRANSFER:
             assert order.to is not None
             return transferred(row, order.to)
@@ -159,6 +164,23 @@ def renewed(row: NameRow, until: int | None) -> NameRow:
     if row.expires_at is None or until is None:
         return replace(row, expires_at=None, reminded=0)
     return replace(row, expires_at=max(row.expires_at, until), reminded=0)
+
+
+def check_profile(row: NameRow) -> None:
+    """Raises InvalidInput for a DM3 profile in the record itself that no client would believe."""
+    record = row.texts.get(DM3_PROFILE, "")
+    if not record.lower().startswith("data:"):
+        return
+    try:
+        signed = parse_signed_profile(parse_data_uri(record, MAX_PROFILE_BYTES))
+    except BadProfile as error:
+        raise InvalidInput(f"record 'text:{DM3_PROFILE}': {error.detail}") from None
+    if row.address is None or not verify_profile(signed, address_from_bytes(row.address)):
+        raise InvalidInput(f"record 'text:{DM3_PROFILE}': the profile is not signed by the name's address")
+
+
+def _same_profile(row: NameRow, changed: NameRow) -> bool:
+    return row.texts.get(DM3_PROFILE) == changed.texts.get(DM3_PROFILE)
 
 
 def without_profile(row: NameRow) -> NameRow:

@@ -24,7 +24,15 @@ from gateway.store.ownership import LimitOwner, ReplaceName, TakeName
 from gateway.store.reservations import Hold, ReservationOf
 from gateway.subnames.events import Announcer, Kind, NameEvent, Silent
 from gateway.subnames.labels import check_label, label_of, read_claimed, warnings
-from gateway.subnames.orders import DM3_PROFILE, LONGEST_SECONDS, Action, Order, carried_out, released
+from gateway.subnames.orders import (
+    DM3_PROFILE,
+    LONGEST_SECONDS,
+    Action,
+    Order,
+    carried_out,
+    check_profile,
+    released,
+)
 from gateway.subnames.policy import Admission, Policy
 from gateway.subnames.records import EVM_BIT, with_records
 from gateway.subnames.skeleton import letters, skeleton
@@ -109,7 +117,7 @@ class Registrar:
         alike = await self._alike(name, policy)
         told = warnings(name.removesuffix(f".{parent}"))
         try:
-            await self._check_free(name, policy, owner)
+            await self.check_free(name, owner)
         except (NameRefused, NameTaken) as error:
             return Availability(name, policy, False, error.detail, told, alike)
         return Availability(name, policy, True, "", told, alike)
@@ -135,7 +143,7 @@ class Registrar:
         policy, now = self.policy_of(name), self._clock()
         if actor is None:
             await self.admit(policy, owner)
-        await self._check_free(name, policy, owner)
+        await self.check_free(name, owner)
         address = address_bytes(owner)
         row = replace(
             self.blank(name, now),
@@ -192,8 +200,25 @@ class Registrar:
         if not await self._wallets.signed(row.owner, digest, signature):
             raise WalletRefused("not signed by the owner")
         changed = carried_out(row, order, now, policy.until(now))
+        check_profile(changed)
         event = NameEvent(_KINDS[order.action], row.name, policy.parent, row.owner, now, _detail(order))
         return await self._commit(ReplaceName(changed), *self._links(row, changed, order, now), event=event)
+
+    async def replace(self, row: NameRow, event: NameEvent, *ops: Op[Any]) -> NameRow:
+        """Write a changed name together with `ops`, and log it; raises NameChanged."""
+        return await self._commit(ReplaceName(row), *ops, event=event)
+
+    async def note(self, event: NameEvent, *ops: Op[Any]) -> None:
+        """Commit `ops`, and log what they are about."""
+        jobs = await self._announcer.jobs(event)
+        await self._store.commit_all(*ops, event.logged, *jobs)
+
+    def foresee(self, row: NameRow, order: Order) -> NameRow:
+        """The name as it would be after an order; raises InvalidInput for one that could not be carried out."""
+        now = self._clock()
+        foreseen = carried_out(row, order, now, self.policy_of(row.name).until(now))
+        check_profile(foreseen)
+        return foreseen
 
     def blank(self, name: EnsName, now: int) -> NameRow:
         """A name without owner and records."""
@@ -226,8 +251,9 @@ class Registrar:
         row: NameRow = results[result]
         return row
 
-    async def _check_free(self, name: EnsName, policy: Policy, owner: EthAddress | None) -> None:
-        """Raises NameRefused or NameTaken with the reason in words."""
+    async def check_free(self, name: EnsName, owner: EthAddress | None) -> None:
+        """Return when nobody has `name` and `owner` (None: anybody) may have it; raises NameRefused, NameTaken."""
+        policy = self.policy_of(name)
         kept = await self._store.read(ReservationOf(name))
         if kept is not None and kept.holder is not None and kept.holder == owner and kept.kind is Hold.RESERVED:
             label_of(name, policy.parent)

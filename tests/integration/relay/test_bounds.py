@@ -13,8 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.asyncio.client import connect
 from websockets.protocol import State
 
+from gateway.bodies import Bodies
 from gateway.errors import GatewayError, InvalidRequest, LimitExceeded, TooLarge
-from gateway.relay.body import Bodies
 from gateway.web import server as server_module
 from gateway.web.server import HttpServer, listen
 

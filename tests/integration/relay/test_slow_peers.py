@@ -15,9 +15,9 @@ import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway import bodies as body_module
+from gateway.bodies import Bodies
 from gateway.operations.dm3_client import Dm3Client
-from gateway.relay import body as body_module
-from gateway.relay.body import Bodies
 from gateway.relay.socket_guard import LOG_IN_SECONDS
 from gateway.web import deadline as deadline_module
 from gateway.web import server as server_module

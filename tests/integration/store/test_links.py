@@ -65,8 +65,8 @@ async def test_neither_a_name_nor_a_person_gets_codes_too_often(store: Store) ->
 
 async def test_old_codes_are_forgotten(store: Store) -> None:
     await store.commit(PutLinkCode(CODE, 0))
-    assert await store.commit(DropLinkCodes(CODE.expires_at - 1)) == 0
-    assert await store.commit(DropLinkCodes(CODE.expires_at)) == 1
+    assert await store.commit(DropLinkCodes(CODE.expires_at - 1, 9)) == 0
+    assert await store.commit(DropLinkCodes(CODE.expires_at, 9)) == 1
 
 
 async def test_a_link_is_found_by_either_name(store: Store) -> None:

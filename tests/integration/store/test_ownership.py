@@ -86,7 +86,7 @@ async def test_released_names_are_in_no_listing(store: Store) -> None:
     assert bob is not None
     await store.commit(ReplaceName(replace(bob, released_at=NOW)))
     left = ["ann.gw.eth", "cy.gw.eth"]
-    for query in (ListNames(GW, 9), NamesOf(address(1), 9), NamesLike("s", 9), NamesEnding(NOW + 1, 1, 9)):
+    for query in (ListNames(GW, 9), NamesOf(address(1), 9), NamesLike("s", 9), NamesEnding(GW, NOW + 1, 1, 9)):
         assert [row.name for row in await store.read(query)] == left, query
     assert await store.read(CountNames(GW)) == 2
 
@@ -107,9 +107,9 @@ async def test_the_directory_holds_who_wants_to_be_found(store: Store) -> None:
 async def test_who_is_to_be_reminded(store: Store) -> None:
     for label, end, reminded in (("ann", NOW + DAY, 0), ("bob", NOW, 0), ("cy", NOW, 1), ("di", None, 0)):
         await store.commit(PutName(name_row(f"{label}.gw.eth", expires_at=end, reminded=reminded)))
-    ending = await store.read(NamesEnding(NOW + DAY + 1, 1, 9))
+    ending = await store.read(NamesEnding(GW, NOW + DAY + 1, 1, 9))
     assert [row.name for row in ending] == ["bob.gw.eth", "ann.gw.eth"]
-    assert [row.name for row in await store.read(NamesEnding(NOW + DAY, 2, 9))] == ["bob.gw.eth", "cy.gw.eth"]
+    assert [row.name for row in await store.read(NamesEnding(GW, NOW + DAY, 2, 9))] == ["bob.gw.eth", "cy.gw.eth"]
 
 
 async def test_putting_a_name_does_not_begin_its_orders_anew(store: Store) -> None:

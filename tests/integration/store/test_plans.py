@@ -118,7 +118,7 @@ QUERIES: list[Query[Any]] = [
     NameNamed(BOB),
     NamesOf(BOB_ADDRESS, 10),
     NamesLike("bob.gw.eth", 10),
-    NamesEnding(NOW, 3, 10),
+    NamesEnding(EnsName("gw.eth"), NOW, 3, 10),
     ListNames(EnsName("gw.eth"), 10),
     ReservationOf(BOB),
     AuditPage(5, 10),

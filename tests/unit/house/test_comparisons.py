@@ -28,6 +28,8 @@ ALLOWED = {
     ("gateway/store/sessions.py", "challenges.c.digest == self.digest"): LOOKED_UP,
     ("gateway/store/sessions.py", "tokens.c.digest == self.digest"): LOOKED_UP,
     ("gateway/store/links.py", "link_codes.c.digest == self.digest"): LOOKED_UP,
+    ("gateway/store/links.py", "link_codes.c.digest != b''"): PUBLIC,
+    ("gateway/store/wallet_sessions.py", "wallet_sessions.c.digest == self.digest"): LOOKED_UP,
     ("gateway/store/audit.py", "digest_of(before, logged.entry) != logged.digest"): PUBLIC,
     ("gateway/store/leases.py", "leases.c.token == self.fence.token"): FENCE,
     ("gateway/store/leases.py", "leases.c.token == fence.token"): FENCE,

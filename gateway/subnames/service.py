@@ -1,0 +1,119 @@
+"""The name service as one thing: joins its parts, and gives its routes and its background work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastapi import APIRouter
+
+from gateway.bodies import Bodies
+from gateway.custody.identities import Identities
+from gateway.custody.keyring import Keyring
+from gateway.ens.holdings import Holdings
+from gateway.ens.wallets import Wallets
+from gateway.ids import EnsName, Network
+from gateway.lifecycle import Clock
+from gateway.rates import Rate
+from gateway.store import Store
+from gateway.subnames.linking import Linking, NoticeFor
+from gateway.subnames.names_api import NamesApi
+from gateway.subnames.policy import Policy
+from gateway.subnames.registrar import Registrar
+from gateway.subnames.signing_in import SigningIn
+from gateway.subnames.terms import Terms
+from gateway.subnames.wallet_api import WalletApi
+
+LOOKS_PER_MINUTE: Final = 600
+"""Questions of one asker; a page asks while somebody types."""
+ORDERS_PER_MINUTE: Final = 30
+"""Changes of one asker: each costs a signature check, maybe by the chain, and a commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the name service stands on; all of it belongs to somebody else."""
+
+    store: Store
+    keyring: Keyring
+    identities: Identities
+    wallets: Wallets
+    holdings: Holdings
+    networks: Collection[Network]
+    notice_for: NoticeFor
+    link_code_key: bytes = field(repr=False)
+    public_url: str
+    chain_id: int
+    owner: str
+    """Of leases: this node."""
+    clock: Clock
+
+
+class NameService:
+    """All parts of issuing names, joined. Does no I/O until a request or a task."""
+
+    def __init__(self, policies: Mapping[EnsName, Policy], parent: EnsName, around: Surroundings) -> None:
+        """`parent` is the one that is meant where none is named."""
+        bodies = Bodies()
+        looks, orders = Rate(LOOKS_PER_MINUTE), Rate(ORDERS_PER_MINUTE)
+        self.registrar = Registrar(
+            store=around.store,
+            policies=policies,
+            wallets=around.wallets,
+            holdings=around.holdings,
+            chain_id=around.chain_id,
+            clock=around.clock,
+        )
+        signing_in = SigningIn(
+            store=around.store,
+            wallets=around.wallets,
+            public_url=around.public_url,
+            chain_id=around.chain_id,
+            clock=around.clock,
+        )
+        linking = Linking(
+            store=around.store,
+            registrar=self.registrar,
+            identities=around.identities,
+            keyring=around.keyring,
+            networks=around.networks,
+            notice_for=around.notice_for,
+            code_key=around.link_code_key,
+            clock=around.clock,
+        )
+        self._terms = Terms(
+            store=around.store,
+            registrar=self.registrar,
+            notice_for=around.notice_for,
+            public_url=around.public_url,
+            owner=around.owner,
+            clock=around.clock,
+        )
+        names = NamesApi(
+            registrar=self.registrar,
+            signing_in=signing_in,
+            store=around.store,
+            parent=parent,
+            bodies=bodies,
+            looks=looks,
+            orders=orders,
+            clock=around.clock,
+        )
+        wallet = WalletApi(
+            signing_in=signing_in,
+            registrar=self.registrar,
+            linking=linking,
+            store=around.store,
+            bodies=bodies,
+            rate=orders,
+        )
+        self._routers = (names.router(), wallet.router())
+
+    def routers(self) -> tuple[APIRouter, ...]:
+        """All routes."""
+        return self._routers
+
+    def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """Work that goes on as long as the node runs, by name."""
+        return {"terms": self._terms.run}
