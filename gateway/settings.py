@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
 
 from gateway.errors import ConfigError
 from gateway.observability import HIDDEN
+from gateway.registry_settings import EvmRegistry, HttpRegistry, RegistrySettings
+from gateway.sections import Address, FilePath, Quorum, Section, WebAddress, web_address
 
 ENV_PREFIX: Final = "DM3_GATEWAY__"
 CONFIG_VARIABLE: Final = "DM3_GATEWAY_CONFIG"
@@ -30,6 +32,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _FAULTS: Final = {
     "missing": "is missing",
+    "union_tag_not_found": 'needs a type: "http", "evm" or "alias"',
+    "union_tag_invalid": 'has a type that is none of "http", "evm" and "alias"',
     "extra_forbidden": "is not a known key",
     "model_type": "must be a table",
     "dict_type": "must be a table",
@@ -40,31 +44,12 @@ _USER_IN_URL: Final = re.compile(r"(?<=://)\S*@")
 _SECRET_IN_QUERY: Final = re.compile(r"(?<=[?&])([^=&\s]*(?:pass|secret|token|key)[^=&\s]*)=[^&\s]*", re.IGNORECASE)
 
 
-def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    base: Path = (info.context or {}).get("base", Path())
-    return base / path.expanduser()
-
-
-def _web_address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be a web address such as https://gw.example, without query")
-    return url.rstrip("/")
-
-
 def _https_address(url: str) -> str:
     """A web address for what others must not read on its way: only this very machine may be reached without TLS."""
-    parts = urlsplit(_web_address(url))
+    parts = urlsplit(web_address(url))
     if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
         raise ValueError("must be an https address")
     return url
-
-
-def _quorum(count: int, info: ValidationInfo) -> int:
-    servers = len(set(info.data.get("rpc_urls", ())))
-    if servers and count > servers:
-        raise ValueError(f"must be at most the number of different rpc_urls, which is {servers}")
-    return count
 
 
 def _store_url(url: str, info: ValidationInfo) -> str:
@@ -75,17 +60,6 @@ def _store_url(url: str, info: ValidationInfo) -> str:
     if kind in {"postgresql", "postgres"} and rest:
         return f"postgresql://{rest}"
     raise ValueError("must be sqlite:///file.db or postgresql://user@host/database")
-
-
-FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
-
-
-class Section(BaseModel):
-    """A table of the file: nothing unknown, nothing changed after the start."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
 
 class ServerSettings(Section):
@@ -124,7 +98,7 @@ class ChainSettings(Section):
         description="Ethereum JSON-RPC servers, asked in this order",
         examples=[["https://eth.example"]],
     )
-    quorum: Annotated[int, AfterValidator(_quorum)] = Field(
+    quorum: Quorum = Field(
         1, ge=1, description="servers that must give the same answer; above 1 all of rpc_urls are asked at once"
     )
     decision_block: Literal["finalized", "safe", "latest"] = Field(
@@ -147,6 +121,9 @@ class EnsSettings(Section):
     )
     signer_key_file: FilePath = Field(Path("resolver.key"), description="key that signs resolver answers")
     answer_ttl: int = Field(300, ge=10, le=3600, description="seconds for which a signed answer is valid")
+    registries: tuple[RegistrySettings, ...] = Field(
+        (), max_length=16, description="registries elsewhere whose names are served below ours, asked in this order"
+    )
 
 
 class StakeSettings(Section):
@@ -291,10 +268,16 @@ def shown(settings: Settings) -> dict[str, Any]:
     """The settings as they may be printed.
 
     Hidden are values under telling keys at any depth, user and password in URLs, and what follows the host in the
-    URLs of RPC servers and of the receiver of reports, where providers put their access keys.
+    URLs of RPC servers, of registries and of the receiver of reports, where providers put their access keys.
     """
     values: dict[str, Any] = settings.model_dump(mode="json")
     values["chain"]["rpc_urls"] = [_host_only(url) for url in settings.chain.rpc_urls]
+    for registry, table in zip(settings.ens.registries, values["ens"]["registries"], strict=True):
+        match registry:
+            case HttpRegistry(urls=urls):
+                table["urls"] = [_host_only(url) for url in urls]
+            case EvmRegistry(rpc_urls=urls):
+                table["rpc_urls"] = [_host_only(url) for url in urls]
     if settings.relay.stake.report_url is not None:
         values["relay"]["stake"]["report_url"] = _host_only(settings.relay.stake.report_url)
     values["adapters"] = _without_secrets(values["adapters"])
@@ -304,7 +287,7 @@ def shown(settings: Settings) -> dict[str, Any]:
 def _host_only(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}" + (f"/{HIDDEN}" if parts.path.strip("/") else "")
+    return f"{parts.scheme}://{host}" + (f"/{HIDDEN}" if parts.path.strip("/") or parts.query else "")
 
 
 def _without_secrets(value: Any) -> Any:

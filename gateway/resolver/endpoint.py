@@ -51,8 +51,6 @@ class CcipEndpoint:
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        max_age = min(MAX_AGE, resolver.answer_ttl // 4)
-        self._cached: Headers = [(b"cache-control", b"public, max-age=%d" % max_age)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry; serves HTTP only."""
@@ -86,7 +84,10 @@ class CcipEndpoint:
             case _:
                 return _failure(405 if scope["method"] not in ("GET", "POST") else 404, "no such resource")
         answer = await self._resolver.answer(_sender(sender), _calldata(data))
-        return 200, b'{"data":"0x' + answer.hex().encode() + b'"}', self._cached
+        # An answer can have less time than others: what a registry says of a name may run out at any moment.
+        max_age = max(0, min(MAX_AGE, self._resolver.seconds_left(answer) // 4))
+        cached = [(b"cache-control", b"public, max-age=%d" % max_age)]
+        return 200, b'{"data":"0x' + answer.hex().encode() + b'"}', cached
 
 
 def ccip_routes(resolver: Resolver) -> list[BaseRoute]:
