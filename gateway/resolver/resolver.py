@@ -43,8 +43,10 @@ class Resolver:
         self._registries = registries or Registries()
         self.answer_ttl = answer_ttl
 
-    async def answer(self, sender: EthAddress, calldata: bytes) -> bytes:
+    async def answer(self, sender: EthAddress, calldata: bytes, *, followed: bool = False) -> bytes:
         """Response for the contract ``sender`` to the calldata of its resolve(bytes,bytes).
+
+        ``followed``: another gateway asks because it was asked itself (see `Registries.find`).
 
         Raises NotFound for a contract that is not ours and UnknownName for a name that is not under our zones (ours
         without records get signed empty answers); InvalidInput for calldata that is malformed, about another
@@ -56,7 +58,7 @@ class Resolver:
         if not any(request.name == zone or is_under(request.name, zone) for zone in self._zones):
             raise UnknownName("this gateway does not serve that name")
         node = namehash(request.name)
-        records = await self._find(request, node)
+        records = await self._find(request, node, followed)
         result = answer_call(request.call, node, records)
         if len(result) > MAX_RESULT:
             raise InvalidInput(f"the result would have more than {MAX_RESULT} bytes; ask for less at once")
@@ -69,7 +71,7 @@ class Resolver:
         """Seconds until a response of ``answer`` is believed no more."""
         return response_expiry(response) - int(self._clock())
 
-    async def _find(self, request: Request, node: bytes) -> NameRecords:
+    async def _find(self, request: Request, node: bytes, followed: bool) -> NameRecords:
         for source in self._sources:
             if (found := await source.find(request.name)) is not None:
                 return found
@@ -77,4 +79,4 @@ class Resolver:
             return EMPTY
         # Nobody else is bothered with a call that we refuse.
         answer_call(request.call, node, EMPTY)
-        return await self._registries.find(request.name, request.call)
+        return await self._registries.find(request.name, request.call, followed=followed)

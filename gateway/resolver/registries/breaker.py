@@ -31,7 +31,6 @@ class Breaker:
         self._open_until: float | None = None
         self._probing = False
 
-    @property
     def admits(self) -> bool:
         """Whether an attempt may be made now."""
         return self._open_until is None or (self._clock() >= self._open_until and not self._probing)
@@ -42,7 +41,7 @@ class Breaker:
 
         Raises RegistryDown at once when no attempt may be made. One that is cancelled says nothing.
         """
-        if not self.admits:
+        if not self.admits():
             raise RegistryDown("it failed several times in a row and is left alone for a while")
         probe = self._probing = self._open_until is not None
         try:

@@ -64,6 +64,11 @@ class ChainOrigin:
         """See Origin."""
         return False
 
+    @property
+    def follows(self) -> bool:
+        """See Origin."""
+        return False
+
     async def read(self, name: EnsName, wanted: Wanted) -> Reading:
         """See Origin."""
         with self._breaker.attempt(ChainUnavailable):

@@ -48,6 +48,11 @@ class HttpOrigin:
         """See Origin."""
         return True
 
+    @property
+    def follows(self) -> bool:
+        """See Origin."""
+        return False
+
     async def read(self, name: EnsName, wanted: Wanted) -> Reading:
         """See Origin."""
         failure: GatewayError = RegistryDown("no server of the registry is asked")

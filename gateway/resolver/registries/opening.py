@@ -19,7 +19,7 @@ from gateway.registry_settings import NAME_PLACE, AliasRegistry, EvmRegistry, Ht
 from gateway.resolver.registries.breaker import Breaker, BreakerLimits
 from gateway.resolver.registries.chain_registry import ChainOrigin, Contracts
 from gateway.resolver.registries.http_registry import HttpOrigin
-from gateway.resolver.registries.registries import Registries
+from gateway.resolver.registries.registries import FOLLOWED, Registries
 from gateway.resolver.registries.registry import Origin, Registry, RegistryLimits
 from gateway.resolver.registries.zone_alias import AliasOrigin
 
@@ -94,7 +94,11 @@ def _origin(table: RegistrySettings, ground: Ground, closing: AsyncExitStack) ->
             return ChainOrigin(chain, contracts, block=table.block, timeout=table.timeout, breaker=breaker())
         case AliasRegistry():
             # Gateways of strangers' names, kept apart from those of senders' profiles.
-            client = GuardedClient(allow_private=ground.allow_private_gateways, max_connections=table.concurrency)
+            client = GuardedClient(
+                allow_private=ground.allow_private_gateways,
+                max_connections=table.concurrency,
+                headers={FOLLOWED: "1"},
+            )
             closing.push_async_callback(client.close)
             return AliasOrigin(
                 Ens(ground.chain, ground.ens_registry, client),

@@ -37,6 +37,10 @@ class Origin(Protocol):
     def whole(self) -> bool:
         """True when a reading has all records of a name, whatever was wanted."""
 
+    @property
+    def follows(self) -> bool:
+        """True when a reading asks gateways that may themselves ask others, and so in the end us."""
+
     async def read(self, name: EnsName, wanted: Wanted) -> Reading:
         """The records that are ``wanted`` of ``name`` (in its spelling there).
 
@@ -108,6 +112,11 @@ class Registry:
             limits=remembered,
             weigh=lambda known: _ENTRY if known is None else min(known.weight, limits.cache_bytes),
         )
+
+    @property
+    def follows(self) -> bool:
+        """See Origin."""
+        return self._origin.follows
 
     def covers(self, name: EnsName) -> bool:
         """Whether ``name`` is below the zone."""

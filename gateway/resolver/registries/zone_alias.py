@@ -63,6 +63,11 @@ class AliasOrigin:
         """See Origin."""
         return False
 
+    @property
+    def follows(self) -> bool:
+        """See Origin."""
+        return True
+
     async def read(self, name: EnsName, wanted: Wanted) -> Reading:
         """See Origin. UnknownName also for names that lead back to this gateway."""
         if name == self._own_parent or is_under(name, self._own_parent):
