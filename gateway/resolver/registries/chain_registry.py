@@ -20,10 +20,14 @@ from gateway.resolver.registries.breaker import Breaker
 from gateway.resolver.registries.registry import Reading
 from gateway.resolver.registries.wanted import Wanted
 
-GAS: Final = 10_000_000
+GAS: Final = 3_000_000
 """That one record may cost: a text of some kilobytes, and no endless loop of a stranger's contract."""
 MAX_TEXT: Final = 32 * 2**10
 MAX_BYTES: Final = 1024
+MAX_ALL: Final = 256 * 2**10
+"""Bytes of all records of one look-up; more than one answer can carry anyway."""
+_AT_ONCE: Final = 8
+"""Calls in one request to the chain: a stranger's contract can return a megabyte to each."""
 _RESOLVER: Final = bytes.fromhex("0178b8bf")  # resolver(bytes32), EIP-137
 _NONE: Final = EthAddress("0x" + "00" * 20)
 
@@ -86,11 +90,7 @@ class ChainOrigin:
         calls = [ADDR + node if coin == ETHEREUM else ADDR_COIN + node + word(coin) for coin in coins]
         calls += [TEXT + pack(node, dynamic_bytes(key.encode())) for key in texts]
         calls += [CONTENTHASH + node] if wanted.contenthash else []
-        questions = [code_of(resolver), *(contract_call(resolver, call, GAS) for call in calls)]
-        code, *answers = await self._chain.read(questions, self._block)
-        if not code and self._contracts.resolver is not None:
-            raise BadRegistryAnswer("there is no contract at the resolver's address")
-        returned = [_returned(answer) for answer in answers]
+        returned = await self._call(resolver, calls)
         try:
             found = {coin: _coin(coin, data) for coin, data in zip(coins, returned, strict=False)}
             written = returned[len(coins) :]
@@ -105,6 +105,22 @@ class ChainOrigin:
                 contenthash=contenthash or None,
             )
         )
+
+    async def _call(self, resolver: EthAddress, calls: Sequence[bytes]) -> list[bytes]:
+        """What the contract returns to each call, empty where it refuses."""
+        questions = [contract_call(resolver, call, GAS) for call in calls]
+        if self._contracts.resolver is not None:
+            questions.insert(0, code_of(resolver))
+        answers: list[Answer] = []
+        size = 0
+        for start in range(0, len(questions), _AT_ONCE):
+            answers += await self._chain.read(questions[start : start + _AT_ONCE], self._block)
+            size += sum(len(answer) for answer in answers[start:] if isinstance(answer, bytes))
+            if size > MAX_ALL:
+                raise BadRegistryAnswer(f"records of more than {MAX_ALL} bytes")
+        if self._contracts.resolver is not None and not answers.pop(0):
+            raise BadRegistryAnswer("there is no contract at the resolver's address")
+        return [_returned(answer) for answer in answers]
 
     async def _resolver_of(self, node: bytes) -> EthAddress:
         registry = self._contracts.registry or _NONE
