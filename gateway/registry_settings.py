@@ -89,6 +89,8 @@ class EvmRegistry(RegistryTable):
 class AliasRegistry(RegistryTable):
     """Another zone of the same ENS: names below ours have the records of those below it."""
 
+    # Longer than one server of the main chain is waited for, so that the next one has its turn.
+    timeout: float = Field(6.0, gt=0, le=20, description="seconds for a name's resolver, and again for its records")
     type: Literal["alias"] = Field(description="another zone of ENS")
     target: str = Field(description="the name below which the records are", examples=["example.eth"])
 

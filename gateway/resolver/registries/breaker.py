@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from gateway.errors import RegistryDown
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +25,13 @@ class BreakerLimits:
 class Breaker:
     """Closed: everything is tried. Open: nothing is. Half open, after the rest: one attempt decides.
 
-    ``clock`` gives monotonic seconds.
+    ``registry`` is its place in the configuration, for the log; ``clock`` gives monotonic seconds.
     """
 
-    def __init__(self, limits: BreakerLimits, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, limits: BreakerLimits, *, registry: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._registry = registry
         self._limits = limits
         self._clock = clock
         self._failures = 0
@@ -59,6 +66,8 @@ class Breaker:
                 self._probing = False
 
     def _worked(self) -> None:
+        if self._open_until is not None:
+            log.info("registry.works_again", registry=self._registry)
         self._failures = 0
         self._open_until = None
 
@@ -66,4 +75,5 @@ class Breaker:
         self._failures += 1
         # What began before the rest does not make it longer.
         if probe or (self._open_until is None and self._failures >= self._limits.failures):
+            log.warning("registry.left_alone", registry=self._registry, seconds=self._limits.rest)
             self._open_until = self._clock() + self._limits.rest

@@ -28,12 +28,13 @@ units, characters outside ASCII as they are, integers in decimal digits. r || s 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 from gateway.dm3.canonical import Json, JsonObject, parse_object, stringify
-from gateway.dm3.eth import signed_by
-from gateway.errors import BadRegistryAnswer, ParseError, TooLarge
+from gateway.dm3.encoding import from_hex
+from gateway.dm3.eth import eip191_hash, recover
+from gateway.errors import BadRegistryAnswer, BadSignature, InvalidInput, ParseError, TooLarge
 from gateway.ids import EnsName, EthAddress
 from gateway.resolver.records import NameRecords
 from gateway.resolver.registries.registry import Reading
@@ -52,7 +53,7 @@ def signed_text(document: JsonObject) -> str:
     return PREAMBLE + stringify({key: value for key, value in document.items() if key != "signature"})
 
 
-def read_document(body: bytes, name: EnsName, now: int, signers: Iterable[EthAddress]) -> Reading:
+def read_document(body: bytes, name: EnsName, now: int, signers: Collection[EthAddress]) -> Reading:
     """What a document says of ``name``; ``now`` in milliseconds since 1970.
 
     Raises BadRegistryAnswer when it is malformed, not signed by one of ``signers``, about another name or run out.
@@ -61,9 +62,7 @@ def read_document(body: bytes, name: EnsName, now: int, signers: Iterable[EthAdd
         document = parse_object(body, max_bytes=MAX_DOCUMENT, max_depth=4, max_items=_MAX_ITEMS)
     except (ParseError, TooLarge) as error:
         raise BadRegistryAnswer(f"document: {error.detail}") from None
-    signature = document.get("signature")
-    text = signed_text(document)
-    if not isinstance(signature, str) or not any(signed_by(text, signature, signer) for signer in signers):
+    if _signer(document) not in signers:
         raise BadRegistryAnswer("the document is not signed by the registry")
     if document.get("name") != name:
         raise BadRegistryAnswer("the document is about another name")
@@ -76,6 +75,16 @@ def read_document(body: bytes, name: EnsName, now: int, signers: Iterable[EthAdd
         raise BadRegistryAnswer("the document has no records, not even null")
     records = document["records"]
     return Reading(None if records is None else _records(_object(records, "records")), expires)
+
+
+def _signer(document: JsonObject) -> EthAddress | None:
+    signature = document.get("signature")
+    if not isinstance(signature, str):
+        return None
+    try:
+        return recover(eip191_hash(signed_text(document).encode()), from_hex(signature, "signature", length=65))
+    except (BadSignature, InvalidInput):
+        return None
 
 
 def _records(found: JsonObject) -> NameRecords:

@@ -74,7 +74,7 @@ def open_registries(
     found = []
     for place, (table, zone) in enumerate(zip(tables, zones(tables, ground.parent, networks), strict=True)):
         try:
-            origin = _origin(table, ground, closing)
+            origin = _origin(place, table, ground, closing)
         except (InvalidInput, FetchRefused) as error:
             raise ConfigError(f"ens.registries.{place}: {error.detail}") from None
         limits = RegistryLimits(table.ttl, table.negative_ttl, table.concurrency, table.cache_bytes)
@@ -82,13 +82,16 @@ def open_registries(
     return Registries(found)
 
 
-def _origin(table: RegistrySettings, ground: Ground, closing: AsyncExitStack) -> Origin:
-    breaker: Callable[[], Breaker] = partial(Breaker, BreakerLimits(table.failures, table.rest_seconds))
+def _origin(place: int, table: RegistrySettings, ground: Ground, closing: AsyncExitStack) -> Origin:
+    limits = BreakerLimits(table.failures, table.rest_seconds)
+    breaker: Callable[[], Breaker] = partial(Breaker, limits, registry=place)
     match table:
         case HttpRegistry():
             return _http(table, breaker, ground, closing)
         case EvmRegistry():
-            chain = Chain(table.rpc_urls, table.chain_id, quorum=table.quorum, strict=True, timeout=table.timeout)
+            # One that hangs must leave time for the next.
+            each = table.timeout / len(table.rpc_urls) if table.quorum == 1 else table.timeout / 2
+            chain = Chain(table.rpc_urls, table.chain_id, quorum=table.quorum, strict=True, timeout=each)
             closing.push_async_callback(chain.close)
             contracts = Contracts(_address(table.registry), _address(table.resolver))
             return ChainOrigin(chain, contracts, block=table.block, timeout=table.timeout, breaker=breaker())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,13 @@ from gateway.ens.chain import Chain
 from gateway.ens.names import labelhash, namehash
 from gateway.errors import BadRegistryAnswer, ChainUnavailable, RegistryDown
 from gateway.ids import EnsName, EthAddress
+from gateway.lifecycle import now_ms
+from gateway.registry_settings import EvmRegistry
+from gateway.resolver.calls import TextCall
 from gateway.resolver.records import DEFAULT_EVM, NameRecords
 from gateway.resolver.registries.breaker import Breaker, BreakerLimits
 from gateway.resolver.registries.chain_registry import ChainOrigin, Contracts
+from gateway.resolver.registries.opening import Ground, open_registries
 from gateway.resolver.registries.registry import Reading
 from gateway.resolver.registries.wanted import Wanted
 from tests.integration.chain.node import Contract, Node, http_node
@@ -183,6 +187,34 @@ async def test_a_chain_that_is_down_is_an_error_and_then_left_alone(world: World
         with pytest.raises(RegistryDown):
             await origin.read(ALICE, URL)
         assert len(server.asked) == asked
+
+
+async def test_a_node_that_hangs_leaves_time_for_the_next(world: World) -> None:
+    table = EvmRegistry.model_validate(
+        {
+            "type": "evm",
+            "zone": "base",
+            "target": "eth",
+            "rpc_urls": [world.url],
+            "chain_id": CHAIN_ID,
+            "registry": world.registry.address,
+        }
+    )
+    async with scripted(silence) as hanging, AsyncExitStack() as closing:
+        table = table.model_copy(update={"rpc_urls": (hanging.url(), world.url), "timeout": 2})
+        main = Chain(["http://127.0.0.1:1"], 1)
+        ground = Ground(
+            parent=EnsName("gw.eth"),
+            resolvers=[],
+            chain=main,
+            ens_registry=world.registry.address,
+            allow_private_gateways=True,
+            clock=now_ms,
+        )
+        found = open_registries([table], [], ground, closing)
+        records = await found.find(EnsName("alice.base.gw.eth"), TextCall(b"", "url"))
+        assert records.texts == {"url": "https://alice.example"}
+        assert hanging.asked
 
 
 async def test_a_chain_of_another_id_is_never_believed(world: World) -> None:
