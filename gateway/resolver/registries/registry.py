@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeAlias
 
 from gateway.ens.memo import MAX_TTL_MS, Memo, MemoLimits
 from gateway.ens.names import MAX_NAME_BYTES, is_under
-from gateway.errors import BadRegistryAnswer, RegistryDown
+from gateway.errors import BadRegistryAnswer, RegistryDown, Unavailable
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.resolver.records import NameRecords
@@ -15,6 +15,8 @@ from gateway.resolver.registries.wanted import Wanted
 
 FAULT_MS: Final = 5_000
 """For which an answer that cannot be believed is not asked for again: names cannot make us hammer a registry."""
+SHORTEST_MS: Final = 5_000
+"""That an old answer must have left to be told during an outage: less could run out on its way."""
 _ENTRY: Final = 1_000
 """Bytes of memory that an answer takes without its contents, about."""
 
@@ -89,7 +91,8 @@ _Key: TypeAlias = tuple[EnsName, Wanted | None]
 class Registry:
     """Names below ``zone`` are the registry's; ``target`` is the name that stands there in the place of ``zone``.
 
-    Answers are used again for the first half of their time, so that each that is signed has at least the other half.
+    Answers are used again for the first half of their time, so that each that is signed has at least the other half;
+    during an outage for the second half, too.
     ``clock`` gives milliseconds since 1970.
     """
 
@@ -130,13 +133,22 @@ class Registry:
         key = (there, None if self._origin.whole else wanted)
         known = await self._memo.get(key)
         if self._clock() >= known.reusable_until:
-            known = await self._memo.get(key, fresh=True)
+            known = await self._renewed(key, known)
         if known.fault:
             raise BadRegistryAnswer(known.fault)
         left = (known.ends - self._clock()) // 1000
         if left < 1:
             raise RegistryDown("its answer came too late to be told")
         return Finding(known.records, left)
+
+    async def _renewed(self, key: _Key, known: _Known) -> _Known:
+        """A new reading; while there is none to be had, the old one as long as it has time left."""
+        try:
+            return await self._memo.get(key, fresh=True)
+        except Unavailable:
+            if known.fault or known.ends - self._clock() < SHORTEST_MS:
+                raise
+            return known
 
     async def _load(self, key: _Key) -> _Known:
         name, wanted = key

@@ -96,13 +96,32 @@ async def test_an_outage_is_an_error_and_not_remembered() -> None:
     assert (await registry.find(ALICE, URL)).records == HERS
 
 
-async def test_an_outage_never_makes_a_known_name_unknown() -> None:
+async def test_during_an_outage_what_is_known_is_told_to_its_end_and_then_it_is_an_error() -> None:
     origin = Scripted(Reading(HERS))
     registry = origin.registry(RegistryLimits(ttl=60))
     await registry.find(ALICE, URL)
-    origin.now, origin.reading = NOW + 30_000, FetchFailed("gone")
-    with pytest.raises(FetchFailed):
-        await registry.find(ALICE, URL)
+    origin.reading = FetchFailed("gone")
+    for passed, left in ((30_000, 30), (55_000, 5)):
+        origin.now = NOW + passed
+        assert await registry.find(ALICE, URL) == Finding(HERS, left)
+    assert len(origin.asked) == 3, "it is asked for anew each time"
+    for passed in (55_001, 60_000, 200_000):
+        origin.now = NOW + passed
+        with pytest.raises(FetchFailed):
+            await registry.find(ALICE, URL)
+    origin.now, origin.reading = NOW + 200_001, Reading(None)
+    assert (await registry.find(ALICE, URL)).records is None
+
+
+async def test_an_answer_that_is_not_believed_ends_what_was_known() -> None:
+    origin = Scripted(Reading(HERS))
+    registry = origin.registry(RegistryLimits(ttl=60))
+    await registry.find(ALICE, URL)
+    origin.now, origin.reading = NOW + 30_000, BadRegistryAnswer("no signature")
+    for _ in range(2):
+        with pytest.raises(BadRegistryAnswer):
+            await registry.find(ALICE, URL)
+    assert len(origin.asked) == 2
 
 
 async def test_an_answer_that_is_not_believed_is_not_asked_for_again_at_once() -> None:
