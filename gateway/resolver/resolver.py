@@ -9,9 +9,10 @@ from typing import Final
 from gateway.ens.names import is_under, namehash
 from gateway.errors import InvalidInput, NotFound, UnknownName
 from gateway.ids import EnsName, EthAddress
-from gateway.resolver.calls import Request, parse_request
+from gateway.resolver.calls import Call, Request, parse_request
 from gateway.resolver.records import EMPTY, NameRecords, RecordSource, answer_call
 from gateway.resolver.registries.registries import Registries
+from gateway.resolver.registries.wanted import readable
 from gateway.resolver.signer import Signer, answer_digest, encode_response, response_expiry
 
 MAX_RESULT: Final = 60 * 2**10
@@ -58,8 +59,8 @@ class Resolver:
         if not any(request.name == zone or is_under(request.name, zone) for zone in self._zones):
             raise UnknownName("this gateway does not serve that name")
         node = namehash(request.name)
-        records = await self._find(request, node, followed)
-        result = answer_call(request.call, node, records)
+        call, records = await self._find(request, node, followed)
+        result = answer_call(call, node, records)
         if len(result) > MAX_RESULT:
             raise InvalidInput(f"the result would have more than {MAX_RESULT} bytes; ask for less at once")
         life = self.answer_ttl if records.ttl is None else min(self.answer_ttl, records.ttl)
@@ -71,12 +72,13 @@ class Resolver:
         """Seconds until a response of ``answer`` is believed no more."""
         return response_expiry(response) - int(self._clock())
 
-    async def _find(self, request: Request, node: bytes, followed: bool) -> NameRecords:
+    async def _find(self, request: Request, node: bytes, followed: bool) -> tuple[Call, NameRecords]:
+        """The name's records, and the part of the call that they can answer."""
         for source in self._sources:
             if (found := await source.find(request.name)) is not None:
-                return found
+                return request.call, found
         if not self._registries.covers(request.name):
-            return EMPTY
+            return request.call, EMPTY
         # Nobody else is bothered with a call that we refuse.
         answer_call(request.call, node, EMPTY)
-        return await self._registries.find(request.name, request.call, followed=followed)
+        return readable(request.call), await self._registries.find(request.name, request.call, followed=followed)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from gateway.resolver.calls import AddrCall, Call, CoinCall, ContenthashCall, Multicall, TextCall
+from gateway.resolver.calls import AddrCall, Call, CoinCall, ContenthashCall, Multicall, TextCall, UnsupportedCall
 from gateway.resolver.records import DEFAULT_EVM, ETHEREUM, EVM_BIT
+
+_READ: Final = frozenset({AddrCall, CoinCall, TextCall, ContenthashCall})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,16 @@ def wanted_of(call: Call) -> Wanted:
             return together
         case _:
             return Wanted()
+
+
+def readable(call: Call) -> Call:
+    """``call`` with the kinds of records that no registry is asked for as unsupported.
+
+    An empty record would say that there is none, and that is not known.
+    """
+    if isinstance(call, Multicall):
+        return Multicall(tuple(map(readable, call.calls)))
+    return call if type(call) in _READ else UnsupportedCall(b"")
 
 
 def _coin(coin: int) -> Wanted:

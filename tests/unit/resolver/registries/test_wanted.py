@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.resolver.calls import AddrCall, Call, CoinCall, ContenthashCall, Multicall, TextCall, UnsupportedCall
 from gateway.resolver.records import DEFAULT_EVM, NameRecords, answer_call
-from gateway.resolver.registries.wanted import Wanted, wanted_of
+from gateway.resolver.registries.wanted import Wanted, readable, wanted_of
 
 NODE = b"\x01" * 32
 BASE = DEFAULT_EVM | 8453
@@ -61,3 +63,28 @@ def test_the_wanted_records_alone_give_the_same_answer(
         contenthash=contenthash if wanted.contenthash else None,
     )
     assert answer_call(call, NODE, part) == answer_call(call, NODE, everything)
+
+
+@dataclass(frozen=True, slots=True)
+class LaterCall:
+    """A kind of record that registries are not asked for."""
+
+    node: bytes
+
+
+def test_what_is_not_asked_for_is_unsupported_and_not_empty() -> None:
+    later: Call = LaterCall(NODE)  # type: ignore[assignment]
+    url = TextCall(NODE, "url")
+    assert wanted_of(Multicall((later, url))) == wanted_of(url)
+    told = readable(Multicall((later, Multicall((url, later)))))
+    assert told == Multicall((UnsupportedCall(b""), Multicall((url, UnsupportedCall(b"")))))
+    records = NameRecords(texts={"url": "x"})
+    assert answer_call(told, NODE, records) == answer_call(
+        Multicall((UnsupportedCall(b"abcd"), Multicall((url, UnsupportedCall(b"abcd"))))), NODE, records
+    )
+
+
+@given(calls)
+def test_what_is_asked_for_is_answered_as_it_was(call: Call) -> None:
+    records = NameRecords(address=b"\x01" * 20, texts={"url": "x"}, contenthash=b"\x02")
+    assert answer_call(readable(call), NODE, records) == answer_call(call, NODE, records)
