@@ -52,6 +52,8 @@ from gateway.relay.notify.vapid import default_subject, load_vapid_key
 from gateway.relay.service import DeliveryService, Notifications, Surroundings
 from gateway.resolver import sources
 from gateway.resolver.endpoint import ccip_routes
+from gateway.resolver.registries.opening import Ground, open_registries
+from gateway.resolver.registries.registries import Registries
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.signer import Signer, load_signer
 from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp
@@ -379,7 +381,21 @@ class Gateway:
             self.settings.ens.answer_ttl,
             self._policies,
             clock=lambda: self._clock() / 1000,
+            registries=self._registries(),
         )
+
+    def _registries(self) -> Registries:
+        """Registries of other systems, for names below ours that nobody here has."""
+        settings = self.settings
+        ground = Ground(
+            parent=self.parent,
+            resolvers=[parse_address(each) for each in settings.ens.resolver_addresses],
+            chain=self._chain,
+            ens_registry=parse_address(settings.chain.ens_registry),
+            allow_private_gateways=settings.chain.allow_private_gateways,
+            clock=self._clock,
+        )
+        return open_registries(settings.ens.registries, self.adapters, ground, self._resources)
 
     def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain) -> ASGIApp:
         routes = [*service.routes(), *ccip_routes(resolver)]

@@ -141,11 +141,12 @@ def config_check(config: ConfigOption = None) -> None:
     """Read the configuration and say whether it is right."""
     from gateway.app import make_adapters
     from gateway.operations.installation import parent_name
+    from gateway.resolver.registries.opening import zones
 
     path = find_config(config)
     settings = load_settings(path)
-    parent_name(settings.ens.parent)
     adapters = make_adapters(settings, path.resolve().parent)
+    zones(settings.ens.registries, parent_name(settings.ens.parent), adapters)
     out.print(f"{path}: right. Adapters: {', '.join(adapters) or 'none'}")
 
 

@@ -238,6 +238,21 @@ class FetchFailed(Unavailable):
     sentence = "A server that this name depends on does not answer; please try again later."
 
 
+class RegistryDown(Unavailable):
+    """A registry that could know a name does not answer now, or is left alone for a while because it did not."""
+
+    sentence = "A registry that could know this name does not answer; please try again later."
+
+
+class BadRegistryAnswer(Unavailable):
+    """What a registry said of a name cannot be believed: no valid signature, run out, about another name, malformed.
+
+    A server error and not a client's: what would be signed instead is that the name has no records.
+    """
+
+    sentence = "A registry gave an answer for this name that cannot be believed; please try again later."
+
+
 # --- another delivery service -----------------------------------------------------------------------------------
 
 

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
 
 from gateway.errors import ConfigError
+from gateway.issuance_settings import SubnamesSettings
 from gateway.observability import HIDDEN
+from gateway.registry_settings import EvmRegistry, HttpRegistry, RegistrySettings
+from gateway.sections import Address, FilePath, Quorum, Section, WebAddress, web_address
 
 ENV_PREFIX: Final = "DM3_GATEWAY__"
 CONFIG_VARIABLE: Final = "DM3_GATEWAY_CONFIG"
@@ -26,16 +29,12 @@ DEFAULT_FILE: Final = "gateway.toml"
 VAPID_SUBJECT: Final = r"^(mailto:[^\s@<>]{1,64}@|https://)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$"
 MAINNET_ENS_REGISTRY: Final = "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e"
 
-DEFAULT_RESERVED: Final = (
-    *("abuse", "admin", "administrator", "api", "gateway", "help", "hostmaster", "info", "mail", "news"),
-    *("noreply", "operator", "postmaster", "root", "security", "staff", "status", "support", "webmaster"),
-)
-"""Labels that speak for an operator."""
-
 Model = TypeVar("Model", bound=BaseModel)
 
 _FAULTS: Final = {
     "missing": "is missing",
+    "union_tag_not_found": 'needs a type: "http", "evm" or "alias"',
+    "union_tag_invalid": 'has a type that is none of "http", "evm" and "alias"',
     "extra_forbidden": "is not a known key",
     "model_type": "must be a table",
     "dict_type": "must be a table",
@@ -46,31 +45,12 @@ _USER_IN_URL: Final = re.compile(r"(?<=://)\S*@")
 _SECRET_IN_QUERY: Final = re.compile(r"(?<=[?&])([^=&\s]*(?:pass|secret|token|key)[^=&\s]*)=[^&\s]*", re.IGNORECASE)
 
 
-def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    base: Path = (info.context or {}).get("base", Path())
-    return base / path.expanduser()
-
-
-def _web_address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be a web address such as https://gw.example, without query")
-    return url.rstrip("/")
-
-
 def _https_address(url: str) -> str:
     """A web address for what others must not read on its way: only this very machine may be reached without TLS."""
-    parts = urlsplit(_web_address(url))
+    parts = urlsplit(web_address(url))
     if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
         raise ValueError("must be an https address")
     return url
-
-
-def _quorum(count: int, info: ValidationInfo) -> int:
-    servers = len(set(info.data.get("rpc_urls", ())))
-    if servers and count > servers:
-        raise ValueError(f"must be at most the number of different rpc_urls, which is {servers}")
-    return count
 
 
 def _store_url(url: str, info: ValidationInfo) -> str:
@@ -81,17 +61,6 @@ def _store_url(url: str, info: ValidationInfo) -> str:
     if kind in {"postgresql", "postgres"} and rest:
         return f"postgresql://{rest}"
     raise ValueError("must be sqlite:///file.db or postgresql://user@host/database")
-
-
-FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
-
-
-class Section(BaseModel):
-    """A table of the file: nothing unknown, nothing changed after the start."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
 
 class ServerSettings(Section):
@@ -130,7 +99,7 @@ class ChainSettings(Section):
         description="Ethereum JSON-RPC servers, asked in this order",
         examples=[["https://eth.example"]],
     )
-    quorum: Annotated[int, AfterValidator(_quorum)] = Field(
+    quorum: Quorum = Field(
         1, ge=1, description="servers that must give the same answer; above 1 all of rpc_urls are asked at once"
     )
     decision_block: Literal["finalized", "safe", "latest"] = Field(
@@ -153,6 +122,9 @@ class EnsSettings(Section):
     )
     signer_key_file: FilePath = Field(Path("resolver.key"), description="key that signs resolver answers")
     answer_ttl: int = Field(300, ge=10, le=3600, description="seconds for which a signed answer is valid")
+    registries: tuple[RegistrySettings, ...] = Field(
+        (), max_length=16, description="registries elsewhere whose names are served below ours, asked in this order"
+    )
 
 
 class StakeSettings(Section):
@@ -245,42 +217,6 @@ class NotificationSettings(Section):
     )
 
 
-class IssuanceSettings(Section):
-    """To whom the names of one parent are given."""
-
-    policy: Literal["open", "allow", "token", "closed"] = Field(
-        "closed", description="who may claim a name: everybody, addresses on a list, holders of tokens, nobody"
-    )
-    allow: tuple[Address, ...] = Field((), description='addresses for policy = "allow"', examples=[["0x" + "12" * 20]])
-    gate: Mapping[str, Any] = Field(
-        default_factory=dict,
-        description='what to hold for policy = "token"; the keys of rules for senders, such as minBalance, ownsToken',
-        examples=[{"minBalance": "1000000000000000000"}],
-    )
-    min_length: int = Field(3, ge=1, le=63, description="characters of the shortest label")
-    reserved: tuple[str, ...] = Field(
-        DEFAULT_RESERVED, description="labels that are kept back, together with what looks like them"
-    )
-    blocked: tuple[str, ...] = Field((), description="words that no label may hold", examples=[["paypal"]])
-    beyond_nameprep: bool = Field(False, description="give out names that older clients read as another name")
-    per_owner: int = Field(5, ge=0, le=100_000, description="names that one address may claim; 0 is no limit")
-    term_days: int = Field(0, ge=0, le=36_500, description="days for which a claim holds; 0 is for ever")
-    grace_days: int = Field(30, ge=0, le=3_650, description="days after its term in which a name can be renewed")
-    rest_days: int = Field(30, ge=0, le=3_650, description="days for which a name that was given up is nobody's")
-
-
-class MoreParent(IssuanceSettings):
-    """``[[subnames.parents]]``: a further parent under which names are issued."""
-
-    name: str = Field(description="ENS name that is set to our resolver contract", examples=["other.eth"])
-
-
-class SubnamesSettings(IssuanceSettings):
-    """``[subnames]``: names for people with a wallet, under ``ens.parent`` and further parents."""
-
-    parents: tuple[MoreParent, ...] = Field((), description="further parents, each with rules of its own")
-
-
 class Settings(Section):
     """The whole file. ``[adapters.<name>]`` tables are checked by the adapters themselves."""
 
@@ -334,10 +270,16 @@ def shown(settings: Settings) -> dict[str, Any]:
     """The settings as they may be printed.
 
     Hidden are values under telling keys at any depth, user and password in URLs, and what follows the host in the
-    URLs of RPC servers and of the receiver of reports, where providers put their access keys.
+    URLs of RPC servers, of registries and of the receiver of reports, where providers put their access keys.
     """
     values: dict[str, Any] = settings.model_dump(mode="json")
     values["chain"]["rpc_urls"] = [_host_only(url) for url in settings.chain.rpc_urls]
+    for registry, table in zip(settings.ens.registries, values["ens"]["registries"], strict=True):
+        match registry:
+            case HttpRegistry(urls=urls):
+                table["urls"] = [_host_only(url) for url in urls]
+            case EvmRegistry(rpc_urls=urls):
+                table["rpc_urls"] = [_host_only(url) for url in urls]
     if settings.relay.stake.report_url is not None:
         values["relay"]["stake"]["report_url"] = _host_only(settings.relay.stake.report_url)
     values["adapters"] = _without_secrets(values["adapters"])
@@ -347,7 +289,7 @@ def shown(settings: Settings) -> dict[str, Any]:
 def _host_only(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}" + (f"/{HIDDEN}" if parts.path.strip("/") else "")
+    return f"{parts.scheme}://{host}" + (f"/{HIDDEN}" if parts.path.strip("/") or parts.query else "")
 
 
 def _without_secrets(value: Any) -> Any:

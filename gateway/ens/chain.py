@@ -65,7 +65,8 @@ class Chain:
 
     An answer counts when ``quorum`` endpoints gave it. With 1 they are asked one after the other until one works;
     with more, all at once, and they count as unavailable, too, when they do not agree. An endpoint that reports
-    another chain id than ``chain_id`` is never believed. ``clock`` gives monotonic seconds.
+    another chain id than ``chain_id`` is never believed. ``strict``: one that has no block by the tag asked for has
+    failed, instead of answering by its newest block. ``clock`` gives monotonic seconds.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Chain:
         chain_id: int,
         *,
         quorum: int = 1,
+        strict: bool = False,
         timeout: float = TIMEOUT,
         rest: float = REST,
         clock: Callable[[], float] = time.monotonic,
@@ -81,7 +83,9 @@ class Chain:
         self.chain_id = chain_id
         self._quorum = quorum
         self._clock = clock
-        self._endpoints = [Endpoint(url, _Web3Wire(url, timeout), chain_id, rest=rest, clock=clock) for url in rpc_urls]
+        self._endpoints = [
+            Endpoint(url, _Web3Wire(url, timeout), chain_id, rest=rest, strict=strict, clock=clock) for url in rpc_urls
+        ]
 
     async def eth_call(self, to: EthAddress, data: bytes, block: str = "latest") -> bytes:
         """Return data of a read-only call; empty when there is no contract.
@@ -115,7 +119,8 @@ class Chain:
     async def read(self, questions: Sequence[Question], block: str = "latest") -> tuple[Answer, ...]:
         """All answers in the order of the questions, in one request to each endpoint that takes batches.
 
-        An endpoint that has no block by the tag ``finalized`` or ``safe`` answers by its newest one. Raises
+        An endpoint that has no block by the tag ``finalized`` or ``safe`` answers by its newest one, or with ``strict``
+        not at all. Raises
         ChainUnavailable when a question has no answer or, with a quorum, none on which the endpoints agree.
         """
         try:

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 import httpcore2
@@ -28,6 +28,7 @@ MAX_BODY: Final = 64 * 2**10
 TOTAL_TIMEOUT: Final = 5.0
 """Seconds for one fetch with its redirects, from the look-up of the host to the last byte."""
 MAX_REDIRECTS: Final = 3
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -46,8 +47,8 @@ class Fetched:
 class GuardedClient:
     """Fetches from public https servers; with ``allow_private`` also from this machine and its site, and by http.
 
-    ``resolve``, ``tls`` and ``connect`` replace the system's resolver, trust store and sockets. Opens nothing
-    before its first fetch; close it with ``close`` or as a context manager.
+    ``resolve``, ``tls`` and ``connect`` replace the system's resolver, trust store and sockets; ``headers`` go with
+    every request. Opens nothing before its first fetch; close it with ``close`` or as a context manager.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class GuardedClient:
         connect: httpcore2.AsyncNetworkBackend | None = None,
         timeout: float = TOTAL_TIMEOUT,
         max_connections: int = 32,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
         self._allow_private = allow_private
         self._backend = PinningBackend(connect or httpcore2.AnyIOBackend(), resolve, allow_private=allow_private)
         self._tls = tls
         self._timeout = timeout
         self._max_connections = max_connections
+        self._headers = tuple(headers.items())
         self._pool: httpcore2.AsyncConnectionPool | None = None
 
     def check(self, url: str) -> Target:
@@ -169,7 +172,8 @@ class GuardedClient:
         """One request, and the Location of its response. The body is cut off, and refused, at its bound."""
         pool = await self._open()
         # Compressed bodies would have to be bounded twice.
-        every = [("Host", target.authority), ("Accept-Encoding", "identity"), ("User-Agent", "dm3-gateway"), *headers]
+        ours = [("Host", target.authority), ("Accept-Encoding", "identity"), ("User-Agent", "dm3-gateway")]
+        every = [*ours, *self._headers, *headers]
         async with pool.stream(method, target.url, headers=every, content=content or None) as response:
             fields = {name.lower(): value for name, value in response.headers}
             if fields.get(b"content-encoding", b"identity").lower() not in (b"", b"identity"):

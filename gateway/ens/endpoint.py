@@ -38,15 +38,28 @@ class Wire(Protocol):
 
 
 class Endpoint:
-    """One node and what was learned of it. ``clock`` gives monotonic seconds."""
+    """One node and what was learned of it. ``strict``: a block that it does not have by its tag is a failure.
 
-    def __init__(self, url: str, wire: Wire, chain_id: int, *, rest: float, clock: Callable[[], float]) -> None:
+    ``clock`` gives monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        wire: Wire,
+        chain_id: int,
+        *,
+        rest: float,
+        strict: bool = False,
+        clock: Callable[[], float],
+    ) -> None:
         self.wire = wire
         self.host = urlsplit(url).hostname or "?"
         """What may be logged: paths and queries of RPC URLs hold access keys."""
         self.resting_until = float("-inf")
         self._chain_id = chain_id
         self._rest = rest
+        self._strict = strict
         self._clock = clock
         self._chain_checked = False
         self._knows: set[str] = set()
@@ -113,7 +126,7 @@ class Endpoint:
 
     async def _block_at(self, block: str) -> str:
         """``block``, or ``latest`` when the node has a newest block and none by this tag."""
-        if block not in SETTLED or block in self._knows:
+        if block not in SETTLED or block in self._knows or self._strict:
             return block
         if not self._may_try(block):
             return "latest"

@@ -80,9 +80,9 @@ class Ens:
         found = await self.addr(name, at=at)
         return None if found is None else address_from_bytes(found)
 
-    async def contenthash(self, name: EnsName) -> bytes:
+    async def contenthash(self, name: EnsName, *, at: FoundResolver | None = None) -> bytes:
         """Content hash (ENSIP-7); empty when there is none."""
-        result = await self._read(name, _CONTENTHASH + namehash(name), None)
+        result = await self._read(name, _CONTENTHASH + namehash(name), at)
         return read_bytes(result, 0, max_bytes=MAX_ADDRESS) if result else b""
 
     async def resolver_of(self, name: EnsName) -> FoundResolver | None:

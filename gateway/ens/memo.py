@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from cachetools import LRUCache
 
 from gateway.errors import GatewayError
-from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 MAX_TTL_MS: Final = 300_000
@@ -49,23 +49,30 @@ class _Entry(Generic[T]):
         return self.value
 
 
-class Memo(Generic[T]):
-    """Remembers what ``load`` found for a name, and its errors when asking again would not help.
+class Memo(Generic[K, T]):
+    """Remembers what ``load`` found for a name (or a name and what is asked of it), and its errors when asking again
+    would not help.
 
     Errors with ``retry`` (chain or gateway down) are not kept. ``clock`` gives milliseconds; a step back of it ends
     an entry, so that none outlives its time.
     """
 
     def __init__(
-        self, load: Callable[[EnsName], Awaitable[T]], *, clock: Clock, limits: MemoLimits = DEFAULT_LIMITS
+        self,
+        load: Callable[[K], Awaitable[T]],
+        *,
+        clock: Clock,
+        limits: MemoLimits = DEFAULT_LIMITS,
+        weigh: Callable[[T | None], int] = lambda _: 1,
     ) -> None:
+        """``weigh`` tells how many of ``limits.names`` an answer counts for; None stands for an error."""
         self._load = load
         self._clock = clock
         self._limits = limits
-        self._entries: LRUCache[EnsName, _Entry[T]] = LRUCache(limits.names)
-        self._running: dict[EnsName, asyncio.Task[_Entry[T]]] = {}
+        self._entries: LRUCache[K, _Entry[T]] = LRUCache(limits.names, lambda entry: weigh(entry.value))
+        self._running: dict[K, asyncio.Task[_Entry[T]]] = {}
 
-    async def get(self, name: EnsName, *, fresh: bool = False) -> T:
+    async def get(self, name: K, *, fresh: bool = False) -> T:
         """What is known of ``name``, or else what ``load`` finds; raises what ``load`` raised.
 
         ``fresh`` asks again unless another ``fresh`` question did so a moment ago (``fresh_interval``).
@@ -85,7 +92,7 @@ class Memo(Generic[T]):
         # One who gives up waiting does not take the answer from the others.
         return (await asyncio.shield(task)).outcome()
 
-    async def _ask(self, name: EnsName, *, forced: bool) -> _Entry[T]:
+    async def _ask(self, name: K, *, forced: bool) -> _Entry[T]:
         asked_at = self._clock()
         try:
             entry: _Entry[T] = _Entry(await self._load(name), None, asked_at, forced)

@@ -59,7 +59,7 @@ class Question:
     method: str
     subject: Json
     """The first parameter; the block is the second. None: the method takes no parameters."""
-    read: Callable[[Json], bytes | int]
+    read: Callable[[Json], Answer]
 
     def params(self, block: str) -> list[Json]:
         """The parameters at a block: a tag, or a number in hex."""
@@ -71,7 +71,7 @@ def contract_call(to: EthAddress, data: bytes, gas: int | None = None) -> Questi
     call: JsonObject = {"to": to, "data": "0x" + data.hex()}
     if gas is not None:
         call["gas"] = hex(gas)
-    return Question("eth_call", call, as_data)
+    return Question("eth_call", call, as_return_data)
 
 
 def balance_of(address: EthAddress) -> Question:
@@ -96,6 +96,13 @@ def as_data(value: Json) -> bytes:
     return bytes.fromhex(value[2:])
 
 
+def as_return_data(value: Json) -> Answer:
+    """What a contract returned. More than is read is its own fault and not the node's, so it counts as a refusal."""
+    if isinstance(value, str) and len(value) > 2 * MAX_RETURN + 2 and value.startswith("0x"):
+        return Reverted(b"")
+    return as_data(value)
+
+
 def as_quantity(value: Json) -> int:
     """An unsigned integer of up to 256 bits."""
     if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
@@ -114,7 +121,7 @@ BLOCK_NUMBER: Final = Question("eth_blockNumber", None, as_quantity)
 """Number of the newest block."""
 
 
-def answer_of(response: object, read: Callable[[Json], bytes | int]) -> Answer:
+def answer_of(response: object, read: Callable[[Json], Answer]) -> Answer:
     """What a JSON-RPC response says. Raises EndpointFailed when that is nothing about the chain."""
     if not isinstance(response, dict):
         raise EndpointFailed("no JSON-RPC response")

@@ -14,6 +14,7 @@ from gateway.dm3.canonical import parse_object, stringify
 from gateway.errors import GatewayError, InvalidInput, TooLarge
 from gateway.ids import EthAddress
 from gateway.resolver.calls import MAX_CALLDATA
+from gateway.resolver.registries.registries import FOLLOWED
 from gateway.resolver.resolver import Resolver
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -28,6 +29,7 @@ BODY_TIMEOUT: Final = 10.0
 MAX_AGE: Final = 60
 """Seconds for which caches may keep an answer at most; always below a quarter of the signature's life."""
 
+_FOLLOWED: Final = FOLLOWED.encode()
 _SENDER: Final = re.compile(r"0[xX][0-9a-fA-F]{40}")
 _DATA: Final = re.compile(r"0[xX](?:[0-9a-fA-F]{2})*")
 # Browsers ask from any page: a resolver that hides behind an origin cannot be used by wallets (ENSIP-22).
@@ -51,8 +53,6 @@ class CcipEndpoint:
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        max_age = min(MAX_AGE, resolver.answer_ttl // 4)
-        self._cached: Headers = [(b"cache-control", b"public, max-age=%d" % max_age)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry; serves HTTP only."""
@@ -85,8 +85,12 @@ class CcipEndpoint:
                 sender, data = _from_body(body)
             case _:
                 return _failure(405 if scope["method"] not in ("GET", "POST") else 404, "no such resource")
-        answer = await self._resolver.answer(_sender(sender), _calldata(data))
-        return 200, b'{"data":"0x' + answer.hex().encode() + b'"}', self._cached
+        followed = any(name == _FOLLOWED for name, _ in scope.get("headers", ()))
+        answer = await self._resolver.answer(_sender(sender), _calldata(data), followed=followed)
+        # An answer can have less time than others: what a registry says of a name may run out at any moment.
+        max_age = max(0, min(MAX_AGE, self._resolver.seconds_left(answer) // 4))
+        cached = [(b"cache-control", b"public, max-age=%d" % max_age)]
+        return 200, b'{"data":"0x' + answer.hex().encode() + b'"}', cached
 
 
 def ccip_routes(resolver: Resolver) -> list[BaseRoute]:

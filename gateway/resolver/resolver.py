@@ -9,9 +9,11 @@ from typing import Final
 from gateway.ens.names import is_under, namehash
 from gateway.errors import InvalidInput, NotFound, UnknownName
 from gateway.ids import EnsName, EthAddress
-from gateway.resolver.calls import parse_request
+from gateway.resolver.calls import Call, Request, parse_request
 from gateway.resolver.records import EMPTY, NameRecords, RecordSource, answer_call
-from gateway.resolver.signer import Signer, answer_digest, encode_response
+from gateway.resolver.registries.registries import Registries
+from gateway.resolver.registries.wanted import readable
+from gateway.resolver.signer import Signer, answer_digest, encode_response, response_expiry
 
 MAX_RESULT: Final = 60 * 2**10
 """Bytes of one result; a little less than the contract's callback takes."""
@@ -29,18 +31,23 @@ class Resolver:
         zones: Iterable[EnsName],
         *,
         clock: Callable[[], float] = time.time,
+        registries: Registries | None = None,
     ) -> None:
-        """``sources`` are asked in order; ``answer_ttl`` is the life of a signature in seconds; ``zones`` are the
-        parents whose names, and they themselves, are served; ``clock`` gives seconds since 1970."""
+        """``sources`` are asked in order, and ``registries`` when none of them knows a name; ``answer_ttl`` is the life
+        of a signature in seconds; ``zones`` are the parents whose names, and they themselves, are served; ``clock``
+        gives seconds since 1970."""
         self._sources = tuple(sources)
         self._signer = signer
         self._senders = frozenset(EthAddress(sender.lower()) for sender in allowed_senders)
         self._zones = tuple(zones)
         self._clock = clock
+        self._registries = registries or Registries()
         self.answer_ttl = answer_ttl
 
-    async def answer(self, sender: EthAddress, calldata: bytes) -> bytes:
+    async def answer(self, sender: EthAddress, calldata: bytes, *, followed: bool = False) -> bytes:
         """Response for the contract ``sender`` to the calldata of its resolve(bytes,bytes).
+
+        ``followed``: another gateway asks because it was asked itself (see `Registries.find`).
 
         Raises NotFound for a contract that is not ours and UnknownName for a name that is not under our zones (ours
         without records get signed empty answers); InvalidInput for calldata that is malformed, about another
@@ -52,8 +59,8 @@ class Resolver:
         if not any(request.name == zone or is_under(request.name, zone) for zone in self._zones):
             raise UnknownName("this gateway does not serve that name")
         node = namehash(request.name)
-        records = await self._find(request.name)
-        result = answer_call(request.call, node, records)
+        call, records = await self._find(request, node, followed)
+        result = answer_call(call, node, records)
         if len(result) > MAX_RESULT:
             raise InvalidInput(f"the result would have more than {MAX_RESULT} bytes; ask for less at once")
         life = self.answer_ttl if records.ttl is None else min(self.answer_ttl, records.ttl)
@@ -61,8 +68,17 @@ class Resolver:
         signature = await self._signer.sign(answer_digest(sender, expires, calldata, result))
         return encode_response(result, expires, signature)
 
-    async def _find(self, name: EnsName) -> NameRecords:
+    def seconds_left(self, response: bytes) -> int:
+        """Seconds until a response of ``answer`` is believed no more."""
+        return response_expiry(response) - int(self._clock())
+
+    async def _find(self, request: Request, node: bytes, followed: bool) -> tuple[Call, NameRecords]:
+        """The name's records, and the part of the call that they can answer."""
         for source in self._sources:
-            if (found := await source.find(name)) is not None:
-                return found
-        return EMPTY
+            if (found := await source.find(request.name)) is not None:
+                return request.call, found
+        if not self._registries.covers(request.name):
+            return request.call, EMPTY
+        # Nobody else is bothered with a call that we refuse.
+        answer_call(request.call, node, EMPTY)
+        return readable(request.call), await self._registries.find(request.name, request.call, followed=followed)

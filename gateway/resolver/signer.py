@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from gateway.dm3.eth import address_bytes, address_of, keccak256, sign_digest
-from gateway.ens.abi import dynamic_bytes, pack, word
+from gateway.ens.abi import dynamic_bytes, pack, read_uint, word
 from gateway.errors import ConfigError, InvalidInput
 from gateway.ids import EthAddress
 
@@ -98,3 +98,8 @@ def answer_digest(resolver: EthAddress, expires: int, request: bytes, result: by
 def encode_response(result: bytes, expires: int, signature: bytes) -> bytes:
     """abi.encode(bytes result, uint64 expires, bytes signature): what the contract's callback reads."""
     return pack(dynamic_bytes(result), word(expires), dynamic_bytes(signature))
+
+
+def response_expiry(response: bytes) -> int:
+    """``expires`` of an encoded response, in seconds since 1970."""
+    return read_uint(response, 1)

@@ -45,7 +45,7 @@ from gateway.sdk.delivery import (
     StatusReport,
 )
 from gateway.sdk.notices import MailNotice
-from gateway.settings import FilePath, Section
+from gateway.sections import FilePath, Section
 
 __all__ = [
     "Adapter",

@@ -9,7 +9,7 @@ from typing import Final
 from gateway.ens.names import is_under, nameprep_safe, normalise
 from gateway.errors import InvalidName, NameRefused
 from gateway.ids import EnsName
-from gateway.settings import DEFAULT_RESERVED
+from gateway.issuance_settings import DEFAULT_RESERVED
 from gateway.subnames.skeleton import skeleton
 
 MAX_LABEL_BYTES: Final = 63

@@ -11,7 +11,7 @@ from gateway.dm3.sender_rules import SenderRules
 from gateway.ens.names import normalise
 from gateway.errors import ConfigError, GatewayError
 from gateway.ids import EnsName, EthAddress
-from gateway.settings import IssuanceSettings, SubnamesSettings
+from gateway.issuance_settings import IssuanceSettings, SubnamesSettings
 from gateway.subnames.labels import LabelRules
 
 DAY_MS = 24 * 3600 * 1000

@@ -89,6 +89,17 @@ async def test_refusals_as_nodes_word_them(error: dict[str, object], data: str) 
         await chain.close()
 
 
+async def test_a_result_that_is_too_long_to_read_is_a_refusal_and_its_node_does_not_rest() -> None:
+    async with scripted(rpc(eth_call="0x" + "00" * (2**20 + 1))) as server, scripted(rpc()) as other:
+        chain = Chain([server.url(), other.url()], 31337)
+        for _ in range(2):
+            with pytest.raises(CallReverted) as caught:
+                await chain.eth_call(NOBODY, b"")
+            assert caught.value.data == b""
+        await chain.close()
+        assert not other.asked
+
+
 FAULTS: list[Script] = [
     silence,
     rpc(eth_call={"error": {"code": -32005, "message": "limit exceeded"}}),
@@ -101,7 +112,6 @@ FAULTS: list[Script] = [
     rpc(eth_call="0xzz"),
     rpc(eth_call="hello"),
     rpc(eth_call=["0x"]),
-    rpc(eth_call="0x" + "00" * (2**20 + 1)),
     rpc(eth_chainId="0x1"),
     rpc(eth_chainId="0x"),
     rpc(eth_chainId=None),

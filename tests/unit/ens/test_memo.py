@@ -31,7 +31,7 @@ class World:
             raise self.error
         return f"{name} {len(self.asked)}"
 
-    def memo(self, limits: MemoLimits = LIMITS) -> Memo[str]:
+    def memo(self, limits: MemoLimits = LIMITS) -> Memo[EnsName, str]:
         return Memo(self.load, clock=lambda: self.now, limits=limits)
 
 

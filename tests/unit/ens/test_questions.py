@@ -115,6 +115,15 @@ def test_what_is_no_data(value: Json) -> None:
         as_data(value)
 
 
+def test_a_contract_that_returns_too_much_is_at_fault_and_not_its_node() -> None:
+    question = contract_call(ALICE, b"")
+    assert answer_of({"result": "0x" + "00" * (MAX_RETURN + 1)}, question.read) == Reverted(b"")
+    assert answer_of({"result": "0x" + "00" * MAX_RETURN}, question.read) == bytes(MAX_RETURN)
+    for value in ("0xzz", "00" * (MAX_RETURN + 2), None):
+        with pytest.raises(EndpointFailed):
+            answer_of({"result": value}, question.read)
+
+
 @pytest.mark.parametrize("value", [None, 7, True, "", "0x", "0xg", "7", "0x" + "1" * 65, [], {}, "0x1\n"])
 def test_what_is_no_number(value: Json) -> None:
     with pytest.raises(EndpointFailed):

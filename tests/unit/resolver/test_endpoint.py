@@ -32,7 +32,7 @@ class Failing(Resolver):
         super().__init__([], KeySigner.of(b"\x07" * 32), [], 300, [])
         self._error = error
 
-    async def answer(self, sender: EthAddress, calldata: bytes) -> bytes:
+    async def answer(self, sender: EthAddress, calldata: bytes, *, followed: bool = False) -> bytes:
         """Raises what it was given."""
         raise self._error
 

@@ -1,0 +1,1 @@
+"""Registries of other systems: the parts that need no socket."""
