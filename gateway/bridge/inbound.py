@@ -154,7 +154,7 @@ class Inbound:
         except GatewayError as error:
             log.info("inbound.unreadable", error=type(error).__name__, detail=error.detail)
             raise _Refusal(wording.UNREADABLE) from None
-        if _names(message) != (mail.envelope.sender, mail.identity.name):
+        if _names(message) != (mail.envelope.sender, mail.envelope.recipient_name):
             raise _Refusal(wording.MISMATCH, automatic=_is_automatic(message))
         return message
 
