@@ -31,7 +31,7 @@ from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
-from gateway.ens.holdings import Holdings
+from gateway.ens.holdings import HoldingLimits, Holdings
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
@@ -215,7 +215,7 @@ class Gateway:
             **self._join_bridge(keyring, directory, profiles, submissions, service, holdings),
             **service.handlers(),
         }
-        self._names = self._name_service(keyring, Wallets(chain, block=settings.chain.decision_block), holdings, seed)
+        self._names = self._name_service(keyring, chain, seed)
         self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         self.app = self._http(service, self._resolver(keyring, signer), chain)
@@ -332,12 +332,16 @@ class Gateway:
             JobKind.NOTICE: Notices(self.adapters, self.service_name),
         }
 
-    def _name_service(self, keyring: Keyring, wallets: Wallets, holdings: Holdings, seed: MasterSeed) -> NameService:
+    def _name_service(self, keyring: Keyring, chain: Chain, seed: MasterSeed) -> NameService:
+        """A claim is for long, so what somebody holds is asked for anew each time."""
+        block = self.settings.chain.decision_block
+        holdings = Holdings(chain, block=block, limits=HoldingLimits(ttl=0, unmet_ttl=0))
+        self._resources.push_async_callback(holdings.close)
         around = subnames.Surroundings(
             store=self.store,
             keyring=keyring,
             identities=Identities(keyring, self.parent),
-            wallets=wallets,
+            wallets=Wallets(chain, block=block),
             holdings=holdings,
             networks=self.adapters,
             notice_for=notice_job,

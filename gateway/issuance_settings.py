@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from gateway.sections import Address, Section
 
@@ -16,6 +15,55 @@ DEFAULT_RESERVED: Final = (
 """Labels that speak for an operator."""
 
 
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Amount = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^(?:0|[1-9][0-9]{0,77})$")]
+"""A whole number, also as text: numbers of TOML end at 2^63."""
+
+
+class TokenAmount(Section):
+    """So much of an ERC-20 token."""
+
+    address: Address = Field(description="of the token", examples=["0x" + "12" * 20])
+    amount: Amount = Field(description="in the token's smallest unit", examples=["1000000"])
+
+
+class OwnedToken(Section):
+    """A token of a collection."""
+
+    standard: Literal["ERC721", "ERC1155"] = Field(description="how its contract answers")
+    address: Address = Field(description="of the collection", examples=["0x" + "12" * 20])
+    token_id: Amount | None = Field(None, description="that very token; absent: any of an ERC-721 collection")
+    amount: int = Field(1, ge=1, description="how many of them")
+
+
+class GateSettings(Section):
+    """``[subnames.gate]``: what has to be held, all of it, for ``policy = "token"``."""
+
+    min_nonce: int = Field(0, ge=0, description="transactions that the address has sent")
+    min_balance: Amount = Field("0", description="wei", examples=["1000000000000000000"])
+    min_token_balance: TokenAmount | None = Field(None, description="so much of an ERC-20 token")
+    owns_token: tuple[OwnedToken, ...] = Field((), max_length=8, description="tokens of collections")
+
+    def to_json(self) -> dict[str, Any]:
+        """In the form of rules for senders."""
+        found: dict[str, Any] = {"minNonce": self.min_nonce, "minBalance": self.min_balance}
+        if self.min_token_balance is not None:
+            found["minTokenBalance"] = self.min_token_balance.model_dump()
+        if self.owns_token:
+            found["ownsToken"] = [_token(each) for each in self.owns_token]
+        return found
+
+
+def _token(token: OwnedToken) -> dict[str, Any]:
+    found: dict[str, Any] = {"standard": token.standard, "address": token.address}
+    if token.standard == "ERC1155" or token.amount > 1:
+        found["amount"] = str(token.amount)
+    return found if token.token_id is None else found | {"tokenId": token.token_id}
+
+
 class IssuanceSettings(Section):
     """To whom the names of one parent are given."""
 
@@ -23,10 +71,8 @@ class IssuanceSettings(Section):
         "closed", description="who may claim a name: everybody, addresses on a list, holders of tokens, nobody"
     )
     allow: tuple[Address, ...] = Field((), description='addresses for policy = "allow"', examples=[["0x" + "12" * 20]])
-    gate: Mapping[str, Any] = Field(
-        default_factory=dict,
-        description='what to hold for policy = "token"; the keys of rules for senders, such as minBalance, ownsToken',
-        examples=[{"minBalance": "1000000000000000000"}],
+    gate: GateSettings = Field(
+        default_factory=dict, validate_default=True, description='what to hold for policy = "token"'
     )
     min_length: int = Field(3, ge=1, le=63, description="characters of the shortest label")
     reserved: tuple[str, ...] = Field(

@@ -69,7 +69,7 @@ def policies(parent: EnsName, settings: SubnamesSettings) -> Mapping[EnsName, Po
 
 def _policy(parent: EnsName, settings: IssuanceSettings, where: str) -> Policy:
     try:
-        gate = SenderRules.from_json(dict(settings.gate))
+        gate = SenderRules.from_json(settings.gate.to_json())
     except GatewayError as error:
         raise ConfigError(f"{where}.gate: {error.detail}") from None
     admission = Admission(settings.policy)
