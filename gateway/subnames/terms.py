@@ -82,7 +82,7 @@ class Terms:
                 await self._store.commit(ReleaseLease(fence))
 
     async def _release_what_is_over(self, policy: Policy) -> int:
-        now = self._clock()
+        now, done = self._clock(), 0
         over = await self._store.read(NamesEnding(policy.parent, now - policy.grace, len(LEADS_MS) + 1, AT_ONCE))
         for row in over:
             event = NameEvent(Kind.EXPIRED, row.name, policy.parent, GATEWAY, now)
@@ -90,10 +90,11 @@ class Terms:
             with contextlib.suppress(NameChanged):
                 told = await self._told(row, text)
                 await self._registrar.replace(released(row, now), event, *told, UnlinkName(row.name))
-        return len(over)
+                done += 1
+        return done
 
     async def _remind(self, policy: Policy, stage: int) -> int:
-        now = self._clock()
+        now, done = self._clock(), 0
         ending = await self._store.read(NamesEnding(policy.parent, now + LEADS_MS[stage], stage + 1, AT_ONCE))
         for row in ending:
             assert row.expires_at is not None
@@ -102,7 +103,8 @@ class Terms:
             with contextlib.suppress(NameChanged):
                 told = await self._told(row, self._reminder(row, policy, now))
                 await self._registrar.note(event, NoteReminder(row.name, row.reminded, stage + 1), *told)
-        return len(ending)
+                done += 1
+        return done
 
     def _reminder(self, row: NameRow, policy: Policy, now: int) -> str:
         assert row.expires_at is not None
