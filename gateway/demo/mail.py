@@ -73,11 +73,19 @@ class MailServer:
 
 
 async def send_mail(
-    *, host: str, port: int, sender: str, recipient: str, subject: str, text: str, message_id: str
+    *,
+    host: str,
+    port: int,
+    sender: str,
+    recipient: str,
+    subject: str,
+    text: str,
+    message_id: str,
+    sender_name: str = "Bob",
 ) -> str:
     """Hand one mail to an SMTP server and return its answer; raises aiosmtplib's errors when it is refused."""
     mail = EmailMessage(policy=SMTP)
-    mail["From"] = f"Bob <{sender}>"
+    mail["From"] = f"{sender_name} <{sender}>"
     mail["To"] = recipient
     mail["Subject"] = subject
     mail["Message-ID"] = message_id

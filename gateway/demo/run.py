@@ -9,6 +9,7 @@ from rich.console import Console
 
 from gateway.demo.email_story import tell_email
 from gateway.demo.ground_story import tell_ground
+from gateway.demo.names_story import tell_names
 from gateway.demo.options import DemoOptions
 from gateway.demo.teller import StepFailed, Teller
 from gateway.demo.world import EMAIL_DOMAIN, HOST, World, running_world
@@ -53,12 +54,14 @@ async def _tell(teller: Teller, world: World, peers: tuple[str, ...]) -> None:
     await tell_ground(teller, world)
     if "email" in peers:
         await tell_email(teller, world)
+    await tell_names(teller, world, linked="email" in peers)
 
 
 def _invite(console: Console, world: World) -> None:
     console.print(f"""
 The world goes on until Ctrl-C. Try it:
   web      {world.gateway_url}
+  claim    {world.gateway_url}/claim, with a browser's wallet on any chain: it only signs
   mail     any client to {HOST}:{world.smtp_port}, from somebody@mail.example to {world.echo.name}@{EMAIL_DOMAIN}
   chain    {world.ground.url} (chain id {world.ground.chain_id})
   facts    {world.folder / FILE}, with funded accounts and their keys""")

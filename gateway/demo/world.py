@@ -128,6 +128,7 @@ def _settings(options: DemoOptions, ground: Ground, mail: MailServer, port: int)
             # Our own contract believes the key that is made here, so it can only be deployed after this.
             resolver_address=given.resolver if given else future_resolver(ground.own) if ground.own else None,
             allow_private_gateways=True,
+            claims="open",
             adapters=_adapters(options, mail),
         ),
     )

@@ -39,6 +39,8 @@ class Answers:
     ens_registry: str | None = None
     resolver_address: str | None = None
     allow_private_gateways: bool = False
+    claims: str = "closed"
+    """Who may claim names: open, allow, token or closed (``subnames.policy``)."""
     adapters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -128,6 +130,7 @@ def configuration(answers: Answers) -> str:
         },
         "relay": {"key_file": RELAY_KEY},
         "custody": {"seed_file": SEED},
+        "subnames": {"policy": answers.claims},
         "notifications": {"vapid_key_file": VAPID_KEY},
     }
     tables |= {f"adapters.{name}": dict(values) for name, values in answers.adapters.items()}

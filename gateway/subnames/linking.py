@@ -74,6 +74,7 @@ class Linking:
         networks: Collection[Network],
         notice_for: NoticeFor,
         code_key: bytes,
+        public_url: str,
         clock: Clock,
     ) -> None:
         """`networks` are those of running adapters; `code_key` is 32 secret bytes."""
@@ -84,6 +85,7 @@ class Linking:
         self._networks = frozenset(networks)
         self._notice_for = notice_for
         self._code_key = code_key
+        self._public_url = public_url
         self._clock = clock
 
     @property
@@ -107,8 +109,9 @@ class Linking:
         code = _new_code()
         sent = LinkCode(name, network, canonical, owner, self._digest(name, code), now, now + LIFE_MS)
         text = (
-            f"{checksum(owner)} wants to link the name {name} to you, so that others see this name instead of yours"
-            f" here. If that is you, enter this code on {name}'s page within ten minutes: {code}\n"
+            f"{code} is the code to link the name {name} to you.\n\n"
+            f"The wallet {checksum(owner)} asks for it, so that others see this name instead of yours here. If that is"
+            f" you, enter the code within ten minutes at {self._public_url}/me\n\n"
             "If it is not, do nothing, and give the code to nobody."
         )
         notice = self._notice_for(identity, text, now=now, expires_at=now + LIFE_MS)

@@ -80,6 +80,7 @@ class NameService:
             networks=around.networks,
             notice_for=around.notice_for,
             code_key=around.link_code_key,
+            public_url=around.public_url,
             clock=around.clock,
         )
         self._terms = Terms(

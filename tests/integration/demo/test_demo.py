@@ -46,7 +46,7 @@ async def test_the_story_holds_and_ends_with_zero(tmp_path: Path) -> None:
     told = out.decode()
     assert process.returncode == 0, told + err.decode()
     assert err == b"", "nothing is complained about"
-    assert "All 12 steps held" in told
+    assert "All 17 steps held" in told
     for part in ("picks the envelope up and opens it", "in the thread of his mail", "550 5.1.1", "echo comes back"):
         assert part in told
     assert "failed" not in told
@@ -184,7 +184,7 @@ async def test_a_chain_of_the_caller_s_can_be_given(tmp_path: Path) -> None:
         told = out.decode()
         assert process.returncode == 0, told + err.decode()
         assert "native.gw.eth logs in at the relay" in told
-        assert "All 12 steps held" in told
+        assert "All 17 steps held" in told
         assert chain.core.head.number == before
 
 

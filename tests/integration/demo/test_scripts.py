@@ -31,7 +31,7 @@ def test_the_demo_ends_with_zero(tmp_path: Path) -> None:
         timeout=90,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "All 12 steps held" in done.stdout
+    assert "All 17 steps held" in done.stdout
     assert done.stdout.count("  ok ") == 12
 
 
