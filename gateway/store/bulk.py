@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from gateway.errors import NameTaken
 from gateway.ids import EnsName
-from gateway.store.names import NameRow, columns_of, name_of
+from gateway.store.names import NameRow, columns_of, name_of, path_of
 from gateway.store.op import Op
 from gateway.store.reservations import Reservation, reservation_of
 from gateway.store.schema import names, reservations
@@ -73,18 +73,39 @@ class NamesAmong:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeZone:
+    """Names below ``suffix``, released ones too, sorted by their labels from the right, after ``after``."""
+
+    suffix: EnsName
+    limit: int
+    after: EnsName | None = None
+
+    def run(self, conn: Connection) -> list[NameRow]:
+        """Read one range of the turned-round names."""
+        parent = path_of(self.suffix)
+        start = f"{parent}." if self.after is None else path_of(self.after)
+        # "/" is the character after "."; no name holds one.
+        within = select(names).where(names.c.path > start, names.c.path < f"{parent}/").order_by(names.c.path)
+        return [name_of(row) for row in conn.execute(within.limit(self.limit))]
+
+
+@dataclass(frozen=True, slots=True)
 class PutNames:
     """Write at most ``MOST`` names that differ from one another; an outcome for each, in their order.
 
     A name in use is replaced when ``overwrite`` says so, keeping ``created_at`` and ``origin``; a released one is free
     as for ``TakeName``. With ``strict`` the first that is not free raises NameTaken and nothing is written. What
     ``then`` gives for the rows that were written, with their new ``sequence``, is applied in the same transaction.
+
+    ``verbatim`` is for copies of another gateway's rows: written as they are, released ones too, except that a
+    ``sequence`` never falls.
     """
 
     rows: tuple[NameRow, ...]
     rested_since: int
     overwrite: bool = False
     strict: bool = False
+    verbatim: bool = False
     then: Then = field(default=_nothing, compare=False)
 
     def wakes(self, result: Sequence[Outcome]) -> bool:
@@ -118,6 +139,11 @@ class PutNames:
     def _judge(self, row: NameRow, old: NameRow | None) -> tuple[NameRow, Outcome]:
         if old is None:
             return row, Outcome.NEW
+        if self.verbatim:
+            copy = replace(row, sequence=max(row.sequence, old.sequence))
+            changed = Outcome.CHANGED if self.overwrite else Outcome.TAKEN
+            same = copy.sequence == old.sequence and outcome_over(copy, old) is Outcome.SAME
+            return copy, Outcome.SAME if same else changed
         if old.released_at is not None:
             if old.released_at > self.rested_since and old.owner != row.owner:
                 return row, Outcome.RESTING
