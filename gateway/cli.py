@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from gateway import __version__
+from gateway import __version__, cli_names
+from gateway.cli_common import ConfigOption, err, out
+from gateway.cli_keys import admins_app, keys_app, webhooks_app
 from gateway.errors import GatewayError
 from gateway.observability import LogFormat, set_up_logging
 from gateway.settings import Settings, find_config, load_settings, shown
@@ -31,13 +32,10 @@ config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True
 identities_app = typer.Typer(help="Look at bridged people.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(identities_app, name="identities")
+app.add_typer(cli_names.app, name="names")
+for each, name in ((keys_app, "keys"), (webhooks_app, "webhooks"), (admins_app, "admins")):
+    cli_names.app.add_typer(each, name=name)
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Configuration file.", show_default="./gateway.toml")
-]
 PortOption = Annotated[
     int | None, typer.Option(min=0, max=65535, help="A free one when absent and the usual one is taken, or when 0.")
 ]

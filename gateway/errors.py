@@ -183,6 +183,20 @@ class NameChanged(GatewayError):
     sentence = "This name was changed in the meantime; look at it and sign again."
 
 
+class RequestUnderWay(GatewayError):
+    """The same request came before and is being done; its repeat gets the answer a little later."""
+
+    code, status, retry = -32000, 409, True
+    sentence = "This request is being worked on; please ask again in a moment."
+
+
+class KeyReused(GatewayError):
+    """An Idempotency-Key that was used for something else."""
+
+    code, status = -32602, 422
+    sentence = "This Idempotency-Key was used for another request."
+
+
 # --- limits and the world around us -----------------------------------------------------------------------------
 
 

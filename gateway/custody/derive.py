@@ -32,6 +32,8 @@ class Purpose(StrEnum):
     """Key of the digests of codes that link a claimed name to a person; no identity's."""
     NOTIFICATION_CODES = "notification-codes"
     """Key of the digests of codes that people prove mail addresses with; no identity's."""
+    WEBHOOK_SECRETS = "webhook-secrets"
+    """Key that seals the secrets by which receivers of news know that it is us; no identity's."""
 
 
 def hkdf_sha256(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
@@ -82,6 +84,11 @@ def notification_code_key(seed: MasterSeed) -> bytes:
 def link_code_key(seed: MasterSeed) -> bytes:
     """The 32-byte key of the digests of codes that link names."""
     return hkdf_sha256(seed.secret, b"", context(VERSION, Purpose.LINK_CODES), 32)
+
+
+def webhook_sealing_key(seed: MasterSeed) -> bytes:
+    """The 32-byte key under which the secrets of webhooks stand in the database."""
+    return hkdf_sha256(seed.secret, b"", context(VERSION, Purpose.WEBHOOK_SECRETS), 32)
 
 
 def fingerprint(seed: MasterSeed) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
@@ -52,21 +52,29 @@ class Audit:
     entry: AuditEntry
 
     def apply(self, conn: Connection) -> None:
+        """Insert one row."""
+        AuditAll((self.entry,)).apply(conn)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditAll:
+    """Add entries in their order."""
+
+    entries: tuple[AuditEntry, ...]
+
+    def apply(self, conn: Connection) -> None:
         """Continue the chain: SQLite has one writer, on PostgreSQL a lock lasts until the commit."""
+        if not self.entries:
+            return
         if conn.dialect.name == "postgresql":
             conn.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         last = conn.scalar(select(audit.c.digest).where(audit.c.seq == select(func.max(audit.c.seq)).scalar_subquery()))
-        entry = self.entry
-        conn.execute(
-            audit.insert().values(
-                at=entry.at,
-                actor=entry.actor,
-                action=entry.action,
-                subject=entry.subject,
-                detail=entry.detail,
-                digest=digest_of(BEGINNING if last is None else last, entry),
-            )
-        )
+        digest = BEGINNING if last is None else last
+        rows: list[dict[str, Any]] = []
+        for entry in self.entries:
+            digest = digest_of(digest, entry)
+            rows.append({**asdict(entry), "digest": digest})
+        conn.execute(audit.insert(), rows)
 
 
 @dataclass(frozen=True, slots=True)

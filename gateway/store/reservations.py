@@ -65,7 +65,7 @@ class ReservationOf:
     def run(self, conn: Connection) -> Reservation | None:
         """Look up by the key."""
         row = conn.execute(select(reservations).where(reservations.c.name == self.name)).first()
-        return None if row is None else _reservation_of(row)
+        return None if row is None else reservation_of(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,10 @@ class ListReservations:
     def run(self, conn: Connection) -> list[Reservation]:
         """Read one page."""
         page = select(reservations).where(reservations.c.name > (self.after or "")).order_by(reservations.c.name)
-        return [_reservation_of(row) for row in conn.execute(page.limit(self.limit))]
+        return [reservation_of(row) for row in conn.execute(page.limit(self.limit))]
 
 
-def _reservation_of(row: Any) -> Reservation:
+def reservation_of(row: Any) -> Reservation:
+    """The value of a row of the table."""
     holder = None if row.holder is None else EthAddress(row.holder)
     return Reservation(EnsName(row.name), Hold(row.kind), holder, row.note, row.created_at)

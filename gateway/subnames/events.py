@@ -1,28 +1,29 @@
-"""What happens to names, as the audit log and those who want to hear of it are told."""
+"""What happens to names, as receivers of webhooks are told."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final
 
 from gateway.dm3.canonical import Json, stringify
 from gateway.ids import EnsName
-from gateway.store.audit import Audit, AuditEntry
-from gateway.store.op import Op
+from gateway.store.names import NameRow
+from gateway.store.webhooks import News, TellWebhooks
+from gateway.subnames.names_file import iso_of
 
-OPERATOR = "operator"
-"""Actor of what is done by a command on the machine."""
-GATEWAY = "gateway"
-"""Actor of what happens by itself."""
+LIFE_MS: Final = 5 * 24 * 3600 * 1000
+"""For which a receiver may be away; then it is told no more."""
 
 
-class Kind(StrEnum):
-    """What happened."""
+class EventType(StrEnum):
+    """The type of an event, as in its body and in a webhook's list."""
 
     CLAIMED = "name.claimed"
     SET = "name.set"
+    """Made or changed by who runs the parent."""
     CHANGED = "name.changed"
     TRANSFERRED = "name.transferred"
     RENEWED = "name.renewed"
@@ -32,36 +33,50 @@ class Kind(StrEnum):
     LINKED = "name.linked"
     UNLINKED = "name.unlinked"
     MOVED = "name.moved"
+    """Its profile names another delivery service now."""
     LISTED = "name.listed"
+    """In the directory, or no longer."""
+
+
+def _new_id() -> str:
+    return f"msg_{secrets.token_hex(16)}"
 
 
 @dataclass(frozen=True, slots=True)
 class NameEvent:
-    """One event; ``actor`` is an address, ``key:<id>``, ``operator`` or ``gateway``, ``at`` in milliseconds."""
+    """Something that happened to ``name`` at ``at`` (ms); ``more`` holds further members of ``data``."""
 
-    kind: Kind
+    type: EventType
     name: EnsName
-    parent: EnsName
-    actor: str
     at: int
-    detail: Mapping[str, Json] = field(default_factory=dict)
+    more: Mapping[str, Json] = field(default_factory=dict)
+    id: str = field(default_factory=_new_id)
+    """The same at every try and for every receiver, so that a repeat is known."""
 
-    @property
-    def logged(self) -> Audit:
-        """The entry of the audit log."""
-        return Audit(AuditEntry(self.at, self.actor, self.kind, self.name, stringify(dict(self.detail))))
-
-
-class Announcer(Protocol):
-    """Who tells others of events."""
-
-    async def jobs(self, event: NameEvent) -> Sequence[Op[Any]]:
-        """What is to be committed together with what happened."""
+    def body(self) -> str:
+        """What is sent: ``{"data": {"name", ...}, "timestamp", "type"}``, canonical."""
+        data: dict[str, Any] = {**self.more, "name": self.name}
+        return stringify({"type": self.type.value, "timestamp": iso_of(self.at), "data": data})
 
 
-class Silent:
-    """Tells nobody."""
+def webhook_jobs(parent: EnsName, *events: NameEvent) -> TellWebhooks:
+    """The operation that tells receivers of ``parent``, in the order of ``events``, of which there is at least one.
 
-    async def jobs(self, event: NameEvent) -> Sequence[Op[Any]]:
-        """Nothing."""
-        return ()
+    To be committed together with the change it tells of: then there is news exactly when there is a change.
+    """
+    now = events[0].at
+    news = tuple(News(event.type, stringify({"id": event.id, "body": event.body()}).encode()) for event in events)
+    return TellWebhooks(parent, news, now, now + LIFE_MS)
+
+
+def news_of_import(parent: EnsName) -> Callable[[Sequence[NameRow], Sequence[NameRow]], tuple[TellWebhooks, ...]]:
+    """What ``Bulk`` is given as ``tell``: an event for each row that was written."""
+
+    def tell(new: Sequence[NameRow], changed: Sequence[NameRow]) -> tuple[TellWebhooks, ...]:
+        kinds = ((EventType.CLAIMED, new), (EventType.CHANGED, changed))
+        events = [
+            NameEvent(kind, row.name, row.updated_at, {"owner": row.owner}) for kind, rows in kinds for row in rows
+        ]
+        return (webhook_jobs(parent, *events),) if events else ()
+
+    return tell

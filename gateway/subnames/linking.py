@@ -28,7 +28,8 @@ from gateway.store.jobs import Enqueue, NewJob
 from gateway.store.links import LinkCode, LinkCodeFor, LinkIdentity, PutLinkCode, TryLinkCode
 from gateway.store.names import NameRow
 from gateway.store.op import Op
-from gateway.subnames.events import Kind, NameEvent
+from gateway.subnames.changes import Change
+from gateway.subnames.events import EventType
 from gateway.subnames.orders import DM3_PROFILE
 from gateway.subnames.registrar import Registrar
 
@@ -148,9 +149,9 @@ class Linking:
         told = f"{name} is linked to you: who writes to this name reaches you here, and sees it when you write."
         notice = self._notice_for(identity, told, now=now, expires_at=now + DAY_MS)
         parent = self._registrar.policy_of(name).parent
-        event = NameEvent(Kind.LINKED, name, parent, owner, now, {"network": identity.network})
+        change = Change(EventType.LINKED, name, parent, owner, now, {"network": identity.network})
         link = LinkIdentity(identity.id, identity.epoch, name, signature, now)
-        return await self._registrar.replace(changed, event, link, Enqueue(notice))
+        return await self._registrar.replace(changed, change, link, Enqueue(notice))
 
     async def _awaited(self, owner: EthAddress, name: EnsName, now: int) -> Identity:
         """Who got the code that is on its way."""

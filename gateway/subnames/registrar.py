@@ -22,7 +22,8 @@ from gateway.store.names import NameNamed, NameRow, NamesLike, Origin
 from gateway.store.op import Op
 from gateway.store.ownership import LimitOwner, ReplaceName, TakeName
 from gateway.store.reservations import Hold, ReservationOf
-from gateway.subnames.events import Announcer, Kind, NameEvent, Silent
+from gateway.subnames.changes import Change
+from gateway.subnames.events import EventType
 from gateway.subnames.labels import check_label, label_of, read_claimed, warnings
 from gateway.subnames.orders import (
     DM3_PROFILE,
@@ -39,13 +40,13 @@ from gateway.subnames.skeleton import letters, skeleton
 
 RESEMBLING: Final = 5
 """Names that look alike, of those that are shown."""
-_KINDS: Final[Mapping[Action, Kind]] = {
-    Action.RECORDS: Kind.CHANGED,
-    Action.TRANSFER: Kind.TRANSFERRED,
-    Action.RELEASE: Kind.RELEASED,
-    Action.RENEW: Kind.RENEWED,
-    Action.LIST: Kind.LISTED,
-    Action.UNLINK: Kind.UNLINKED,
+_KINDS: Final[Mapping[Action, EventType]] = {
+    Action.RECORDS: EventType.CHANGED,
+    Action.TRANSFER: EventType.TRANSFERRED,
+    Action.RELEASE: EventType.RELEASED,
+    Action.RENEW: EventType.RENEWED,
+    Action.LIST: EventType.LISTED,
+    Action.UNLINK: EventType.UNLINKED,
 }
 
 
@@ -81,7 +82,6 @@ class Registrar:
         holdings: Holds,
         chain_id: int,
         clock: Clock,
-        announcer: Announcer | None = None,
     ) -> None:
         self.policies = policies
         self.chain_id = chain_id
@@ -89,7 +89,6 @@ class Registrar:
         self._wallets = wallets
         self._holdings = holdings
         self._clock = clock
-        self._announcer: Announcer = announcer or Silent()
 
     def policy_of(self, name: EnsName) -> Policy:
         """The rules for a name; raises NotFound when it is under no parent of ours."""
@@ -153,9 +152,9 @@ class Registrar:
             origin=Origin.CLAIM,
             expires_at=policy.until(now),
         )
-        event = NameEvent(Kind.CLAIMED, name, policy.parent, actor or owner, now, {"owner": checksum(owner)})
+        change = Change(EventType.CLAIMED, name, policy.parent, actor or owner, now, {"owner": checksum(owner)})
         limit = (LimitOwner(owner, policy.parent, policy.per_owner),) if policy.per_owner and actor is None else ()
-        return await self._commit(*limit, TakeName(row, now - policy.rest), event=event, result=len(limit))
+        return await self._commit(*limit, TakeName(row, now - policy.rest), change=change, result=len(limit))
 
     async def set(self, name: EnsName, owner: EthAddress | None, records: Mapping[str, str], *, actor: str) -> NameRow:
         """Make a name, or give it this owner and these lines over its records, as who runs the parent may.
@@ -168,19 +167,19 @@ class Registrar:
         detail: dict[str, Json] = {"records": [*sorted(records)]}
         if owner is not None:
             detail["owner"] = checksum(owner)
-        event = NameEvent(Kind.SET, name, policy.parent, actor, now, detail)
+        change = Change(EventType.SET, name, policy.parent, actor, now, detail)
         if old is None or old.released_at is not None:
             row = replace(with_records(self.blank(name, now), records), owner=owner)
-            return await self._commit(TakeName(row, now), event=event)
+            return await self._commit(TakeName(row, now), change=change)
         changed = replace(with_records(old, records), updated_at=now, owner=owner if owner is not None else old.owner)
         unlink = (UnlinkName(name),) if changed.owner != old.owner else ()
-        return await self._commit(ReplaceName(changed), *unlink, event=event)
+        return await self._commit(ReplaceName(changed), *unlink, change=change)
 
     async def drop(self, name: EnsName, *, actor: str) -> NameRow:
         """Take a name away, as who runs the parent may; it rests as if its owner had given it up."""
         row, now = await self.named(name), self._clock()
-        event = NameEvent(Kind.RELEASED, name, self.policy_of(name).parent, actor, now)
-        return await self._commit(ReplaceName(released(row, now)), UnlinkName(name), event=event)
+        change = Change(EventType.RELEASED, name, self.policy_of(name).parent, actor, now)
+        return await self._commit(ReplaceName(released(row, now)), UnlinkName(name), change=change)
 
     async def order(self, order: Order, signature: str) -> NameRow:
         """Carry out what the owner signed.
@@ -201,17 +200,16 @@ class Registrar:
             raise WalletRefused("not signed by the owner")
         changed = carried_out(row, order, now, policy.until(now))
         check_profile(changed)
-        event = NameEvent(_KINDS[order.action], row.name, policy.parent, row.owner, now, _detail(order))
-        return await self._commit(ReplaceName(changed), *self._links(row, changed, order, now), event=event)
+        change = Change(_KINDS[order.action], row.name, policy.parent, row.owner, now, _detail(order))
+        return await self._commit(ReplaceName(changed), *self._links(row, changed, order, now), change=change)
 
-    async def replace(self, row: NameRow, event: NameEvent, *ops: Op[Any]) -> NameRow:
+    async def replace(self, row: NameRow, change: Change, *ops: Op[Any]) -> NameRow:
         """Write a changed name together with `ops`, and log it; raises NameChanged."""
-        return await self._commit(ReplaceName(row), *ops, event=event)
+        return await self._commit(ReplaceName(row), *ops, change=change)
 
-    async def note(self, event: NameEvent, *ops: Op[Any]) -> None:
+    async def note(self, change: Change, *ops: Op[Any]) -> None:
         """Commit `ops`, and log what they are about."""
-        jobs = await self._announcer.jobs(event)
-        await self._store.commit_all(*ops, event.logged, *jobs)
+        await self._store.commit_all(*ops, *change.told())
 
     def foresee(self, row: NameRow, order: Order) -> NameRow:
         """The name as it would be after an order; raises InvalidInput for one that could not be carried out."""
@@ -244,10 +242,9 @@ class Registrar:
             return ()
         return (MoveIdentity(row.name, now) if DM3_PROFILE in changed.texts else UnlinkName(row.name),)
 
-    async def _commit(self, *ops: Op[Any], event: NameEvent, result: int = 0) -> NameRow:
+    async def _commit(self, *ops: Op[Any], change: Change, result: int = 0) -> NameRow:
         """All in one transaction; the row that the op at ``result`` gave."""
-        jobs = await self._announcer.jobs(event)
-        results = await self._store.commit_all(*ops, event.logged, *jobs)
+        results = await self._store.commit_all(*ops, *change.told())
         row: NameRow = results[result]
         return row
 

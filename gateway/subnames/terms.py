@@ -19,7 +19,8 @@ from gateway.store.links import UnlinkName
 from gateway.store.names import NameRow, NamesEnding
 from gateway.store.op import Op
 from gateway.store.ownership import NoteReminder
-from gateway.subnames.events import GATEWAY, Kind, NameEvent
+from gateway.subnames.changes import GATEWAY, Change
+from gateway.subnames.events import EventType
 from gateway.subnames.linking import NoticeFor
 from gateway.subnames.orders import released
 from gateway.subnames.policy import DAY_MS, Policy
@@ -85,11 +86,11 @@ class Terms:
         now, done = self._clock(), 0
         over = await self._store.read(NamesEnding(policy.parent, now - policy.grace, len(LEADS_MS) + 1, AT_ONCE))
         for row in over:
-            event = NameEvent(Kind.EXPIRED, row.name, policy.parent, GATEWAY, now)
+            change = Change(EventType.EXPIRED, row.name, policy.parent, GATEWAY, now)
             text = f"The name {row.name} was not renewed. It is no longer yours; nobody else gets it for a while."
             with contextlib.suppress(NameChanged):
                 told = await self._told(row, text)
-                await self._registrar.replace(released(row, now), event, *told, UnlinkName(row.name))
+                await self._registrar.replace(released(row, now), change, *told, UnlinkName(row.name))
                 done += 1
         return done
 
@@ -99,10 +100,10 @@ class Terms:
         for row in ending:
             assert row.expires_at is not None
             detail: dict[str, Json] = {"expires_at": row.expires_at, "reminder": stage + 1}
-            event = NameEvent(Kind.EXPIRING, row.name, policy.parent, GATEWAY, now, detail)
+            change = Change(EventType.EXPIRING, row.name, policy.parent, GATEWAY, now, detail)
             with contextlib.suppress(NameChanged):
                 told = await self._told(row, self._reminder(row, policy, now))
-                await self._registrar.note(event, NoteReminder(row.name, row.reminded, stage + 1), *told)
+                await self._registrar.note(change, NoteReminder(row.name, row.reminded, stage + 1), *told)
                 done += 1
         return done
 

@@ -19,6 +19,7 @@ from gateway.custody.derive import (
     notification_code_key,
     salt_sealing_key,
     storage_key,
+    webhook_sealing_key,
 )
 from gateway.custody.seed import MasterSeed
 from gateway.dm3.eth import address_of, checksum
@@ -154,6 +155,9 @@ def test_each_input_matters() -> None:
     assert notification_code_key(SEED) not in (salt_sealing_key(SEED), eth_key(*base), storage_key(*base))
     assert notification_code_key(SEED) != notification_code_key(MasterSeed(b"\x12" * 32))
     assert len(notification_code_key(SEED)) == 32
+    sealing = (salt_sealing_key(SEED), notification_code_key(SEED), webhook_sealing_key(MasterSeed(b"\x12" * 32)))
+    assert webhook_sealing_key(SEED) not in sealing
+    assert len(webhook_sealing_key(SEED)) == 32
 
 
 def test_the_fingerprint_tells_seeds_apart_and_nothing_else() -> None:

@@ -1,0 +1,78 @@
+"""What commands share: where they print, how they find configuration and store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from gateway.settings import Settings, find_config, load_settings
+
+if TYPE_CHECKING:
+    from gateway.ids import EnsName
+    from gateway.store import Store
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Configuration file.", show_default="./gateway.toml")
+]
+OPERATOR = "operator"
+"""Who runs commands, as the audit log names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """An installation with its store open."""
+
+    settings: Settings
+    parent: EnsName
+    store: Store
+
+
+@asynccontextmanager
+async def opened(config: Path | None) -> AsyncIterator[House]:
+    """Read the configuration and open the store directly; raises ConfigError, SchemaMismatch, Unavailable."""
+    from gateway.operations.installation import parent_name
+    from gateway.store import Store
+
+    settings = load_settings(find_config(config))
+    parent = parent_name(settings.ens.parent)
+    async with await Store.open(settings.store.url) as store:
+        yield House(settings, parent, store)
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """A line that counts rows while something long is done; nothing where nobody looks."""
+    if not err.is_terminal:
+        yield lambda _: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed:,.0f}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda count: progress.update(task, completed=count)
+
+
+def name_below(text: str, parent: EnsName) -> EnsName:
+    """A name as typed: ``bob`` is meant below the parent. Raises InvalidName."""
+    from gateway.ens.names import is_under, normalise
+    from gateway.errors import InvalidName
+
+    name = normalise(text if "." in text else f"{text}.{parent}")
+    if not is_under(name, parent):
+        raise InvalidName(f"{name} is not a name below {parent}")
+    return name
