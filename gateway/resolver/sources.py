@@ -15,7 +15,7 @@ from gateway.ids import EnsName, Network
 from gateway.resolver.records import DEFAULT_EVM, ETHEREUM, NameRecords
 from gateway.store import Store
 from gateway.store.identities import Identity, IdentityNamed
-from gateway.store.names import NameNamed
+from gateway.store.names import NameNamed, NameRow
 
 PROFILE_KEY: Final = "network.dm3.profile"
 """Text record with a user's signed profile (DM3-MTP)."""
@@ -65,7 +65,7 @@ class Names:
         row = await self.store.read(NameNamed(name))
         if row is None:
             return None
-        return NameRecords(address=row.address, coins=row.coins, texts=row.texts, contenthash=row.contenthash)
+        return row_records(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,11 @@ class Fixed:
     async def find(self, name: EnsName) -> NameRecords | None:
         """See RecordSource."""
         return self.records.get(name)
+
+
+def row_records(row: NameRow) -> NameRecords:
+    """What a row of the names table says; kinds of records that have no column yet are left empty."""
+    return NameRecords(address=row.address, coins=row.coins, texts=row.texts, contenthash=row.contenthash)
 
 
 def identity_records(identity: Identity, profile: SignedProfile) -> NameRecords:
