@@ -49,13 +49,16 @@ from gateway.relay.notify.push_channel import PushChannel
 from gateway.relay.notify.vapid import default_subject, load_vapid_key
 from gateway.relay.service import DeliveryService, Notifications, Surroundings
 from gateway.resolver import sources
-from gateway.resolver.endpoint import ccip_routes
+from gateway.resolver.endpoint import CCIP_PATH, CcipEndpoint
 from gateway.resolver.resolver import Resolver
+from gateway.resolver.rows import Rows
 from gateway.resolver.signer import Signer, load_signer
 from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
+from gateway.store.identities import Identity, IdentityNamed
 from gateway.store.leases import AcquireLease
+from gateway.store.names import NameNamed, NameRow
 from gateway.web.api_docs import api_docs_router
 from gateway.web.application import http_app
 from gateway.web.direct import Direct
@@ -101,6 +104,10 @@ class Gateway:
         self.app: ASGIApp
         self.directory: Directory
         self.store: Store
+        self.name_rows: Rows[NameRow]
+        """What the resolver reads; whoever changes or removes a row here says so by its ``forget``."""
+        self.identity_rows: Rows[Identity]
+        """The same of bridged people."""
         self.service_profile: DeliveryServiceProfile
         self._clock = clock
         self._owner = f"{socket.gethostname()}-{secrets.token_hex(4)}"
@@ -173,6 +180,8 @@ class Gateway:
         self.service_profile = DeliveryServiceProfile.of(keys, f"{settings.server.public_url}/ds")
         self.store = await Store.open(settings.store.url, clock=self._clock)
         self._resources.push_async_callback(self.store.close)
+        self.name_rows = Rows(self.store, NameNamed)
+        self.identity_rows = Rows(self.store, IdentityNamed)
         client = GuardedClient(allow_private=settings.chain.allow_private_gateways)
         self._resources.push_async_callback(client.close)
         # What the operator named may be on this machine.
@@ -335,9 +344,9 @@ class Gateway:
         return Resolver(
             (
                 sources.Fixed(own),
-                sources.Names(self.store),
+                sources.Names(self.name_rows),
                 sources.Identities(
-                    store=self.store,
+                    rows=self.identity_rows,
                     parent=self.parent,
                     networks=frozenset(self.adapters),
                     profile_of=lambda identity: keyring.keys(identity).signed_profile,
@@ -351,7 +360,8 @@ class Gateway:
         )
 
     def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain) -> ASGIApp:
-        routes = [*service.routes(), *ccip_routes(resolver)]
+        ccip = CcipEndpoint(resolver)
+        routes = list(service.routes())
         adapter: object
         for adapter in self.adapters.values():
             if isinstance(adapter, ServesHttp):
@@ -359,7 +369,7 @@ class Gateway:
         routes.append(static_files())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
         routers = (*service.routers(), health.router(), home_router(self.service_name), api_docs_router())
-        return Direct(http_app(routes, routers), service.direct())
+        return Direct(http_app(routes, routers), service.direct(), {CCIP_PATH: ccip})
 
 
 async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:

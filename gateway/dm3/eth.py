@@ -6,6 +6,7 @@ Addresses are lower-case inside the gateway; the checksummed spelling appears on
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from coincurve import PrivateKey, PublicKey
@@ -69,10 +70,20 @@ def eip191_hash(message: bytes) -> bytes:
 
 def sign_digest(key: bytes, digest: bytes) -> bytes:
     """65 bytes r || s || v with v 27 or 28 and low s, deterministic (RFC 6979); raises InvalidInput on a bad key."""
-    if len(digest) != 32:
-        raise InvalidInput("a digest has 32 bytes")
-    signature = _private(key).sign_recoverable(digest, hasher=None)
-    return signature[:64] + bytes((signature[64] + 27,))
+    return digest_signer(key)(digest)
+
+
+def digest_signer(key: bytes) -> Callable[[bytes], bytes]:
+    """``sign_digest`` with this key, for who signs often: making the key ready takes longer than a signature."""
+    private = _private(key)
+
+    def sign(digest: bytes) -> bytes:
+        if len(digest) != 32:
+            raise InvalidInput("a digest has 32 bytes")
+        signature = private.sign_recoverable(digest, hasher=None)
+        return signature[:64] + bytes((signature[64] + 27,))
+
+    return sign
 
 
 def recover(digest: bytes, signature: bytes) -> EthAddress:

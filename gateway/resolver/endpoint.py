@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 import structlog
-from starlette.routing import BaseRoute, Mount, Route
 
 from gateway.dm3.canonical import parse_object, stringify
 from gateway.errors import GatewayError, InvalidInput, TooLarge
@@ -22,6 +21,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
+CCIP_PATH: Final = "/ccip"
+"""Where it is served; it routes all paths below by itself."""
 MAX_BODY: Final = 2 * MAX_CALLDATA + 1024
 BODY_TIMEOUT: Final = 10.0
 """Seconds that a client has for the body of a POST."""
@@ -89,15 +90,9 @@ class CcipEndpoint:
         return 200, b'{"data":"0x' + answer.hex().encode() + b'"}', self._cached
 
 
-def ccip_routes(resolver: Resolver) -> list[BaseRoute]:
-    """``/ccip`` and all below it. The path alone has a route, too: clients do not follow a redirect of a POST."""
-    endpoint = CcipEndpoint(resolver)
-    return [Route("/ccip", endpoint, include_in_schema=False), Mount("/ccip", endpoint)]
-
-
 def _path(scope: Scope) -> str:
     path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
-    return path.removeprefix("/ccip").strip("/")
+    return path.removeprefix(CCIP_PATH).strip("/")
 
 
 def _sender(text: str) -> EthAddress:

@@ -6,11 +6,12 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from gateway.dm3.eth import address_bytes, address_of, keccak256, sign_digest
+from gateway.dm3.eth import address_bytes, address_of, digest_signer, keccak256
 from gateway.ens.abi import dynamic_bytes, pack, word
 from gateway.errors import ConfigError, InvalidInput
 from gateway.ids import EthAddress
@@ -40,15 +41,16 @@ class KeySigner:
 
     address: EthAddress
     key: bytes = field(repr=False)
+    _sign: Callable[[bytes], bytes] = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, key: bytes) -> KeySigner:
         """A signer with a 32-byte secp256k1 key. Raises InvalidInput when it is none."""
-        return cls(address_of(key), key)
+        return cls(address_of(key), key, digest_signer(key))
 
     async def sign(self, digest: bytes) -> bytes:
         """See Signer."""
-        return sign_digest(self.key, digest)
+        return self._sign(digest)
 
 
 def load_signer(path: Path) -> KeySigner:
