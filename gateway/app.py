@@ -49,7 +49,9 @@ from gateway.relay.notify.push_channel import PushChannel
 from gateway.relay.notify.vapid import default_subject, load_vapid_key
 from gateway.relay.service import DeliveryService, Notifications, Surroundings
 from gateway.resolver import sources
+from gateway.resolver.command_signer import CommandSigner
 from gateway.resolver.endpoint import CCIP_PATH, CcipEndpoint
+from gateway.resolver.key_file import KeyFile
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.rows import Rows
 from gateway.resolver.signer import Signer, load_signer
@@ -118,6 +120,7 @@ class Gateway:
         self._service: DeliveryService
         self._contexts: dict[Network, BridgeContext] = {}
         self._chain_asked = asyncio.Event()
+        self._key_file: KeyFile | None = None
 
     @classmethod
     async def open(cls, settings: Settings, adapters: Mapping[Network, Adapter], *, clock: Clock = now_ms) -> Gateway:
@@ -141,6 +144,8 @@ class Gateway:
             self._supervisor.start(f"adapter {network}", adapter.run)
             log.info("adapter.open", network=network)
         self._supervisor.start("chain", self._reach_chain)
+        if self._key_file is not None:
+            self._supervisor.start("resolver key", self._key_file.run)
         for name, work in self._service.tasks().items():
             self._supervisor.start(name, work)
         if self._route is not None:
@@ -176,7 +181,7 @@ class Gateway:
         settings = self.settings
         keys = await asyncio.to_thread(load_service_keys, settings.relay.key_file)
         seed = await asyncio.to_thread(load_seed, settings.custody.seed_file)
-        signer = await asyncio.to_thread(load_signer, settings.ens.signer_key_file)
+        signer = await self._signer()
         self.service_profile = DeliveryServiceProfile.of(keys, f"{settings.server.public_url}/ds")
         self.store = await Store.open(settings.store.url, clock=self._clock)
         self._resources.push_async_callback(self.store.close)
@@ -234,6 +239,20 @@ class Gateway:
         offered = Offered(*(way for way in (mail, push) if way is not None))
         policy = NotifyPolicy(settings.delay_seconds * 1000, settings.min_interval_seconds * 1000)
         return Notifications(offered, policy, mail, code_key)
+
+    async def _signer(self) -> Signer:
+        """What signs the resolver's answers: a command of the operator's, or the key file."""
+        ens = self.settings.ens
+        if ens.signer_command and ens.signer_address is not None:
+            return CommandSigner(
+                ens.signer_command,
+                parse_address(ens.signer_address),
+                timeout=ens.signer_timeout_seconds,
+                at_once=ens.signer_at_once,
+            )
+        path = ens.signer_key_file
+        self._key_file = KeyFile(path, await asyncio.to_thread(load_signer, path))
+        return self._key_file
 
     async def _check_store(self) -> None:
         """A write that every node may do: a database that only reads is not ready."""

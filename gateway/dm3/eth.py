@@ -17,6 +17,8 @@ from gateway.errors import BadSignature, InvalidInput
 from gateway.ids import EthAddress
 
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}\Z")
+_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""secp256k1's order (SEC 2)."""
 _HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 """Half of secp256k1's order: the greatest s of a signature that is not malleable (EIP-2)."""
 
@@ -101,6 +103,24 @@ def recover(digest: bytes, signature: bytes) -> EthAddress:
         # coincurve raises bare Exception for points that are not on the curve.
         raise BadSignature("no key made this signature") from None
     return _address_of_point(point)
+
+
+def completed(r: int, s: int, digest: bytes, address: EthAddress) -> bytes:
+    """65 bytes r || s || v of an ECDSA signature by ``address`` as devices make it, with any s and no recovery byte.
+
+    Raises BadSignature when it is not by this address.
+    """
+    if not (0 < r < _ORDER and 0 < s < _ORDER):
+        raise BadSignature("r and s of a signature are between 0 and the order of the curve")
+    both = r.to_bytes(32, "big") + min(s, _ORDER - s).to_bytes(32, "big")
+    for v in (27, 28):
+        signature = both + bytes((v,))
+        try:
+            if recover(digest, signature) == address:
+                return signature
+        except BadSignature:
+            continue  # this half of the curve has no such point
+    raise BadSignature(f"the signature is not by {address}")
 
 
 def sign_text(key: bytes, text: str) -> str:
