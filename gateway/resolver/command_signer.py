@@ -8,7 +8,7 @@ import re
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from gateway.dm3.eth import completed
 from gateway.errors import BadSignature, Unavailable
@@ -66,11 +66,11 @@ class CommandSigner:
         )
         group = transport.get_pid()
         try:
-            stdin = transport.get_pipe_transport(0)
-            assert isinstance(stdin, asyncio.WriteTransport)
+            # uvloop's transports are no subclasses of asyncio's.
+            stdin: Any = transport.get_pipe_transport(0)
             stdin.write(given)
             stdin.close()
-            return await exchange.ended
+            answer = await exchange.ended
         except BaseException:
             # Its whole group: a shell's children would go on.
             with suppress(ProcessLookupError):
@@ -79,20 +79,18 @@ class CommandSigner:
         finally:
             transport.close()
             await exchange.exited
+        if (status := transport.get_returncode()) != 0:
+            raise Unavailable(f"the signer command ended with {status}")
+        return answer
 
 
 class _Exchange(asyncio.SubprocessProtocol):
-    """Collects what a command answers; ``ended`` is its answer once it has exited and closed its stdout."""
+    """Collects what a command answers; ``ended`` is its answer once it has exited and its pipes are closed."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.ended: asyncio.Future[bytes] = loop.create_future()
         self.exited: asyncio.Future[None] = loop.create_future()
-        self._transport: asyncio.SubprocessTransport | None = None
         self._answer = bytearray()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._answer += data
@@ -105,13 +103,7 @@ class _Exchange(asyncio.SubprocessProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called when the process has exited and all its pipes are closed."""
-        assert self._transport is not None
-        status = self._transport.get_returncode()
-        if self.ended.done():
-            return
-        if status != 0:
-            self.ended.set_exception(Unavailable(f"the signer command ended with {status}"))
-        else:
+        if not self.ended.done():
             self.ended.set_result(bytes(self._answer))
 
 

@@ -138,3 +138,15 @@ async def test_command_and_address_go_together(tmp_path: Path, overrides: dict[s
     environ = {f"DM3_GATEWAY__ENS__{key}": value for key, value in overrides.items()}
     with pytest.raises(ConfigError, match="signer_address: goes together with signer_command"):
         load_settings(config, environ=environ)
+
+
+def test_the_same_on_the_loop_of_a_serving_node(vault: tuple[list[str], EthAddress]) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    command, address = vault
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        signature = runner.run(CommandSigner(command, address, timeout=30).sign(DIGESTS[0]))
+        assert recover(DIGESTS[0], signature) == address
+        for code, reason in (("time.sleep(60)", "within 1 s"), ("sys.exit(3)", "ended with 3")):
+            signer = CommandSigner(answering(code), address, timeout=1 if "within" in reason else 20)
+            with pytest.raises(Unavailable, match=reason):
+                runner.run(signer.sign(DIGESTS[0]))
