@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from gateway.bridge.context import BridgeContext, Installation
 from gateway.bridge.inbound import Inbound
@@ -28,13 +28,14 @@ from gateway.custody.seed import load_seed
 from gateway.dm3.eth import parse_address
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.ens.ccip import CcipReader
 from gateway.ens.chain import Chain
-from gateway.ens.egress import GuardedClient
+from gateway.ens.egress import USER_AGENT, GuardedClient
 from gateway.ens.holdings import Holdings
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import ConfigError, GatewayError, InvalidInput
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms, settle
 from gateway.offload import Offload
@@ -47,10 +48,12 @@ from gateway.relay.notify.notifier import NotifyPolicy
 from gateway.relay.notify.offered import Offered
 from gateway.relay.notify.push_channel import PushChannel
 from gateway.relay.notify.vapid import default_subject, load_vapid_key
+from gateway.relay.rates import Rate, asker_of
 from gateway.relay.service import DeliveryService, Notifications, Surroundings
 from gateway.resolver import sources
+from gateway.resolver.batch import BatchGateway
 from gateway.resolver.command_signer import CommandSigner
-from gateway.resolver.endpoint import CCIP_PATH, CcipEndpoint
+from gateway.resolver.endpoint import BATCH_PATH, CCIP_PATH, CcipEndpoint
 from gateway.resolver.key_file import KeyFile
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.rows import Rows
@@ -221,7 +224,8 @@ class Gateway:
         }
         self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
-        self.app = self._http(service, self._resolver(keyring, signer), chain)
+        batch = self._batch_gateway(chain)
+        self.app = self._http(service, self._resolver(keyring, signer), chain, batch)
 
     async def _notifications(self, client: GuardedClient, code_key: bytes) -> Notifications:
         """Mail through the first adapter that can send it, web push when there is a key."""
@@ -378,8 +382,26 @@ class Gateway:
             clock=lambda: self._clock() / 1000,
         )
 
-    def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain) -> ASGIApp:
-        ccip = CcipEndpoint(resolver)
+    def _batch_gateway(self, chain: Chain) -> CcipEndpoint | None:
+        if not self.settings.ens.batch_gateway:
+            return None
+        # Others' look-ups must not use up the connections of ours.
+        client = GuardedClient(allow_private=self.settings.chain.allow_private_gateways)
+        self._resources.push_async_callback(client.close)
+        rate = Rate(self.settings.ens.batch_calls_per_minute)
+
+        def admit(scope: Scope) -> None:
+            # Ours or another node's: chains of batch gateways would go round in circles.
+            if (b"user-agent", USER_AGENT.encode()) in scope["headers"]:
+                raise InvalidInput("a batch gateway does not serve a batch gateway")
+            rate.take(asker_of(scope))
+
+        return CcipEndpoint(BatchGateway(CcipReader(chain, client)), path=BATCH_PATH, admit=admit)
+
+    def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain, batch: CcipEndpoint | None) -> ASGIApp:
+        trees: dict[str, ASGIApp] = {CCIP_PATH: CcipEndpoint(resolver)}
+        if batch is not None:
+            trees[BATCH_PATH] = batch
         routes = list(service.routes())
         adapter: object
         for adapter in self.adapters.values():
@@ -388,7 +410,7 @@ class Gateway:
         routes.append(static_files())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
         routers = (*service.routers(), health.router(), home_router(self.service_name), api_docs_router())
-        return Direct(http_app(routes, routers), service.direct(), {CCIP_PATH: ccip})
+        return Direct(http_app(routes, routers), service.direct(), trees)
 
 
 async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:

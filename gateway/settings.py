@@ -163,6 +163,12 @@ class EnsSettings(Section):
     signer_timeout_seconds: float = Field(5.0, gt=0, le=60, description="longest wait for signer_command")
     signer_at_once: int = Field(8, ge=1, le=256, description="runs of signer_command at one time")
     answer_ttl: int = Field(300, ge=10, le=3600, description="seconds for which a signed answer is valid")
+    batch_gateway: bool = Field(
+        False, description="serve a batch gateway (ENSIP-21), which fetches for others from public addresses"
+    )
+    batch_calls_per_minute: int = Field(
+        120, ge=0, description="calls of one network address to the batch gateway, on average; 0 sets no limit"
+    )
 
 
 class StakeSettings(Section):

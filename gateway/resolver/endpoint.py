@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import structlog
 
@@ -13,7 +13,6 @@ from gateway.dm3.canonical import parse_object, stringify
 from gateway.errors import GatewayError, InvalidInput, TooLarge
 from gateway.ids import EthAddress
 from gateway.resolver.calls import MAX_CALLDATA
-from gateway.resolver.resolver import Resolver
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -23,6 +22,8 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 CCIP_PATH: Final = "/ccip"
 """Where it is served; it routes all paths below by itself."""
+BATCH_PATH: Final = "/ccip-batch"
+"""The same for the batch gateway (ENSIP-21)."""
 MAX_BODY: Final = 2 * MAX_CALLDATA + 1024
 BODY_TIMEOUT: Final = 10.0
 """Seconds that a client has for the body of a POST."""
@@ -42,18 +43,36 @@ _CORS: Final[Headers] = [
 log = structlog.get_logger(__name__)
 
 
+class Answers(Protocol):
+    """What makes the data of an answer."""
+
+    @property
+    def answer_ttl(self) -> int:
+        """Seconds for which an answer may be believed; 0 when nobody may keep it."""
+        ...
+
+    async def answer(self, sender: EthAddress, calldata: bytes) -> bytes:
+        """Response for the contract ``sender``; raises GatewayError."""
+        ...
+
+
 class CcipEndpoint:
-    """``GET /{sender}/{data}[.json]`` and ``POST /`` with {"sender", "data"}; also under a leading ``/ccip``.
+    """``GET /{sender}/{data}[.json]`` and ``POST /`` with {"sender", "data"}; also under a leading ``path``.
 
     Answers {"data": "0x..."} or an error with {"message"}: 400 for bad data, 404 for a contract or name that is not
-    ours, 405, 408, 413; 503 only when something of ours does not answer. Query strings are ignored: a URL template
+    ours, 405, 408, 413, 429; 503 only when something of ours does not answer. Query strings are ignored: a URL template
     may carry what it must carry there. Looked-up names are not logged.
     """
 
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
-        max_age = min(MAX_AGE, resolver.answer_ttl // 4)
-        self._cached: Headers = [(b"cache-control", b"public, max-age=%d" % max_age)]
+    def __init__(
+        self, answers: Answers, *, path: str = CCIP_PATH, admit: Callable[[Scope], None] = lambda _scope: None
+    ) -> None:
+        """``admit`` looks at each question before it is read, and raises LimitExceeded for whoever has to wait."""
+        self._answers = answers
+        self._path = path
+        self._admit = admit
+        max_age = min(MAX_AGE, answers.answer_ttl // 4)
+        self._cached: Headers = [(b"cache-control", b"public, max-age=%d" % max_age if max_age else b"no-store")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry; serves HTTP only."""
@@ -72,10 +91,11 @@ class CcipEndpoint:
         await _send(send, status, body, headers)
 
     async def _respond(self, scope: Scope, receive: Receive) -> tuple[int, bytes, Headers]:
-        path = _path(scope)
+        if scope["method"] == "OPTIONS":
+            return 204, b"", []
+        self._admit(scope)
+        path = _path(scope, self._path)
         match scope["method"]:
-            case "OPTIONS":
-                return 204, b"", []
             case "GET" if path:
                 sender, _, data = path.removesuffix(".json").partition("/")
             case "POST" if not path:
@@ -86,13 +106,13 @@ class CcipEndpoint:
                 sender, data = _from_body(body)
             case _:
                 return _failure(405 if scope["method"] not in ("GET", "POST") else 404, "no such resource")
-        answer = await self._resolver.answer(_sender(sender), _calldata(data))
+        answer = await self._answers.answer(_sender(sender), _calldata(data))
         return 200, b'{"data":"0x' + answer.hex().encode() + b'"}', self._cached
 
 
-def _path(scope: Scope) -> str:
+def _path(scope: Scope, prefix: str) -> str:
     path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
-    return path.removeprefix(CCIP_PATH).strip("/")
+    return path.removeprefix(prefix).strip("/")
 
 
 def _sender(text: str) -> EthAddress:
