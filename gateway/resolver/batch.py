@@ -26,6 +26,7 @@ from gateway.ens.abi import (
 from gateway.ens.ccip import CcipReader, OffchainLookup
 from gateway.errors import FetchRefused, GatewayError, InvalidInput, UnknownName
 from gateway.ids import EthAddress
+from gateway.resolver.answers import Answer
 
 QUERY: Final = bytes.fromhex("a780bab6")
 """query((address sender, string[] urls, bytes data)[] queries), ENSIP-21."""
@@ -46,17 +47,14 @@ AT_ONCE: Final = 32
 class BatchGateway:
     """Answers ``query``: for each query what the first of its gateways says, or why there is nothing."""
 
-    answer_ttl = 0
-    """What it passes on is not to be kept."""
-
     def __init__(self, reader: CcipReader, *, seconds: float = SECONDS, at_once: int = AT_ONCE) -> None:
         """``reader`` fetches through the client that is guarded against addresses inside."""
         self._reader = reader
         self._seconds = seconds
         self._free = asyncio.Semaphore(at_once)
 
-    async def answer(self, _sender: EthAddress, calldata: bytes) -> bytes:
-        """abi.encode(bool[] failures, bytes[] responses); whose lookup it is does not matter.
+    async def answer(self, _sender: EthAddress, calldata: bytes) -> Answer:
+        """abi.encode(bool[] failures, bytes[] responses), which nobody is to keep; whose lookup it is does not matter.
 
         Raises InvalidInput for calldata that is malformed or passes a bound: 16 queries, four URLs each.
         """
@@ -70,7 +68,7 @@ class BatchGateway:
                 left = 0
             failures += word(int(failed))
             responses.append(response)
-        return pack(Dynamic(word(len(asked)) + bytes(failures)), dynamic_array(responses))
+        return Answer(pack(Dynamic(word(len(asked)) + bytes(failures)), dynamic_array(responses)), 0)
 
     async def _ask(self, lookup: OffchainLookup) -> tuple[bool, bytes]:
         try:

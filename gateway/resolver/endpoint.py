@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from gateway.dm3.canonical import parse_object, stringify
 from gateway.errors import GatewayError, InvalidInput, TooLarge
 from gateway.ids import EthAddress
+from gateway.resolver.answers import Answers
 from gateway.resolver.calls import MAX_CALLDATA
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -43,19 +44,6 @@ _CORS: Final[Headers] = [
 log = structlog.get_logger(__name__)
 
 
-class Answers(Protocol):
-    """What makes the data of an answer."""
-
-    @property
-    def answer_ttl(self) -> int:
-        """Seconds for which an answer may be believed; 0 when nobody may keep it."""
-        ...
-
-    async def answer(self, sender: EthAddress, calldata: bytes) -> bytes:
-        """Response for the contract ``sender``; raises GatewayError."""
-        ...
-
-
 class CcipEndpoint:
     """``GET /{sender}/{data}[.json]`` and ``POST /`` with {"sender", "data"}; also under a leading ``path``.
 
@@ -71,8 +59,6 @@ class CcipEndpoint:
         self._answers = answers
         self._path = path
         self._admit = admit
-        max_age = min(MAX_AGE, answers.answer_ttl // 4)
-        self._cached: Headers = [(b"cache-control", b"public, max-age=%d" % max_age if max_age else b"no-store")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry; serves HTTP only."""
@@ -107,7 +93,12 @@ class CcipEndpoint:
             case _:
                 return _failure(405 if scope["method"] not in ("GET", "POST") else 404, "no such resource")
         answer = await self._answers.answer(_sender(sender), _calldata(data))
-        return 200, b'{"data":"0x' + answer.hex().encode() + b'"}', self._cached
+        return 200, b'{"data":"0x' + answer.data.hex().encode() + b'"}', [_keeping(answer.ttl)]
+
+
+def _keeping(ttl: int) -> tuple[bytes, bytes]:
+    max_age = min(MAX_AGE, ttl // 4)
+    return b"cache-control", b"public, max-age=%d" % max_age if max_age else b"no-store"
 
 
 def _path(scope: Scope, prefix: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from gateway.ens.names import is_under, namehash
 from gateway.errors import InvalidInput, NotFound, UnknownName
 from gateway.ids import EnsName, EthAddress
+from gateway.resolver.answers import Answer
 from gateway.resolver.calls import parse_request
 from gateway.resolver.records import EMPTY, NameRecords, RecordSource, answer_call
 from gateway.resolver.signer import Signer, answer_digest, encode_response
@@ -37,9 +38,9 @@ class Resolver:
         self._senders = frozenset(EthAddress(sender.lower()) for sender in allowed_senders)
         self._zones = tuple(zones)
         self._clock = clock
-        self.answer_ttl = answer_ttl
+        self._answer_ttl = answer_ttl
 
-    async def answer(self, sender: EthAddress, calldata: bytes) -> bytes:
+    async def answer(self, sender: EthAddress, calldata: bytes) -> Answer:
         """Response for the contract ``sender`` to the calldata of its resolve(bytes,bytes).
 
         Raises NotFound for a contract that is not ours and UnknownName for a name that is not under our zones (ours
@@ -56,10 +57,10 @@ class Resolver:
         result = answer_call(request.call, node, records)
         if len(result) > MAX_RESULT:
             raise InvalidInput(f"the result would have more than {MAX_RESULT} bytes; ask for less at once")
-        life = self.answer_ttl if records.ttl is None else min(self.answer_ttl, records.ttl)
+        life = self._answer_ttl if records.ttl is None else min(self._answer_ttl, records.ttl)
         expires = int(self._clock()) + life
         signature = await self._signer.sign(answer_digest(sender, expires, calldata, result))
-        return encode_response(result, expires, signature)
+        return Answer(encode_response(result, expires, signature), life)
 
     async def _find(self, name: EnsName) -> NameRecords:
         for source in self._sources:

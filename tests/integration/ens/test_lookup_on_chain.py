@@ -198,7 +198,7 @@ async def test_an_answer_to_another_question(world: World) -> None:
     """A reply that we signed for another record does not pass for this one."""
     async with world.zone("replayed.eth") as zone:
         recorded = await zone.resolver.answer(zone.contract, support.resolve(zone.bob, support.text(zone.bob, "ключ")))
-        async with scripted(answering(response(200, b'{"data":"0x%s"}' % recorded.hex().encode()))) as liar:
+        async with scripted(answering(response(200, b'{"data":"0x%s"}' % recorded.data.hex().encode()))) as liar:
             await asyncio.to_thread(world.running.ens.set_urls, zone.contract, [liar.url("/{sender}/{data}")])
             with pytest.raises(FetchFailed, match="refused"):
                 await world.ens.text(zone.bob, "url")
