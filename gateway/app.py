@@ -317,6 +317,7 @@ class Gateway:
             size_limit=self.settings.relay.size_limit,
             message_ttl_ms=self._message_ttl_ms,
             clock=self._clock,
+            changed=self.identity_rows.forget,
         )
         self._contexts = {network: BridgeContext(network, installation) for network in self.adapters}
         reports = Reports(self.adapters)
