@@ -14,7 +14,7 @@ class Scale:
     people: int
     """Senders, and as many recipients."""
     warm_up: int
-    """Envelopes before the first round."""
+    """Envelopes, or look-ups, before the first round."""
     envelopes: int
     """Of each number of clients in each round."""
     waiting: int

@@ -31,12 +31,13 @@ async def measure(folder: Path, scale: Scale) -> list[Figure]:
     """Every name once in each round; server and floor take turns on one core.
 
     The order is the same in each round, so that a name comes again when the server has long forgotten its row. The
-    first pass, before the rounds, asks for names that it has never seen.
+    first pass, before the rounds and after a warm-up with others, asks for names that it has never seen.
     """
     async with founded(folder, senders=0, recipients=0) as world:
+        others = [EnsName(f"other-{index}.{PARENT}") for index in range(scale.warm_up)]
         names = [EnsName(f"person-{index}.{PARENT}") for index in range(scale.names)]
-        await _write(world, names)
-        write_requests([_request(world, name) for name in names], folder / "requests")
+        await _write(world, [*others, *names])
+        write_requests([_request(world, name) for name in (*others, *names)], folder / "requests")
         expect = TEXT_START.encode().hex()
         loads: list[Load] = []
         floors: list[float] = []
@@ -47,8 +48,10 @@ async def measure(folder: Path, scale: Scale) -> list[Figure]:
         ):
             await generator.prepare(folder / "requests")
             await floor.say(world.settings.ens.signer_key_file.read_text(encoding="ascii").strip())
+            await generator.run(clients=CLIENTS, start=0, count=scale.warm_up, expect=expect)
             for _ in range(scale.rounds + 1):
-                loads.append(await generator.run(clients=CLIENTS, start=0, count=scale.names, expect=expect))
+                load = await generator.run(clients=CLIENTS, start=scale.warm_up, count=scale.names, expect=expect)
+                loads.append(load)
                 floors.append(await floor.ask(str(scale.names)))
     return _figures(loads[0], loads[1:], [each / scale.names for each in floors[1:]])
 
@@ -62,7 +65,7 @@ def _figures(first: Load, loads: list[Load], floors: list[float]) -> list[Figure
         cpu,
         floor,
         Figure(row, "CPU by signature", "x", ratios(cpu, floor)),
-        Figure(row, "CPU, first pass", "µs", (1e6 * first.cpu_seconds / len(first.latencies),)),
+        Figure(row, "CPU, first pass", "µs", (1e6 * first.cpu_seconds / len(first.latencies),), CPU_US),
         Figure(row, "latency p50", "ms", tuple(1e3 * _quantile(each.latencies, 50) for each in loads)),
         Figure(row, "latency p99", "ms", tuple(1e3 * _quantile(each.latencies, 99) for each in loads), P99_MS),
         Figure(row, "answered", "/s", tuple(len(each.latencies) / each.seconds for each in loads)),
