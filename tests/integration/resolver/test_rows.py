@@ -1,11 +1,9 @@
-"""Rows that are read together and kept for a moment: what is answered when, on a real database."""
+"""Rows that are read together and kept for a moment: what is answered when, on both databases."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,6 @@ from gateway.ids import EnsName
 from gateway.resolver import rows as module
 from gateway.resolver.rows import LIFE, Rows
 from gateway.store import Store
-from gateway.store.migrate import upgrade
 from gateway.store.names import DropName, NameNamed, NameRow, PutName
 
 BOB = EnsName("bob.gw.eth")
@@ -45,14 +42,6 @@ class Watched:
             raise InvalidInput("this row cannot be read")
         self.reads.batches[-1].append(self.name)
         return NameNamed(self.name).run(conn)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path / 'gateway.db'}"
-    await asyncio.to_thread(upgrade, url)
-    async with await Store.open(url) as opened:
-        yield opened
 
 
 @pytest.fixture
