@@ -2,7 +2,7 @@
 # Everything that is checked: format, lint, types, import contracts, tests. Arguments go to pytest.
 #   sh deploy/test.sh [pytest args]
 # A missing peer (node, npm, Redis) is a skip with its reason, listed at the end; REQUIRE=all makes it a failure.
-# Redis is installed with apt when it is missing and we are root.
+# Redis and SoftHSM are installed with apt when they are missing and we are root.
 set -eu
 cd "$(dirname "$0")/.."
 . deploy/venv.sh
@@ -20,6 +20,8 @@ have_apt() {
 }
 
 have_apt redis-server redis-server
+have_apt softhsm2-util softhsm2
+have_apt pkcs11-tool opensc
 
 step() {
     say "== $1"

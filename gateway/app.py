@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from gateway.bridge.context import BridgeContext, Installation
 from gateway.bridge.inbound import Inbound
@@ -29,20 +29,22 @@ from gateway.custody.seed import MasterSeed, load_seed
 from gateway.dm3.eth import parse_address
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
+from gateway.ens.ccip import CcipReader
 from gateway.ens.chain import Chain
-from gateway.ens.egress import GuardedClient
+from gateway.ens.egress import USER_AGENT, GuardedClient
 from gateway.ens.holdings import HoldingLimits, Holdings
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
 from gateway.ens.wallets import Wallets
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import ConfigError, GatewayError, InvalidInput
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms, settle
 from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
+from gateway.rates import Rate, asker_of
 from gateway.relay.keys import load_service_keys
 from gateway.relay.notify.mail_channel import MailChannel
 from gateway.relay.notify.notifier import NotifyPolicy
@@ -51,15 +53,21 @@ from gateway.relay.notify.push_channel import PushChannel
 from gateway.relay.notify.vapid import default_subject, load_vapid_key
 from gateway.relay.service import DeliveryService, Notifications, Surroundings
 from gateway.resolver import sources
-from gateway.resolver.endpoint import ccip_routes
+from gateway.resolver.batch import BatchGateway
+from gateway.resolver.command_signer import CommandSigner
+from gateway.resolver.endpoint import BATCH_PATH, CCIP_PATH, CcipEndpoint
+from gateway.resolver.key_file import KeyFile
 from gateway.resolver.registries.opening import Ground, open_registries
 from gateway.resolver.registries.registries import Registries
 from gateway.resolver.resolver import Resolver
+from gateway.resolver.rows import Rows
 from gateway.resolver.signer import Signer, load_signer
 from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
+from gateway.store.identities import Identity, IdentityNamed
 from gateway.store.leases import AcquireLease
+from gateway.store.names import NameNamed, NameRow
 from gateway.subnames import service as subnames
 from gateway.subnames.policy import policies
 from gateway.subnames.service import NameService
@@ -108,6 +116,10 @@ class Gateway:
         self.app: ASGIApp
         self.directory: Directory
         self.store: Store
+        self.name_rows: Rows[NameRow]
+        """What the resolver reads; whoever changes or removes a row here says so by its ``forget``."""
+        self.identity_rows: Rows[Identity]
+        """The same of bridged people."""
         self.service_profile: DeliveryServiceProfile
         self._clock = clock
         self._owner = f"{socket.gethostname()}-{secrets.token_hex(4)}"
@@ -118,6 +130,7 @@ class Gateway:
         self._service: DeliveryService
         self._contexts: dict[Network, BridgeContext] = {}
         self._chain_asked = asyncio.Event()
+        self._key_file: KeyFile | None = None
 
     @classmethod
     async def open(cls, settings: Settings, adapters: Mapping[Network, Adapter], *, clock: Clock = now_ms) -> Gateway:
@@ -141,6 +154,8 @@ class Gateway:
             self._supervisor.start(f"adapter {network}", adapter.run)
             log.info("adapter.open", network=network)
         self._supervisor.start("chain", self._reach_chain)
+        if self._key_file is not None:
+            self._supervisor.start("resolver key", self._key_file.run)
         for name, work in self._service.tasks().items():
             self._supervisor.start(name, work)
         for name, work in self._names.tasks().items():
@@ -179,10 +194,12 @@ class Gateway:
         self._policies = policies(self.parent, settings.subnames)
         keys = await asyncio.to_thread(load_service_keys, settings.relay.key_file)
         seed = await asyncio.to_thread(load_seed, settings.custody.seed_file)
-        signer = await asyncio.to_thread(load_signer, settings.ens.signer_key_file)
+        signer = await self._signer()
         self.service_profile = DeliveryServiceProfile.of(keys, f"{settings.server.public_url}/ds")
         self.store = await Store.open(settings.store.url, clock=self._clock)
         self._resources.push_async_callback(self.store.close)
+        self.name_rows = Rows(self.store, NameNamed)
+        self.identity_rows = Rows(self.store, IdentityNamed)
         client = GuardedClient(allow_private=settings.chain.allow_private_gateways)
         self._resources.push_async_callback(client.close)
         # What the operator named may be on this machine.
@@ -218,7 +235,8 @@ class Gateway:
         self._names = self._name_service(keyring, chain, seed)
         self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
-        self.app = self._http(service, self._resolver(keyring, signer), chain)
+        batch = self._batch_gateway(chain)
+        self.app = self._http(service, self._resolver(keyring, signer), chain, batch)
 
     async def _notifications(self, client: GuardedClient, code_key: bytes) -> Notifications:
         """Mail through the first adapter that can send it, web push when there is a key."""
@@ -236,6 +254,20 @@ class Gateway:
         offered = Offered(*(way for way in (mail, push) if way is not None))
         policy = NotifyPolicy(settings.delay_seconds * 1000, settings.min_interval_seconds * 1000)
         return Notifications(offered, policy, mail, code_key)
+
+    async def _signer(self) -> Signer:
+        """What signs the resolver's answers: a command of the operator's, or the key file."""
+        ens = self.settings.ens
+        if ens.signer_command and ens.signer_address is not None:
+            return CommandSigner(
+                ens.signer_command,
+                parse_address(ens.signer_address),
+                timeout=ens.signer_timeout_seconds,
+                at_once=ens.signer_at_once,
+            )
+        path = ens.signer_key_file
+        self._key_file = KeyFile(path, await asyncio.to_thread(load_signer, path))
+        return self._key_file
 
     async def _check_store(self) -> None:
         """A write that every node may do: a database that only reads is not ready."""
@@ -296,6 +328,7 @@ class Gateway:
             size_limit=self.settings.relay.size_limit,
             message_ttl_ms=self._message_ttl_ms,
             clock=self._clock,
+            changed=self.identity_rows.forget,
         )
         self._contexts = {network: BridgeContext(network, installation) for network in self.adapters}
         reports = Reports(self.adapters)
@@ -372,9 +405,9 @@ class Gateway:
         return Resolver(
             (
                 sources.Fixed(own),
-                sources.Names(self.store),
+                sources.Names(self.name_rows),
                 sources.Identities(
-                    store=self.store,
+                    rows=self.identity_rows,
                     parent=self.parent,
                     networks=frozenset(self.adapters),
                     profile_of=lambda identity: keyring.keys(identity).signed_profile,
@@ -401,22 +434,36 @@ class Gateway:
         )
         return open_registries(settings.ens.registries, self.adapters, ground, self._resources)
 
-    def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain) -> ASGIApp:
-        routes = [*service.routes(), *ccip_routes(resolver)]
+    def _batch_gateway(self, chain: Chain) -> CcipEndpoint | None:
+        if not self.settings.ens.batch_gateway:
+            return None
+        # Others' look-ups must not use up the connections of ours.
+        client = GuardedClient(allow_private=self.settings.chain.allow_private_gateways)
+        self._resources.push_async_callback(client.close)
+        rate = Rate(self.settings.ens.batch_calls_per_minute)
+
+        def admit(scope: Scope) -> None:
+            # Ours or another node's: chains of batch gateways would go round in circles.
+            if (b"user-agent", USER_AGENT.encode()) in scope["headers"]:
+                raise InvalidInput("a batch gateway does not serve a batch gateway")
+            rate.take(asker_of(scope))
+
+        return CcipEndpoint(BatchGateway(CcipReader(chain, client)), path=BATCH_PATH, admit=admit)
+
+    def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain, batch: CcipEndpoint | None) -> ASGIApp:
+        trees: dict[str, ASGIApp] = {CCIP_PATH: CcipEndpoint(resolver)}
+        if batch is not None:
+            trees[BATCH_PATH] = batch
+        routes = list(service.routes())
         adapter: object
         for adapter in self.adapters.values():
             if isinstance(adapter, ServesHttp):
                 routes.extend(adapter.routes())
         routes.append(static_files())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
-        routers = (
-            *service.routers(),
-            *self._names.routers(),
-            health.router(),
-            home_router(self.service_name),
-            api_docs_router(),
-        )
-        return Direct(http_app(routes, routers), service.direct())
+        pages = (home_router(self.service_name), api_docs_router())
+        routers = (*service.routers(), *self._names.routers(), health.router(), *pages)
+        return Direct(http_app(routes, routers), service.direct(), trees)
 
 
 async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,7 +15,8 @@ from rich.table import Table
 
 from gateway import __version__, cli_names
 from gateway.cli_common import ConfigOption, err, out
-from gateway.cli_keys import admins_app, keys_app, webhooks_app
+from gateway.cli_keys import admins_app, webhooks_app
+from gateway.cli_keys import keys_app as api_keys_app
 from gateway.errors import GatewayError
 from gateway.observability import LogFormat, set_up_logging
 from gateway.settings import Settings, find_config, load_settings, shown
@@ -31,9 +33,11 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 identities_app = typer.Typer(help="Look at bridged people.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+keys_app = typer.Typer(help="Change keys.", no_args_is_help=True)
 app.add_typer(identities_app, name="identities")
 app.add_typer(cli_names.app, name="names")
-for each, name in ((keys_app, "keys"), (webhooks_app, "webhooks"), (admins_app, "admins")):
+app.add_typer(keys_app, name="keys")
+for each, name in ((api_keys_app, "keys"), (webhooks_app, "webhooks"), (admins_app, "admins")):
     cli_names.app.add_typer(each, name=name)
 
 PortOption = Annotated[
@@ -180,6 +184,46 @@ def identities_list(
     for each in asyncio.run(work(load_settings(find_config(config)))):
         table.add_row(each.name, each.network, each.canonical_id, each.level, each.address)
     out.print(table)
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    which: Annotated[Literal["resolver"], typer.Argument(help="Whose key.")],
+    config: ConfigOption = None,
+    owner_key: Annotated[
+        Path | None, typer.Option(help="File with the key of the contract's owner, to send its transactions.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Go on until the rotation is finished.")] = False,
+    gateway_url: Annotated[str | None, typer.Option(help="The running gateway, when not at server.public_url.")] = None,
+    skew: Annotated[float, typer.Option(min=0, help="Seconds by which clocks may differ.")] = 60.0,
+) -> None:
+    """Do the next step of changing the key that signs the resolver's answers; run again for the next.
+
+    Look-ups go on meanwhile. Without --owner-key the transactions for the contract are printed only.
+    """
+    settings = load_settings(find_config(config))
+    from gateway.operations.rotation import Report, opened_rotation
+
+    def tell(report: Report) -> None:
+        pause = f"Wait {report.seconds:.0f} s. " if report.seconds else ""
+        for line in (*report.done, pause + report.coming):
+            out.print(line, markup=False)
+        for each in report.to_send:
+            out.print(f"  {each.meaning}\n    to   {each.to}\n    data 0x{each.data.hex()}", markup=False)
+
+    async def work() -> None:
+        url = gateway_url or settings.server.public_url
+        async with opened_rotation(settings, owner_key, url.rstrip("/"), skew) as rotation:
+            told = None
+            while True:
+                report = await rotation.advance()
+                if told is None or replace(report, seconds=0) != replace(told, done=(), seconds=0):
+                    tell(told := report)
+                if report.finished or not wait:
+                    return
+                await asyncio.sleep(1)
+
+    asyncio.run(work())
 
 
 @app.command()

@@ -53,6 +53,12 @@ def _https_address(url: str) -> str:
     return url
 
 
+def _with_command(address: str | None, info: ValidationInfo) -> str | None:
+    if bool(address) != bool(info.data.get("signer_command", ())):
+        raise ValueError("goes together with signer_command")
+    return address
+
+
 def _store_url(url: str, info: ValidationInfo) -> str:
     kind, _, rest = url.partition("://")
     if kind == "sqlite" and rest.startswith("/") and len(rest) > 1:
@@ -121,9 +127,25 @@ class EnsSettings(Section):
         (), description="resolver contracts whose look-ups this gateway answers", examples=[["0x" + "12" * 20]]
     )
     signer_key_file: FilePath = Field(Path("resolver.key"), description="key that signs resolver answers")
+    signer_command: tuple[str, ...] = Field(
+        (),
+        description="program that signs instead of the key file, with its arguments: digest in, signature out",
+        examples=[["/usr/local/bin/kms-sign", "resolver"]],
+    )
+    signer_address: Annotated[Address | None, AfterValidator(_with_command)] = Field(
+        None, description="address of the key that signer_command signs with", examples=["0x" + "12" * 20]
+    )
+    signer_timeout_seconds: float = Field(5.0, gt=0, le=60, description="longest wait for signer_command")
+    signer_at_once: int = Field(8, ge=1, le=256, description="runs of signer_command at one time")
     answer_ttl: int = Field(300, ge=10, le=3600, description="seconds for which a signed answer is valid")
     registries: tuple[RegistrySettings, ...] = Field(
         (), max_length=16, description="registries elsewhere whose names are served below ours, asked in this order"
+    )
+    batch_gateway: bool = Field(
+        False, description="serve a batch gateway (ENSIP-21), which fetches for others from public addresses"
+    )
+    batch_calls_per_minute: int = Field(
+        120, ge=0, description="calls of one network address to the batch gateway, on average; 0 sets no limit"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,6 +52,8 @@ class Installation:
     """Bytes of the largest envelope that we take."""
     message_ttl_ms: int
     clock: Clock
+    changed: Callable[[EnsName], None]
+    """Told the name of a person whose row may have changed, after the commit."""
 
 
 class BridgeContext:
@@ -99,6 +102,8 @@ class BridgeContext:
             names.append(name)
             ops.append(op)
         results = await self._house.store.commit_all(*ops)
+        for name in names:
+            self._house.changed(name)
         self._log.info("outgoing.accepted", messages=len(ops), repeats=sum(result is None for result in results))
         return tuple(Submitted(name, repeat=result is None) for name, result in zip(names, results, strict=True))
 

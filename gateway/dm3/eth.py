@@ -6,6 +6,7 @@ Addresses are lower-case inside the gateway; the checksummed spelling appears on
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from coincurve import PrivateKey, PublicKey
@@ -16,6 +17,8 @@ from gateway.errors import BadSignature, InvalidInput
 from gateway.ids import EthAddress
 
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}\Z")
+_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""secp256k1's order (SEC 2)."""
 _HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 """Half of secp256k1's order: the greatest s of a signature that is not malleable (EIP-2)."""
 
@@ -69,10 +72,20 @@ def eip191_hash(message: bytes) -> bytes:
 
 def sign_digest(key: bytes, digest: bytes) -> bytes:
     """65 bytes r || s || v with v 27 or 28 and low s, deterministic (RFC 6979); raises InvalidInput on a bad key."""
-    if len(digest) != 32:
-        raise InvalidInput("a digest has 32 bytes")
-    signature = _private(key).sign_recoverable(digest, hasher=None)
-    return signature[:64] + bytes((signature[64] + 27,))
+    return digest_signer(key)(digest)
+
+
+def digest_signer(key: bytes) -> Callable[[bytes], bytes]:
+    """``sign_digest`` with this key, for who signs often: making the key ready takes longer than a signature."""
+    private = _private(key)
+
+    def sign(digest: bytes) -> bytes:
+        if len(digest) != 32:
+            raise InvalidInput("a digest has 32 bytes")
+        signature = private.sign_recoverable(digest, hasher=None)
+        return signature[:64] + bytes((signature[64] + 27,))
+
+    return sign
 
 
 def recover(digest: bytes, signature: bytes) -> EthAddress:
@@ -90,6 +103,24 @@ def recover(digest: bytes, signature: bytes) -> EthAddress:
         # coincurve raises bare Exception for points that are not on the curve.
         raise BadSignature("no key made this signature") from None
     return _address_of_point(point)
+
+
+def completed(r: int, s: int, digest: bytes, address: EthAddress) -> bytes:
+    """65 bytes r || s || v of an ECDSA signature by ``address`` as devices make it, with any s and no recovery byte.
+
+    Raises BadSignature when it is not by this address.
+    """
+    if not (0 < r < _ORDER and 0 < s < _ORDER):
+        raise BadSignature("r and s of a signature are between 0 and the order of the curve")
+    both = r.to_bytes(32, "big") + min(s, _ORDER - s).to_bytes(32, "big")
+    for v in (27, 28):
+        signature = both + bytes((v,))
+        try:
+            if recover(digest, signature) == address:
+                return signature
+        except BadSignature:
+            continue  # this half of the curve has no such point
+    raise BadSignature(f"the signature is not by {address}")
 
 
 def sign_text(key: bytes, text: str) -> str:

@@ -23,6 +23,7 @@ from gateway.ens.pinning import PinningBackend, Resolve, system_resolve
 from gateway.ens.targets import Target, follow, parse_target
 from gateway.errors import FetchFailed, FetchRefused
 
+USER_AGENT: Final = "dm3-gateway"
 MAX_BODY: Final = 64 * 2**10
 """Bytes of a response that are read unless told otherwise."""
 TOTAL_TIMEOUT: Final = 5.0
@@ -172,7 +173,7 @@ class GuardedClient:
         """One request, and the Location of its response. The body is cut off, and refused, at its bound."""
         pool = await self._open()
         # Compressed bodies would have to be bounded twice.
-        ours = [("Host", target.authority), ("Accept-Encoding", "identity"), ("User-Agent", "dm3-gateway")]
+        ours = [("Host", target.authority), ("Accept-Encoding", "identity"), ("User-Agent", USER_AGENT)]
         every = [*ours, *self._headers, *headers]
         async with pool.stream(method, target.url, headers=every, content=content or None) as response:
             fields = {name.lower(): value for name, value in response.headers}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -20,6 +21,16 @@ TEXT: Final = bytes.fromhex("59d1d43c")
 """text(bytes32 node, string key), ENSIP-5."""
 CONTENTHASH: Final = bytes.fromhex("bc1c58d1")
 """contenthash(bytes32 node), ENSIP-7."""
+NAME: Final = bytes.fromhex("691f3431")
+"""name(bytes32 node), EIP-181."""
+PUBKEY: Final = bytes.fromhex("c8690233")
+"""pubkey(bytes32 node), EIP-619."""
+CONTRACT_ABI: Final = bytes.fromhex("2203ab56")
+"""ABI(bytes32 node, uint256 contentTypes), EIP-205."""
+INTERFACE: Final = bytes.fromhex("124a319c")
+"""interfaceImplementer(bytes32 node, bytes4 interfaceId), EIP-1844."""
+DATA: Final = bytes.fromhex("ecbfada3")
+"""data(bytes32 node, string key), ENSIP-24."""
 MULTICALL: Final = bytes.fromhex("ac9650d8")
 """multicall(bytes[] calls)."""
 
@@ -61,6 +72,46 @@ class ContenthashCall:
 
 
 @dataclass(frozen=True, slots=True)
+class NameCall:
+    """Name of a reverse record; empty when there is none."""
+
+    node: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PubkeyCall:
+    """Coordinates of a curve point as two words; zeros when there is none."""
+
+    node: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AbiCall:
+    """A contract's ABI in the first of the wanted encodings that exists; 0 and no bytes when none does."""
+
+    node: bytes
+    wanted: int
+    """Content types, a bit for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceCall:
+    """Address of the contract that implements an interface; zeros when there is none."""
+
+    node: bytes
+    interface: bytes
+    """4 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataCall:
+    """Bytes under a key; empty when there are none."""
+
+    node: bytes
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Multicall:
     """Several calls answered together, under one signature (ENSIP-22)."""
 
@@ -74,7 +125,19 @@ class UnsupportedCall:
     selector: bytes
 
 
-Call: TypeAlias = AddrCall | CoinCall | TextCall | ContenthashCall | Multicall | UnsupportedCall
+Call: TypeAlias = (
+    AddrCall
+    | CoinCall
+    | TextCall
+    | ContenthashCall
+    | NameCall
+    | PubkeyCall
+    | AbiCall
+    | InterfaceCall
+    | DataCall
+    | Multicall
+    | UnsupportedCall
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +176,41 @@ class _Budget:
         selector, arguments = data[:SELECTOR], data[SELECTOR:]
         if len(selector) != SELECTOR:
             raise InvalidInput("call without a selector")
-        if selector == ADDR:
-            return AddrCall(read_word(arguments, 0))
-        if selector == ADDR_COIN:
-            return CoinCall(read_word(arguments, 0), read_uint(arguments, 1))
-        if selector == TEXT:
-            return TextCall(read_word(arguments, 0), read_string(arguments, 1, max_bytes=MAX_KEY_BYTES))
-        if selector == CONTENTHASH:
-            return ContenthashCall(read_word(arguments, 0))
         if selector == MULTICALL:
             return self._read_multicall(arguments, depth)
-        return UnsupportedCall(selector)
+        read = _READERS.get(selector)
+        return UnsupportedCall(selector) if read is None else read(arguments)
 
     def _read_multicall(self, arguments: bytes, depth: int) -> Multicall:
         if depth == MAX_NESTING:
             raise InvalidInput(f"multicalls nested deeper than {MAX_NESTING}")
         items = read_bytes_array(arguments, 0, max_items=MAX_CALLS, max_bytes=MAX_CALLDATA)
         return Multicall(tuple(self.read(item, depth + 1) for item in items))
+
+
+def _node(arguments: bytes) -> bytes:
+    return read_word(arguments, 0)
+
+
+def _key(arguments: bytes) -> str:
+    return read_string(arguments, 1, max_bytes=MAX_KEY_BYTES)
+
+
+def _interface(arguments: bytes) -> bytes:
+    found = read_word(arguments, 1)
+    if any(found[SELECTOR:]):
+        raise InvalidInput("ABI word is no interface id")
+    return found[:SELECTOR]
+
+
+_READERS: Final[Mapping[bytes, Callable[[bytes], Call]]] = {
+    ADDR: lambda data: AddrCall(_node(data)),
+    ADDR_COIN: lambda data: CoinCall(_node(data), read_uint(data, 1)),
+    TEXT: lambda data: TextCall(_node(data), _key(data)),
+    CONTENTHASH: lambda data: ContenthashCall(_node(data)),
+    NAME: lambda data: NameCall(_node(data)),
+    PUBKEY: lambda data: PubkeyCall(_node(data)),
+    CONTRACT_ABI: lambda data: AbiCall(_node(data), read_uint(data, 1)),
+    INTERFACE: lambda data: InterfaceCall(_node(data), _interface(data)),
+    DATA: lambda data: DataCall(_node(data), _key(data)),
+}

@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 import structlog
-from starlette.routing import BaseRoute, Mount, Route
 
 from gateway.dm3.canonical import parse_object, stringify
 from gateway.errors import GatewayError, InvalidInput, TooLarge
 from gateway.ids import EthAddress
+from gateway.resolver.answers import Answers
 from gateway.resolver.calls import MAX_CALLDATA
 from gateway.resolver.registries.registries import FOLLOWED
-from gateway.resolver.resolver import Resolver
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -23,6 +22,10 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
+CCIP_PATH: Final = "/ccip"
+"""Where it is served; it routes all paths below by itself."""
+BATCH_PATH: Final = "/ccip-batch"
+"""The same for the batch gateway (ENSIP-21)."""
 MAX_BODY: Final = 2 * MAX_CALLDATA + 1024
 BODY_TIMEOUT: Final = 10.0
 """Seconds that a client has for the body of a POST."""
@@ -44,15 +47,20 @@ log = structlog.get_logger(__name__)
 
 
 class CcipEndpoint:
-    """``GET /{sender}/{data}[.json]`` and ``POST /`` with {"sender", "data"}; also under a leading ``/ccip``.
+    """``GET /{sender}/{data}[.json]`` and ``POST /`` with {"sender", "data"}; also under a leading ``path``.
 
     Answers {"data": "0x..."} or an error with {"message"}: 400 for bad data, 404 for a contract or name that is not
-    ours, 405, 408, 413; 503 only when something of ours does not answer. Query strings are ignored: a URL template
+    ours, 405, 408, 413, 429; 503 only when something of ours does not answer. Query strings are ignored: a URL template
     may carry what it must carry there. Looked-up names are not logged.
     """
 
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
+    def __init__(
+        self, answers: Answers, *, path: str = CCIP_PATH, admit: Callable[[Scope], None] = lambda _scope: None
+    ) -> None:
+        """``admit`` looks at each question before it is read, and raises LimitExceeded for whoever has to wait."""
+        self._answers = answers
+        self._path = path
+        self._admit = admit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry; serves HTTP only."""
@@ -71,10 +79,11 @@ class CcipEndpoint:
         await _send(send, status, body, headers)
 
     async def _respond(self, scope: Scope, receive: Receive) -> tuple[int, bytes, Headers]:
-        path = _path(scope)
+        if scope["method"] == "OPTIONS":
+            return 204, b"", []
+        self._admit(scope)
+        path = _path(scope, self._path)
         match scope["method"]:
-            case "OPTIONS":
-                return 204, b"", []
             case "GET" if path:
                 sender, _, data = path.removesuffix(".json").partition("/")
             case "POST" if not path:
@@ -86,22 +95,18 @@ class CcipEndpoint:
             case _:
                 return _failure(405 if scope["method"] not in ("GET", "POST") else 404, "no such resource")
         followed = any(name == _FOLLOWED for name, _ in scope.get("headers", ()))
-        answer = await self._resolver.answer(_sender(sender), _calldata(data), followed=followed)
-        # An answer can have less time than others: what a registry says of a name may run out at any moment.
-        max_age = max(0, min(MAX_AGE, self._resolver.seconds_left(answer) // 4))
-        cached = [(b"cache-control", b"public, max-age=%d" % max_age)]
-        return 200, b'{"data":"0x' + answer.hex().encode() + b'"}', cached
+        answer = await self._answers.answer(_sender(sender), _calldata(data), followed=followed)
+        return 200, b'{"data":"0x' + answer.data.hex().encode() + b'"}', [_keeping(answer.ttl)]
 
 
-def ccip_routes(resolver: Resolver) -> list[BaseRoute]:
-    """``/ccip`` and all below it. The path alone has a route, too: clients do not follow a redirect of a POST."""
-    endpoint = CcipEndpoint(resolver)
-    return [Route("/ccip", endpoint, include_in_schema=False), Mount("/ccip", endpoint)]
+def _keeping(ttl: int) -> tuple[bytes, bytes]:
+    max_age = min(MAX_AGE, ttl // 4)
+    return b"cache-control", b"public, max-age=%d" % max_age if max_age else b"no-store"
 
 
-def _path(scope: Scope) -> str:
+def _path(scope: Scope, prefix: str) -> str:
     path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
-    return path.removeprefix("/ccip").strip("/")
+    return path.removeprefix(prefix).strip("/")
 
 
 def _sender(text: str) -> EthAddress:

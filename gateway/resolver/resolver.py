@@ -9,11 +9,12 @@ from typing import Final
 from gateway.ens.names import is_under, namehash
 from gateway.errors import InvalidInput, NotFound, UnknownName
 from gateway.ids import EnsName, EthAddress
+from gateway.resolver.answers import Answer
 from gateway.resolver.calls import Call, Request, parse_request
 from gateway.resolver.records import EMPTY, NameRecords, RecordSource, answer_call
 from gateway.resolver.registries.registries import Registries
 from gateway.resolver.registries.wanted import readable
-from gateway.resolver.signer import Signer, answer_digest, encode_response, response_expiry
+from gateway.resolver.signer import Signer, answer_digest, encode_response
 
 MAX_RESULT: Final = 60 * 2**10
 """Bytes of one result; a little less than the contract's callback takes."""
@@ -42,9 +43,9 @@ class Resolver:
         self._zones = tuple(zones)
         self._clock = clock
         self._registries = registries or Registries()
-        self.answer_ttl = answer_ttl
+        self._answer_ttl = answer_ttl
 
-    async def answer(self, sender: EthAddress, calldata: bytes, *, followed: bool = False) -> bytes:
+    async def answer(self, sender: EthAddress, calldata: bytes, *, followed: bool = False) -> Answer:
         """Response for the contract ``sender`` to the calldata of its resolve(bytes,bytes).
 
         ``followed``: another gateway asks because it was asked itself (see `Registries.find`).
@@ -63,14 +64,10 @@ class Resolver:
         result = answer_call(call, node, records)
         if len(result) > MAX_RESULT:
             raise InvalidInput(f"the result would have more than {MAX_RESULT} bytes; ask for less at once")
-        life = self.answer_ttl if records.ttl is None else min(self.answer_ttl, records.ttl)
+        life = self._answer_ttl if records.ttl is None else min(self._answer_ttl, records.ttl)
         expires = int(self._clock()) + life
         signature = await self._signer.sign(answer_digest(sender, expires, calldata, result))
-        return encode_response(result, expires, signature)
-
-    def seconds_left(self, response: bytes) -> int:
-        """Seconds until a response of ``answer`` is believed no more."""
-        return response_expiry(response) - int(self._clock())
+        return Answer(encode_response(result, expires, signature), life)
 
     async def _find(self, request: Request, node: bytes, followed: bool) -> tuple[Call, NameRecords]:
         """The name's records, and the part of the call that they can answer."""

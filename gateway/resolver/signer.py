@@ -6,12 +6,13 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from gateway.dm3.eth import address_bytes, address_of, keccak256, sign_digest
-from gateway.ens.abi import dynamic_bytes, pack, read_uint, word
+from gateway.dm3.eth import address_bytes, address_of, digest_signer, keccak256
+from gateway.ens.abi import dynamic_bytes, pack, word
 from gateway.errors import ConfigError, InvalidInput
 from gateway.ids import EthAddress
 
@@ -40,15 +41,16 @@ class KeySigner:
 
     address: EthAddress
     key: bytes = field(repr=False)
+    _sign: Callable[[bytes], bytes] = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, key: bytes) -> KeySigner:
         """A signer with a 32-byte secp256k1 key. Raises InvalidInput when it is none."""
-        return cls(address_of(key), key)
+        return cls(address_of(key), key, digest_signer(key))
 
     async def sign(self, digest: bytes) -> bytes:
         """See Signer."""
-        return sign_digest(self.key, digest)
+        return self._sign(digest)
 
 
 def load_signer(path: Path) -> KeySigner:
@@ -98,8 +100,3 @@ def answer_digest(resolver: EthAddress, expires: int, request: bytes, result: by
 def encode_response(result: bytes, expires: int, signature: bytes) -> bytes:
     """abi.encode(bytes result, uint64 expires, bytes signature): what the contract's callback reads."""
     return pack(dynamic_bytes(result), word(expires), dynamic_bytes(signature))
-
-
-def response_expiry(response: bytes) -> int:
-    """``expires`` of an encoded response, in seconds since 1970."""
-    return read_uint(response, 1)

@@ -13,9 +13,9 @@ from gateway.ens.escapes import BridgedName, parse_bridged_name
 from gateway.errors import UnknownName
 from gateway.ids import EnsName, Network
 from gateway.resolver.records import DEFAULT_EVM, ETHEREUM, NameRecords
-from gateway.store import Store
-from gateway.store.identities import Identity, IdentityNamed
-from gateway.store.names import NameNamed
+from gateway.resolver.rows import Rows
+from gateway.store.identities import Identity
+from gateway.store.names import NameRow
 
 PROFILE_KEY: Final = "network.dm3.profile"
 """Text record with a user's signed profile (DM3-MTP)."""
@@ -32,7 +32,7 @@ class Identities:
     it issues the identity, or returns None to leave the name empty.
     """
 
-    store: Store
+    rows: Rows[Identity]
     parent: EnsName
     networks: frozenset[Network]
     profile_of: Callable[[Identity], SignedProfile]
@@ -46,7 +46,7 @@ class Identities:
             return None
         if bridged.network not in self.networks:
             return None
-        identity = await self.store.read(IdentityNamed(name))
+        identity = await self.rows.get(name)
         if identity is None and self.admit is not None and bridged.canonical_id is not None:
             identity = await self.admit(bridged)
         if identity is None or identity.sealed_salt is None:
@@ -58,14 +58,12 @@ class Identities:
 class Names:
     """Names with rows of their own: claimed, imported or set by the operator."""
 
-    store: Store
+    rows: Rows[NameRow]
 
     async def find(self, name: EnsName) -> NameRecords | None:
         """See RecordSource."""
-        row = await self.store.read(NameNamed(name))
-        if row is None or row.released_at is not None:
-            return None
-        return NameRecords(address=row.address, coins=row.coins, texts=row.texts, contenthash=row.contenthash)
+        row = await self.rows.get(name)
+        return None if row is None or row.released_at is not None else row_records(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,11 @@ class Fixed:
     async def find(self, name: EnsName) -> NameRecords | None:
         """See RecordSource."""
         return self.records.get(name)
+
+
+def row_records(row: NameRow) -> NameRecords:
+    """What a row of the names table says; kinds of records that have no column yet are left empty."""
+    return NameRecords(address=row.address, coins=row.coins, texts=row.texts, contenthash=row.contenthash)
 
 
 def identity_records(identity: Identity, profile: SignedProfile) -> NameRecords:

@@ -15,7 +15,7 @@ from rich.console import Console
 from gateway.observability import set_up_logging
 from tests.bench.machine import LOAD_CORE, description, pin
 from tests.bench.results import Figure, print_table, write_json
-from tests.bench.rows import footprint, mailbox, submit
+from tests.bench.rows import footprint, lookup, mailbox, submit
 from tests.bench.scale import FULL, TINY, Scale
 
 WIDTH: Final = 120
@@ -26,6 +26,7 @@ ROWS: Final[dict[str, Row]] = {
     "submit": submit.measure,
     "pick-up": mailbox.measure_pick_up,
     "acknowledge": mailbox.measure_acknowledge,
+    "look-up": lookup.measure,
     "footprint": footprint.measure,
 }
 RECORDED: Final = (

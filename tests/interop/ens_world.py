@@ -39,7 +39,40 @@ RECORDS = NameRecords(
     coins={0: BTC_SCRIPT, BASE: address_bytes(BASE_PERSON)},
     texts=TEXTS,
     contenthash=CONTENTHASH,
+    name="bob.gw.eth",
+    pubkey=(b"\x11" * 32, b"\x22" * 32),
+    abis={1: b'[{"type":"fallback"}]', 4: b"\x80"},
+    interfaces={bytes.fromhex("01ffc9a7"): b"\x33" * 20},
+    data={"agent-context": b"\0\xffdata"},
 )
+PROFILES: dict[str, tuple[str, list[Any], list[str], list[str]]] = {
+    "name": ("function name(bytes32) view returns (string)", [], ["bob.gw.eth"], [""]),
+    "pubkey": (
+        "function pubkey(bytes32) view returns (bytes32, bytes32)",
+        [],
+        ["0x" + "11" * 32, "0x" + "22" * 32],
+        ["0x" + "00" * 32] * 2,
+    ),
+    "ABI": (
+        "function ABI(bytes32, uint256) view returns (uint256, bytes)",
+        ["6"],
+        ["4", "0x80"],
+        ["0", "0x"],
+    ),
+    "interfaceImplementer": (
+        "function interfaceImplementer(bytes32, bytes4) view returns (address)",
+        ["0x01ffc9a7"],
+        ["0x" + "33" * 20],
+        ["0x" + "00" * 20],
+    ),
+    "data": (
+        "function data(bytes32, string) view returns (bytes)",
+        ["agent-context"],
+        ["0x00ff" + b"data".hex()],
+        ["0x"],
+    ),
+}
+"""Kinds that clients have no method for: signature, arguments after the node, answer of RECORDS, answer of nobody."""
 ON_CHAIN = (EnsName("native.eth"), EnsName("early.echo.eth"), EnsName("ξένος.echo.eth"), EnsName("💩.echo.eth"))
 PARENT = EnsName("gw.eth")
 OFF_CHAIN = (

@@ -20,6 +20,7 @@ from tests.interop.ens_world import (
     ON_CHAIN,
     PARENT,
     PERSON,
+    PROFILES,
     REFUSED,
     SECOND_URL,
     STOPPED,
@@ -108,6 +109,25 @@ class TestRecords:
         world.gateways.requests.clear()
         assert await client.ask("multitext", name=name, keys=[*TEXTS, "none"]) == [*TEXTS.values(), ""]
         assert len(world.gateways.requests) == (1 if name.endswith(PARENT) else 0)
+
+
+@pytest.mark.parametrize("name", [*OFF_CHAIN, NOBODY])
+class TestOtherKinds:
+    """Records that the clients have no method for, asked through their generic calls that follow CCIP-read."""
+
+    @pytest.mark.parametrize("kind", PROFILES)
+    async def test_alone(self, client: Client, name: EnsName, kind: str) -> None:
+        signature, args, found, empty = PROFILES[kind]
+        answer = await client.ask("profiles", name=name, calls=[{"signature": signature, "args": args}])
+        assert answer == [empty if name == NOBODY else found]
+
+    async def test_all_at_once(self, client: Client, world: World, name: EnsName) -> None:
+        """ENSIP-22: under one signature, by one request."""
+        world.gateways.requests.clear()
+        asked = [{"signature": signature, "args": args} for signature, args, _, _ in PROFILES.values()]
+        answer = await client.ask("profiles", name=name, calls=asked)
+        assert answer == [empty if name == NOBODY else found for _, _, found, empty in PROFILES.values()]
+        assert len(world.gateways.requests) == 1
 
 
 class TestNames:

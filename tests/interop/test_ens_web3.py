@@ -5,7 +5,9 @@ It refuses gateways on loopback whatever its settings, so the tests lift that on
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,13 +17,16 @@ from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import ContractLogicError, MultipleFailedRequests
 
 from gateway.dm3.eth import checksum
+from gateway.ens.names import dns_encode, namehash
 from gateway.ids import EnsName
+from gateway.resolver import calls
 from tests.interop.ens_world import (
     BASE,
     BASE_PERSON,
     OFF_CHAIN,
     ON_CHAIN,
     PERSON,
+    PROFILES,
     REFUSED,
     SECOND_URL,
     STOPPED,
@@ -32,6 +37,14 @@ from tests.interop.ens_world import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+NOBODY = EnsName("nobody.gw.eth")
+RESOLVE = {
+    "type": "function",
+    "name": "resolve",
+    "stateMutability": "view",
+    "inputs": [{"name": "name", "type": "bytes"}, {"name": "data", "type": "bytes"}],
+    "outputs": [{"name": "", "type": "bytes"}],
+}
 HOST_CHECK = "web3.utils.async_exception_handling.async_validate_ccip_url_host"
 
 
@@ -72,6 +85,26 @@ class TestRecords:
 
     async def test_address_on_another_chain(self, ens: AsyncENS, loopback: None, name: EnsName) -> None:
         assert await ens.address(name, coin_type=BASE) == checksum(BASE_PERSON)
+
+
+class TestOtherKinds:
+    """Records that it has no method for, asked through its contract call."""
+
+    @pytest.mark.parametrize("name", [OFF_CHAIN[0], OFF_CHAIN[3], NOBODY])
+    async def test_all(self, ens: AsyncENS, loopback: None, world: World, name: EnsName) -> None:
+        contract = ens.w3.eth.contract(address=checksum(world.resolver), abi=[RESOLVE, *map(_fragment, PROFILES)])
+        node = namehash(name)
+        asked = [contract.encode_abi(kind, [node, *_typed(kind)]) for kind in PROFILES]
+        for kind, data in zip(PROFILES, asked, strict=True):
+            result = await contract.functions.resolve(dns_encode(name), data).call()
+            assert _read(ens, kind, result) == _expected(kind, name)
+        multicall = calls.MULTICALL + ens.w3.codec.encode(["bytes[]"], [[bytes.fromhex(each[2:]) for each in asked]])
+        world.gateways.requests.clear()
+        result = await contract.functions.resolve(dns_encode(name), multicall).call()
+        assert len(world.gateways.requests) == 1
+        (results,) = ens.w3.codec.decode(["bytes[]"], result)
+        found = [_read(ens, kind, each) for kind, each in zip(PROFILES, results, strict=True)]
+        assert found == [_expected(kind, name) for kind in PROFILES]
 
 
 class TestNames:
@@ -125,3 +158,35 @@ class TestGateways:
     async def test_as_published_it_refuses_loopback(self, ens: AsyncENS) -> None:
         with pytest.raises(MultipleFailedRequests):
             await ens.get_text(OFF_CHAIN[0], "url")
+
+
+def _types(kind: str) -> tuple[list[str], list[str]]:
+    """Types of arguments and results."""
+    given, returned = re.findall(r"\(([^)]*)\)", PROFILES[kind][0])
+    return given.split(", "), returned.split(", ")
+
+
+def _fragment(kind: str) -> dict[str, Any]:
+    given, returned = _types(kind)
+    return {
+        "type": "function",
+        "name": kind,
+        "stateMutability": "view",
+        "inputs": [{"name": f"a{index}", "type": each} for index, each in enumerate(given)],
+        "outputs": [{"name": "", "type": each} for each in returned],
+    }
+
+
+def _typed(kind: str) -> list[Any]:
+    """Arguments after the node as web3.py wants them."""
+    return [int(each) if each.isdigit() else each for each in PROFILES[kind][1]]
+
+
+def _read(ens: AsyncENS, kind: str, result: bytes) -> list[str]:
+    found = ens.w3.codec.decode(_types(kind)[1], result)
+    return ["0x" + each.hex() if isinstance(each, bytes) else str(each).lower() for each in found]
+
+
+def _expected(kind: str, name: EnsName) -> list[str]:
+    _, _, found, empty = PROFILES[kind]
+    return empty if name == NOBODY else found

@@ -18,6 +18,15 @@ QUANTITIES = {
     "submit": {"CPU per envelope", "floor, in turn with it", "CPU by floor", "latency p50", "latency p99", "accepted"},
     "pick-up": {"CPU", "latency", "body"},
     "acknowledge": {"latency", "CPU"},
+    "look-up": {
+        "CPU per look-up",
+        "a signature, in turn with it",
+        "CPU by signature",
+        "CPU, first pass",
+        "latency p50",
+        "latency p99",
+        "answered",
+    },
     "footprint": {"memory (RSS)", "start to /healthz", "CPU of the start"},
 }
 

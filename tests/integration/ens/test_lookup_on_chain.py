@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import pytest
 import pytest_asyncio
-from starlette.applications import Starlette
 
 from gateway.demo.chain import RunningChain, running_chain
 from gateway.demo.chain.ens import ccip_url
@@ -19,7 +18,7 @@ from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens, FoundResolver
 from gateway.errors import FetchFailed, FetchRefused, UnknownName
 from gateway.ids import EnsName, EthAddress
-from gateway.resolver.endpoint import ccip_routes
+from gateway.resolver.endpoint import CcipEndpoint
 from gateway.resolver.records import DEFAULT_EVM, NameRecords
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.signer import KeySigner
@@ -81,7 +80,7 @@ class World:
         await asyncio.to_thread(world.register, parent, None, contract)
         source = Fixed({EnsName(f"bob.{parent}"): records, parent: records})
         resolver = Resolver([source], signer, [contract], 300, [parent], clock=clock)
-        async with serving(Starlette(routes=ccip_routes(resolver))) as port:
+        async with serving(CcipEndpoint(resolver)) as port:
             ours = ccip_url(f"http://127.0.0.1:{port}")
             await asyncio.to_thread(
                 world.set_urls, contract, [ours if url == "ours" else url for url in urls or ("ours",)]
@@ -199,7 +198,7 @@ async def test_an_answer_to_another_question(world: World) -> None:
     """A reply that we signed for another record does not pass for this one."""
     async with world.zone("replayed.eth") as zone:
         recorded = await zone.resolver.answer(zone.contract, support.resolve(zone.bob, support.text(zone.bob, "ключ")))
-        async with scripted(answering(response(200, b'{"data":"0x%s"}' % recorded.hex().encode()))) as liar:
+        async with scripted(answering(response(200, b'{"data":"0x%s"}' % recorded.data.hex().encode()))) as liar:
             await asyncio.to_thread(world.running.ens.set_urls, zone.contract, [liar.url("/{sender}/{data}")])
             with pytest.raises(FetchFailed, match="refused"):
                 await world.ens.text(zone.bob, "url")

@@ -12,11 +12,12 @@ from starlette.applications import Starlette
 
 from gateway.dm3.eth import recover
 from gateway.ids import EnsName, EthAddress
-from gateway.resolver.endpoint import ccip_routes
+from gateway.resolver.endpoint import CCIP_PATH, CcipEndpoint
 from gateway.resolver.records import NameRecords
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.signer import KeySigner, answer_digest
 from gateway.resolver.sources import Fixed
+from gateway.web.direct import Direct
 from tests.support.asgi import serving
 from tests.unit.resolver import support
 
@@ -31,7 +32,7 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a running endpoint."""
     source = Fixed({EnsName(NAME): NameRecords(texts={"url": "https://example.org"})})
     resolver = Resolver([source], SIGNER, [SENDER], 300, [EnsName("gw.eth")])
-    app = Starlette(routes=ccip_routes(resolver))
+    app = Direct(Starlette(), {}, {CCIP_PATH: CcipEndpoint(resolver)})
     async with (
         serving(app) as port,
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as connected,

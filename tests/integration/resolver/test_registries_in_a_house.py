@@ -21,7 +21,7 @@ from gateway.ens.names import namehash
 from gateway.errors import FetchFailed, UnknownName
 from gateway.ids import EnsName, EthAddress
 from gateway.registry_settings import HttpRegistry
-from gateway.resolver.endpoint import ccip_routes
+from gateway.resolver.endpoint import CcipEndpoint
 from gateway.resolver.records import DEFAULT_EVM, NameRecords
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.signer import KeySigner
@@ -67,7 +67,7 @@ async def zone_of_others(chain: RunningChain, name: str, people: Mapping[str, Na
     contract = await asyncio.to_thread(chain.ens.deploy_offchain_resolver, [], [OTHERS.address])
     await asyncio.to_thread(chain.ens.register, EnsName(name), None, contract)
     source = Fixed({EnsName(f"{label}.{name}"): records for label, records in people.items()})
-    app = Starlette(routes=ccip_routes(Resolver([source], OTHERS, [contract], 300, [EnsName(name)])))
+    app = CcipEndpoint(Resolver([source], OTHERS, [contract], 300, [EnsName(name)]))
     asked: list[str] = []
     async with serving(counting(app, asked)) as port:
         await asyncio.to_thread(chain.ens.set_urls, contract, [ccip_url(f"http://127.0.0.1:{port}")])

@@ -14,7 +14,7 @@ import pytest
 
 TESTS = Path(__file__).parents[2]
 WEAKNESSES = frozenset(range(1, 23))
-ATTACKS = frozenset(range(1, 19)) | frozenset(range(28, 40))
+ATTACKS = frozenset(range(1, 19)) | {21} | frozenset(range(28, 41))
 
 
 def marks(tree: ast.AST) -> Iterator[tuple[str, int]]:

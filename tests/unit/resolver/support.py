@@ -36,6 +36,31 @@ def contenthash(name: str) -> bytes:
     return calls.CONTENTHASH + namehash(EnsName(name))
 
 
+def name(of: str) -> bytes:
+    """name(bytes32)."""
+    return calls.NAME + namehash(EnsName(of))
+
+
+def pubkey(name: str) -> bytes:
+    """pubkey(bytes32)."""
+    return calls.PUBKEY + namehash(EnsName(name))
+
+
+def contract_abi(name: str, wanted: int) -> bytes:
+    """ABI(bytes32,uint256)."""
+    return calls.CONTRACT_ABI + encode(["bytes32", "uint256"], [namehash(EnsName(name)), wanted])
+
+
+def interface(name: str, identifier: bytes) -> bytes:
+    """interfaceImplementer(bytes32,bytes4)."""
+    return calls.INTERFACE + encode(["bytes32", "bytes4"], [namehash(EnsName(name)), identifier])
+
+
+def data(name: str, key: str) -> bytes:
+    """data(bytes32,string)."""
+    return calls.DATA + encode(["bytes32", "string"], [namehash(EnsName(name)), key])
+
+
 def multicall(items: Sequence[bytes]) -> bytes:
     """multicall(bytes[])."""
     return calls.MULTICALL + encode(["bytes[]"], [list(items)])

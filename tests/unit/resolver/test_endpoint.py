@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.errors import CustodyError, GatewayError, InvalidInput, NotFound, Unavailable
 from gateway.ids import EnsName, EthAddress
 from gateway.resolver import endpoint
+from gateway.resolver.answers import Answer
 from gateway.resolver.endpoint import CcipEndpoint
 from gateway.resolver.records import NameRecords
 from gateway.resolver.resolver import Resolver
@@ -25,14 +26,13 @@ NAME = "bob.gw.eth"
 DATA = "0x" + support.resolve(NAME, support.text(NAME, "url")).hex()
 
 
-class Failing(Resolver):
+class Failing:
     """Fails in a chosen way, to see what the outside is told."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__([], KeySigner.of(b"\x07" * 32), [], 300, [])
         self._error = error
 
-    async def answer(self, sender: EthAddress, calldata: bytes, *, followed: bool = False) -> bytes:
+    async def answer(self, sender: EthAddress, calldata: bytes, *, followed: bool = False) -> Answer:
         """Raises what it was given."""
         raise self._error
 
@@ -99,6 +99,14 @@ async def test_post(pieces: int) -> None:
 async def test_caches_forget_before_signatures_expire() -> None:
     _, headers, _ = await call(app(ttl=20), "GET", f"/ccip/{SENDER}/{DATA}")
     assert headers["cache-control"] == "public, max-age=5"
+
+
+async def test_caches_forget_before_the_signature_of_short_lived_records_expires() -> None:
+    source = Fixed({EnsName(NAME): NameRecords(texts={"url": "https://example.org"}, ttl=12)})
+    resolver = Resolver([source], KeySigner.of(b"\x07" * 32), [EthAddress(SENDER)], 300, [EnsName("gw.eth")])
+    _, headers, body = await call(CcipEndpoint(resolver), "GET", f"/ccip/{SENDER}/{DATA}")
+    assert headers["cache-control"] == "public, max-age=3"
+    assert body["data"]
 
 
 async def test_preflight() -> None:

@@ -8,7 +8,19 @@ from eth_abi.abi import decode
 from gateway.ens.names import namehash
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName
-from gateway.resolver.calls import AddrCall, CoinCall, ContenthashCall, Multicall, TextCall, UnsupportedCall
+from gateway.resolver.calls import (
+    AbiCall,
+    AddrCall,
+    CoinCall,
+    ContenthashCall,
+    DataCall,
+    InterfaceCall,
+    Multicall,
+    NameCall,
+    PubkeyCall,
+    TextCall,
+    UnsupportedCall,
+)
 from gateway.resolver.records import DEFAULT_EVM, EMPTY, ETHEREUM, EVM_BIT, NameRecords, answer_call
 
 NODE = namehash(EnsName("bob.gw.eth"))
@@ -20,6 +32,11 @@ RECORDS = NameRecords(
     coins={0: SCRIPT, BASE: b"\x02" * 20},
     texts={"url": "https://example.org", "ключ": "значение 💩"},
     contenthash=bytes.fromhex("e301"),
+    name="bob.gw.eth",
+    pubkey=(b"\x03" * 32, b"\x04" * 32),
+    abis={4: b"cbor", 1: b"[]", 8: b""},
+    interfaces={b"\1\2\3\4": b"\x05" * 20},
+    data={"agent": b"\0\xff", "ключ": b"x" * 33},
 )
 
 
@@ -76,6 +93,50 @@ def test_contenthash() -> None:
     assert decode(["bytes"], answer_call(ContenthashCall(NODE), NODE, EMPTY)) == (b"",)
 
 
+@pytest.mark.parametrize(("records", "expected"), [(RECORDS, "bob.gw.eth"), (EMPTY, "")])
+def test_name(records: NameRecords, expected: str) -> None:
+    assert decode(["string"], answer_call(NameCall(NODE), NODE, records)) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"), [(RECORDS, (b"\x03" * 32, b"\x04" * 32)), (EMPTY, (bytes(32), bytes(32)))]
+)
+def test_pubkey(records: NameRecords, expected: tuple[bytes, bytes]) -> None:
+    assert decode(["bytes32", "bytes32"], answer_call(PubkeyCall(NODE), NODE, records)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (1, (1, b"[]")),
+        (4, (4, b"cbor")),
+        (2**256 - 1, (1, b"[]")),
+        (4 | 2, (4, b"cbor")),
+        (2, (0, b"")),
+        (8, (0, b"")),
+        (0, (0, b"")),
+    ],
+)
+def test_abi(wanted: int, expected: tuple[int, bytes]) -> None:
+    """EIP-205: the lowest wanted content type that exists; an empty one does not."""
+    assert decode(["uint256", "bytes"], answer_call(AbiCall(NODE, wanted), NODE, RECORDS)) == expected
+
+
+def test_no_abi() -> None:
+    assert decode(["uint256", "bytes"], answer_call(AbiCall(NODE, 15), NODE, EMPTY)) == (0, b"")
+
+
+def test_interface() -> None:
+    found = answer_call(InterfaceCall(NODE, b"\1\2\3\4"), NODE, RECORDS)
+    assert found == bytes(12) + b"\x05" * 20
+    assert answer_call(InterfaceCall(NODE, b"\1\2\3\5"), NODE, RECORDS) == bytes(32)
+
+
+@pytest.mark.parametrize(("key", "expected"), [("agent", b"\0\xff"), ("ключ", b"x" * 33), ("no", b"")])
+def test_data(key: str, expected: bytes) -> None:
+    assert decode(["bytes"], answer_call(DataCall(NODE, key), NODE, RECORDS)) == (expected,)
+
+
 def test_multicall() -> None:
     call = Multicall((AddrCall(NODE), UnsupportedCall(b"\1\2\3\4"), Multicall((TextCall(NODE, "url"),))))
     ((first, second, third),) = decode(["bytes[]"], answer_call(call, NODE, RECORDS))
@@ -89,7 +150,20 @@ def test_an_unsupported_call_has_no_data() -> None:
     assert answer_call(UnsupportedCall(b"\1\2\3\4"), NODE, RECORDS) == b""
 
 
-@pytest.mark.parametrize("call", [AddrCall, ContenthashCall, lambda node: TextCall(node, "url")])
+@pytest.mark.parametrize(
+    "call",
+    [
+        AddrCall,
+        ContenthashCall,
+        NameCall,
+        PubkeyCall,
+        lambda node: CoinCall(node, 60),
+        lambda node: TextCall(node, "url"),
+        lambda node: AbiCall(node, 1),
+        lambda node: InterfaceCall(node, b"\1\2\3\4"),
+        lambda node: DataCall(node, "agent"),
+    ],
+)
 def test_calls_about_another_node(call: type[AddrCall]) -> None:
     other = namehash(EnsName("alice.gw.eth"))
     with pytest.raises(InvalidInput, match="another node"):

@@ -38,7 +38,9 @@ SECOND = Fixed({BOB: NameRecords(texts={"url": "second"}), PARENT: NameRecords(t
 
 async def ask(resolver: Resolver, calldata: bytes) -> tuple[bytes, int]:
     """The result and expiry of an answer whose signature was checked as the contract does."""
-    result, expires, signature = decode(["bytes", "uint64", "bytes"], await resolver.answer(SENDER, calldata))
+    answer = await resolver.answer(SENDER, calldata)
+    result, expires, signature = decode(["bytes", "uint64", "bytes"], answer.data)
+    assert answer.ttl == expires - NOW
     assert recover(answer_digest(SENDER, expires, calldata, result), signature) == SIGNER.address
     return result, expires
 

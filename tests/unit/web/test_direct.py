@@ -22,7 +22,8 @@ def saying(text: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> ASGIAp
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    app = Direct(saying(b"application"), {("POST", "/rpc"): saying(b"endpoint"), ("OPTIONS", "/rpc"): saying(b"cors")})
+    endpoints = {("POST", "/rpc"): saying(b"endpoint"), ("OPTIONS", "/rpc"): saying(b"cors")}
+    app = Direct(saying(b"application"), endpoints, {"/ccip": saying(b"tree")})
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gw.example") as client:
         yield client
 
@@ -36,6 +37,14 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
         ("GET", "/rpc", "application"),
         ("POST", "/rpc/", "application"),
         ("POST", "/", "application"),
+        ("GET", "/ccip", "tree"),
+        ("GET", "/ccip/", "tree"),
+        ("GET", "/ccip/0x12/0x34.json?via=0x12", "tree"),
+        ("DELETE", "/ccip/x", "tree"),
+        ("OPTIONS", "/ccip", "tree"),
+        ("GET", "/ccipx", "application"),
+        ("GET", "/x/ccip", "application"),
+        ("GET", "//ccip", "application"),
     ],
 )
 async def test_only_the_named_methods_and_paths_go_through(
@@ -53,7 +62,7 @@ async def test_what_is_no_request_goes_to_the_application() -> None:
     async def nothing(*_: Any) -> Any:
         raise AssertionError("nobody asks")
 
-    direct = Direct(app, {("GET", "/ws"): nothing})
+    direct = Direct(app, {("GET", "/ws"): nothing}, {"/ws": nothing})
     await direct({"type": "websocket", "path": "/ws"}, nothing, nothing)
     await direct({"type": "lifespan"}, nothing, nothing)
     assert asked == ["websocket", "lifespan"]

@@ -47,6 +47,22 @@ serve({
     const [results] = MULTICALL.decodeFunctionResult("multicall", result);
     return results.map((each) => MULTICALL.decodeFunctionResult("text", each)[0]);
   },
+  profiles: async ({ name, calls }) => {
+    const node = ethers.utils.namehash(name);
+    const made = calls.map(({ signature, args }) => ({
+      abi: new ethers.utils.Interface([signature]),
+      args: [node, ...args],
+    }));
+    const data = made.map(({ abi, args }) => abi.encodeFunctionData(abi.fragments[0], args));
+    const read = ({ abi }, bytes) =>
+      [...abi.decodeFunctionResult(abi.fragments[0], bytes)].map((each) => String(each).toLowerCase());
+    const many = data.length > 1;
+    const inner = many ? MULTICALL.encodeFunctionData("multicall", [data]) : data[0];
+    const outer = MULTICALL.encodeFunctionData("resolve", [ethers.utils.dnsEncode(name), inner]);
+    const [result] = MULTICALL.decodeFunctionResult("resolve", await call((await resolverOf(name)).address, outer));
+    const results = many ? MULTICALL.decodeFunctionResult("multicall", result)[0] : [result];
+    return results.map((each, index) => read(made[index], each));
+  },
   resolver: async ({ name }) => (await resolverOf(name)).address,
   reverse: ({ address }) => provider.lookupAddress(address),
 });

@@ -1,5 +1,5 @@
 // ethers 6: walks the registry, or asks the universal resolver for the resolver when it is given one.
-import { Contract, EnsPlugin, JsonRpcProvider, Network, dnsEncode, ensNormalize, namehash } from "ethers6";
+import { Contract, EnsPlugin, Interface, JsonRpcProvider, Network, dnsEncode, ensNormalize, namehash } from "ethers6";
 import { serve } from "./serve.mjs";
 
 const PROFILES = [
@@ -46,6 +46,20 @@ serve({
     const calls = keys.map((key) => abi.encodeFunctionData("text", [node, key]));
     const results = await raw(name, "multicall", calls);
     return results.map((result) => abi.decodeFunctionResult("text", result)[0]);
+  },
+  profiles: async ({ name, calls }) => {
+    const node = namehash(ensNormalize(name));
+    const made = calls.map(({ signature, args }) => ({ abi: new Interface([signature]), args: [node, ...args] }));
+    const data = made.map(({ abi, args }) => abi.encodeFunctionData(abi.fragments[0], args));
+    const read = ({ abi }, bytes) =>
+      [...abi.decodeFunctionResult(abi.fragments[0], bytes)].map((each) => String(each).toLowerCase());
+    const contract = new Contract((await resolverOf(name)).address, PROFILES, provider);
+    const wire = dnsEncode(ensNormalize(name), 255);
+    const many = data.length > 1;
+    const call = many ? contract.interface.encodeFunctionData("multicall", [data]) : data[0];
+    const result = await contract.resolve(wire, call, { enableCcipRead: true });
+    const results = many ? contract.interface.decodeFunctionResult("multicall", result)[0] : [result];
+    return results.map((each, index) => read(made[index], each));
   },
   resolver: async ({ name }) => (await resolverOf(name)).address,
   reverse: ({ address }) => provider.lookupAddress(address),

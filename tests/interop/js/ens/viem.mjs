@@ -36,6 +36,9 @@ async function resolve(name, data) {
   return result;
 }
 
+// Several values come as an array, one value as itself; whole numbers are not JSON.
+const plain = (found) => [found].flat().map((each) => String(each).toLowerCase());
+
 serve({
   open: (world) => {
     universalResolver = world.universalResolver;
@@ -78,6 +81,20 @@ serve({
     return results.map((result) =>
       decodeFunctionResult({ abi: PROFILES, functionName: "text", data: result }),
     );
+  },
+  profiles: async ({ name, calls }) => {
+    const node = namehash(normalize(name));
+    const made = calls.map(({ signature, args }) => ({ abi: parseAbi([signature]), args: [node, ...args] }));
+    const data = made.map(({ abi, args }) => encodeFunctionData({ abi, args }));
+    const read = ({ abi }, bytes) => plain(decodeFunctionResult({ abi, data: bytes }));
+    if (data.length === 1) return [read(made[0], await resolve(name, data[0]))];
+    const all = encodeFunctionData({ abi: PROFILES, functionName: "multicall", args: [data] });
+    const results = decodeFunctionResult({
+      abi: PROFILES,
+      functionName: "multicall",
+      data: await resolve(name, all),
+    });
+    return results.map((result, index) => read(made[index], result));
   },
   resolver: ({ name }) => client.getEnsResolver({ name: normalize(name) }),
   reverse: ({ address }) => client.getEnsName({ address, strict: true }),

@@ -11,7 +11,7 @@ from gateway.resolver.records import NameRecords
 from gateway.resolver.registries.registries import Registries
 from gateway.resolver.registries.registry import Reading, RegistryLimits
 from gateway.resolver.resolver import Resolver
-from gateway.resolver.signer import KeySigner, response_expiry
+from gateway.resolver.signer import KeySigner
 from gateway.resolver.sources import Fixed
 from tests.unit.resolver import support
 from tests.unit.resolver.registries.origins import ALICE, NOW, PARENT, Scripted
@@ -37,9 +37,9 @@ def resolver(*origins: Scripted, zone: str = "gno.gw.eth") -> Resolver:
 
 async def ask(asked: Resolver, name: str, key: str = "url", *, followed: bool = False) -> tuple[str, int]:
     """The text and the life of the signature in seconds."""
-    response = await asked.answer(SENDER, support.resolve(name, support.text(name, key)), followed=followed)
-    result, expires, _ = decode(["bytes", "uint64", "bytes"], response)
-    assert response_expiry(response) == expires
+    answer = await asked.answer(SENDER, support.resolve(name, support.text(name, key)), followed=followed)
+    result, expires, _ = decode(["bytes", "uint64", "bytes"], answer.data)
+    assert answer.ttl == expires - NOW // 1000
     return decode(["string"], result)[0], expires - NOW // 1000
 
 
