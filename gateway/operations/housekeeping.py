@@ -13,6 +13,7 @@ import structlog
 from gateway.errors import GatewayError, LeaseLost
 from gateway.lifecycle import Clock
 from gateway.store import Store
+from gateway.store.idempotency import ForgetAnswers
 from gateway.store.leases import AcquireLease, Fence, ReleaseLease, RenewLease, UnderLease
 from gateway.store.mailbox import ExpireEnvelopes
 from gateway.store.messagemap import ForgetMessages
@@ -38,6 +39,8 @@ LINKS_LIFE_MS: Final = 400 * 24 * 3600 * 1000
 """How long a reply, edit or reaction still finds the message it is about."""
 TRAFFIC_LIFE_MS: Final = 8 * 24 * 3600 * 1000
 """A day longer than the relay shows its figures."""
+ANSWERS_LIFE_MS: Final = 24 * 3600 * 1000
+"""For which a request that comes again gets the answer of the first."""
 CLOCK_STEP_SECONDS: Final = 60.0
 """When the wall clock went this much further than the time that passed, or less far, somebody set it."""
 SETTLE_SECONDS: Final = 600.0
@@ -129,5 +132,6 @@ def _what_is_over(now: int) -> tuple[Op[Any], ...]:
         ForgetMessages(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
         ForgetStatuses(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
         ForgetTraffic(now - TRAFFIC_LIFE_MS, ROWS_AT_ONCE),
+        ForgetAnswers(now - ANSWERS_LIFE_MS, ROWS_AT_ONCE),
         ForgetServices(now - DIALECT_LIFE_MS, ROWS_AT_ONCE),
     )

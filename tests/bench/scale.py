@@ -28,6 +28,8 @@ class Scale:
     acknowledged: int
     """Of those, in each round."""
     starts: int
+    names: int
+    """Of the file that is imported."""
 
 
 FULL: Final = Scale(
@@ -41,6 +43,7 @@ FULL: Final = Scale(
     page=1000,
     acknowledged=200,
     starts=5,
+    names=10_000,
 )
 TINY: Final = Scale(
     rounds=2,
@@ -53,4 +56,5 @@ TINY: Final = Scale(
     page=8,
     acknowledged=4,
     starts=1,
+    names=20,
 )

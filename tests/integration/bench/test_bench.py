@@ -19,6 +19,7 @@ QUANTITIES = {
     "pick-up": {"CPU", "latency", "body"},
     "acknowledge": {"latency", "CPU"},
     "footprint": {"memory (RSS)", "start to /healthz", "CPU of the start"},
+    "import": {"file to names", "CPU", "the same file again"},
 }
 
 
