@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Scope
@@ -21,7 +21,7 @@ from gateway.bridge.notices import Notices
 from gateway.bridge.outbound import LocalService, Outbound
 from gateway.bridge.reports import Reports
 from gateway.bridge.route import RelayRoute, route_names
-from gateway.custody.derive import link_code_key, notification_code_key
+from gateway.custody.derive import link_code_key, notification_code_key, webhook_sealing_key
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
@@ -39,7 +39,7 @@ from gateway.ens.relays import RemoteRelays
 from gateway.ens.wallets import Wallets
 from gateway.errors import ConfigError, GatewayError, InvalidInput
 from gateway.ids import EnsName, Network
-from gateway.lifecycle import Clock, Supervisor, now_ms, settle
+from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
@@ -75,7 +75,6 @@ from gateway.web.api_docs import api_docs_router
 from gateway.web.application import http_app
 from gateway.web.direct import Direct
 from gateway.web.home import home_router, static_files
-from gateway.web.server import HttpServer, listen
 from gateway.work.results import Handler
 from gateway.work.worker import Worker
 
@@ -228,11 +227,12 @@ class Gateway:
             keys, directory, profiles, holdings, submissions, named, notifications
         )
         self._resources.push_async_callback(service.close)
+        names = self._names = self._name_service(keyring, chain, seed, client)
         handlers = {
             **self._join_bridge(keyring, directory, profiles, submissions, service, holdings),
             **service.handlers(),
+            **names.handlers(),
         }
-        self._names = self._name_service(keyring, chain, seed)
         self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         batch = self._batch_gateway(chain)
@@ -365,7 +365,7 @@ class Gateway:
             JobKind.NOTICE: Notices(self.adapters, self.service_name),
         }
 
-    def _name_service(self, keyring: Keyring, chain: Chain, seed: MasterSeed) -> NameService:
+    def _name_service(self, keyring: Keyring, chain: Chain, seed: MasterSeed, client: GuardedClient) -> NameService:
         """A claim is for long, so what somebody holds is asked for anew each time."""
         block = self.settings.chain.decision_block
         holdings = Holdings(chain, block=block, limits=HoldingLimits(ttl=0, unmet_ttl=0))
@@ -379,6 +379,9 @@ class Gateway:
             networks=self.adapters,
             notice_for=notice_job,
             link_code_key=link_code_key(seed),
+            webhook_sealing_key=webhook_sealing_key(seed),
+            client=client,
+            changed=self.name_rows.forget,
             public_url=self.settings.server.public_url,
             chain_id=self.settings.chain.chain_id,
             owner=self._owner,
@@ -464,41 +467,3 @@ class Gateway:
         pages = (home_router(self.service_name), api_docs_router())
         routers = (*service.routers(), *self._names.routers(), health.router(), *pages)
         return Direct(http_app(routes, routers), service.direct(), trees)
-
-
-async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:
-    """Run one node until `stop` is set, then finish what was begun. A stop during the start ends the start."""
-    with listen(settings.server.host, settings.server.port) as bound:
-        async with AsyncExitStack() as closing:
-            await _unless(stop, _serve(settings, adapters, bound, closing))
-            await stop.wait()
-            log.info("gateway.stopping")
-    log.info("gateway.stopped")
-
-
-async def _serve(
-    settings: Settings, adapters: Mapping[Network, Adapter], bound: socket.socket, closing: AsyncExitStack
-) -> None:
-    gateway = await Gateway.open(settings, adapters)
-    closing.push_async_callback(gateway.close)
-    await gateway.start()
-    server = HttpServer(gateway.app, bound, trusted_proxies=settings.server.trusted_proxies)
-    closing.push_async_callback(server.stop)
-    closing.push_async_callback(gateway.hang_up)
-    await server.start()
-    log.info("gateway.serving", host=server.host, port=server.port, own_name=gateway.service_name)
-    await gateway.loaded()
-    settle()
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Wait for `work`, which is cancelled when `stop` comes first; raises what it raises."""
-    task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        task.cancel()
-        await asyncio.wait((task, stopping))
-    if not task.cancelled():
-        task.result()

@@ -80,7 +80,8 @@ def serve(
     set_up_logging(log_level, log_format)
     path = find_config(config)
     settings = load_settings(path)
-    from gateway.app import make_adapters, serve_until
+    from gateway.app import make_adapters
+    from gateway.serving import serve_until
 
     adapters = make_adapters(settings, path.resolve().parent)
     run(lambda stop: serve_until(settings, adapters, stop))

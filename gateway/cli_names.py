@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
@@ -202,16 +203,14 @@ def names_release(
     config: ConfigOption = None,
 ) -> None:
     """Take a name from whoever has it; it then rests before anybody else may have it."""
-    from dataclasses import replace
-
     from gateway.errors import NotFound
     from gateway.lifecycle import now_ms
-    from gateway.store.audit import Audit, AuditEntry
     from gateway.store.links import UnlinkName
     from gateway.store.names import NameNamed
     from gateway.store.ownership import ReplaceName
-    from gateway.subnames.events import EventType, NameEvent, webhook_jobs
-    from gateway.subnames.records import without_records
+    from gateway.subnames.changes import Change
+    from gateway.subnames.events import EventType
+    from gateway.subnames.orders import released
 
     async def work() -> EnsName:
         async with opened(config) as house:
@@ -219,13 +218,8 @@ def names_release(
             row = await house.store.read(NameNamed(full))
             if row is None or row.released_at is not None:
                 raise NotFound(f"nobody has {full}")
-            gone = replace(without_records(row), released_at=now, updated_at=now, listed=False, expires_at=None)
-            await house.store.commit_all(
-                ReplaceName(gone),
-                UnlinkName(full),
-                Audit(AuditEntry(now, OPERATOR, "name.released", full)),
-                webhook_jobs(house.parent, NameEvent(EventType.RELEASED, full, now, {"owner": row.owner})),
-            )
+            change = Change(EventType.RELEASED, full, house.parent, OPERATOR, now, {"owner": row.owner})
+            await house.store.commit_all(ReplaceName(released(row, now)), UnlinkName(full), *change.told())
             return full
 
     out.print(f"{asyncio.run(work())} is released.", markup=False)
@@ -352,25 +346,19 @@ def _bulk(house: House) -> Bulk:
     from gateway.offload import Offload
     from gateway.subnames.bulk import Bulk
     from gateway.subnames.events import news_of_import
+    from gateway.subnames.labels import check_file_name
+    from gateway.subnames.policy import policies
+    from gateway.subnames.registrar import skeleton_of
 
     return Bulk(
         store=house.store,
         clock=now_ms,
         offload=Offload(),
-        check=_check,
-        skeleton_of=_skeleton_of,
-        rest_ms=REST_DAYS * DAY_MS,
+        check=partial(check_file_name, parent=house.parent),
+        skeleton_of=partial(skeleton_of, parent=house.parent),
+        rest_ms=policies(house.parent, house.settings.subnames)[house.parent].rest,
         tell=news_of_import(house.parent),
     )
-
-
-def _check(name: EnsName) -> None:
-    """Rules for labels; none yet."""
-
-
-def _skeleton_of(name: EnsName) -> str:
-    """What a name looks like; nothing yet, which is compared with nothing."""
-    return ""
 
 
 def _source(data: bytes, kind: Format, house: House) -> Source:

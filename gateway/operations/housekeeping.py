@@ -13,6 +13,7 @@ import structlog
 from gateway.errors import GatewayError, LeaseLost
 from gateway.lifecycle import Clock
 from gateway.store import Store
+from gateway.store.idempotency import ForgetAnswers
 from gateway.store.leases import AcquireLease, Fence, ReleaseLease, RenewLease, UnderLease
 from gateway.store.links import DropLinkCodes
 from gateway.store.mailbox import ExpireEnvelopes
@@ -42,6 +43,8 @@ TRAFFIC_LIFE_MS: Final = 8 * 24 * 3600 * 1000
 """A day longer than the relay shows its figures."""
 CODES_LIFE_MS: Final = 24 * 3600 * 1000
 """Beyond its life, how long it is known that somebody got a code for a link."""
+ANSWERS_LIFE_MS: Final = 24 * 3600 * 1000
+"""For which a request that comes again gets the answer of the first."""
 CLOCK_STEP_SECONDS: Final = 60.0
 """When the wall clock went this much further than the time that passed, or less far, somebody set it."""
 SETTLE_SECONDS: Final = 600.0
@@ -133,6 +136,7 @@ def _what_is_over(now: int) -> tuple[Op[Any], ...]:
         ForgetMessages(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
         ForgetStatuses(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
         ForgetTraffic(now - TRAFFIC_LIFE_MS, ROWS_AT_ONCE),
+        ForgetAnswers(now - ANSWERS_LIFE_MS, ROWS_AT_ONCE),
         ForgetServices(now - DIALECT_LIFE_MS, ROWS_AT_ONCE),
         DropLinkCodes(now - CODES_LIFE_MS, ROWS_AT_ONCE),
         ExpireWalletSessions(now, ROWS_AT_ONCE),

@@ -22,7 +22,8 @@ _KEY: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})\s*")
 class Signer(Protocol):
     """Holds the key that the resolver contract knows, or reaches the device that does.
 
-    It signs answers of the resolver and nothing else: no other part of the program may hand it a digest.
+    It signs answers of the resolver (ERC-191 version 0) and files of a whole zone (version 0x45, a text that says so),
+    which cannot be taken for one another. No other part of the program may hand it a digest.
     """
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -11,7 +12,11 @@ from typing import Any, Final
 
 from gateway.errors import InvalidInput
 
+MAX_DEPTH: Final = 8
+"""Levels of arrays and objects, looked for before anything is parsed: the parser recurses on the stack of C."""
 _BLANK: Final = " \t\r\n"
+# Possessive loops: linear in time whatever the text.
+_STRUCTURE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ def _each_line(first: int, lines: Iterator[str]) -> Iterator[Item]:
     for number, line in enumerate(lines, first):
         if line.strip(_BLANK):
             try:
+                _check_depth(line)
                 value, end = _decode(line, len(line) - len(line.lstrip(_BLANK)))
                 if line[end:].strip(_BLANK):
                     raise InvalidInput("not JSON: more than one value in a line")
@@ -62,6 +68,11 @@ def _each_line(first: int, lines: Iterator[str]) -> Iterator[Item]:
 def _array(first: int, lines: Iterator[str]) -> Iterator[Item]:
     text = "".join(lines)
     line, counted = first, 0
+    try:
+        _check_depth(text)
+    except InvalidInput as error:
+        yield Item(first, fault=error.detail)
+        return
     position = _skip(text, text.index("[") + 1)
     more = False
     while True:
@@ -91,12 +102,22 @@ def _skip(text: str, position: int) -> int:
     return position
 
 
+def _check_depth(text: str) -> None:
+    depth = 0
+    for found in _STRUCTURE.finditer(text):
+        if found[1]:
+            depth += 1
+        elif found[2]:
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise InvalidInput("not JSON: nested too deeply")
+
+
 def _decode(text: str, position: int) -> tuple[Any, int]:
     try:
         return _DECODER.raw_decode(text, position)
-    except (JSONDecodeError, RecursionError) as error:
-        what = error.msg if isinstance(error, JSONDecodeError) else "nested too deeply"
-        raise InvalidInput(f"not JSON: {what}") from None
+    except JSONDecodeError as error:
+        raise InvalidInput(f"not JSON: {error.msg}") from None
     except ValueError:
         raise InvalidInput("not JSON: a number that is too long") from None
 

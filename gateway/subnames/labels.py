@@ -81,6 +81,16 @@ def check_label(name: EnsName, parent: EnsName, rules: LabelRules) -> str:
     return label
 
 
+def check_file_name(name: EnsName, parent: EnsName) -> None:
+    """Rules for names that the operator brings in a file: any below the parent but those of networks.
+
+    A row there would speak for a bridged person. Raises NameRefused.
+    """
+    zone = name.removesuffix(f".{parent}").rpartition(".")[2]
+    if zone in ALWAYS_RESERVED:
+        raise NameRefused(f"names at and below {zone}.{parent} are not issued by hand")
+
+
 def warnings(label: str) -> tuple[str, ...]:
     """What somebody should know before they tell others this name."""
     found = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -82,13 +82,16 @@ class Registrar:
         holdings: Holds,
         chain_id: int,
         clock: Clock,
+        changed: Callable[[EnsName], None] = lambda _: None,
     ) -> None:
+        """`changed` is told each name after a commit that wrote it."""
         self.policies = policies
         self.chain_id = chain_id
         self._store = store
         self._wallets = wallets
         self._holdings = holdings
         self._clock = clock
+        self._changed = changed
 
     def policy_of(self, name: EnsName) -> Policy:
         """The rules for a name; raises NotFound when it is under no parent of ours."""
@@ -245,6 +248,7 @@ class Registrar:
     async def _commit(self, *ops: Op[Any], change: Change, result: int = 0) -> NameRow:
         """All in one transaction; the row that the op at ``result`` gave."""
         results = await self._store.commit_all(*ops, *change.told())
+        self._changed(change.name)
         row: NameRow = results[result]
         return row
 

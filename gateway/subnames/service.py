@@ -11,12 +11,14 @@ from fastapi import APIRouter
 from gateway.bodies import Bodies
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
+from gateway.ens.egress import GuardedClient
 from gateway.ens.holdings import Holdings
 from gateway.ens.wallets import Wallets
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock
 from gateway.rates import Rate
 from gateway.store import Store
+from gateway.store.webhooks import WEBHOOK
 from gateway.subnames.linking import Linking, NoticeFor
 from gateway.subnames.names_api import NamesApi
 from gateway.subnames.policy import Policy
@@ -24,6 +26,8 @@ from gateway.subnames.registrar import Registrar
 from gateway.subnames.signing_in import SigningIn
 from gateway.subnames.terms import Terms
 from gateway.subnames.wallet_api import WalletApi
+from gateway.subnames.webhooks import Deliveries
+from gateway.work.results import Handler
 
 LOOKS_PER_MINUTE: Final = 600
 """Questions of one asker; a page asks while somebody types."""
@@ -47,6 +51,11 @@ class Surroundings:
     chain_id: int
     owner: str
     """Of leases: this node."""
+    changed: Callable[[EnsName], None]
+    """Told each name whose row was written."""
+    webhook_sealing_key: bytes = field(repr=False)
+    client: GuardedClient
+    """For the URLs of webhooks."""
     clock: Clock
 
 
@@ -64,6 +73,7 @@ class NameService:
             holdings=around.holdings,
             chain_id=around.chain_id,
             clock=around.clock,
+            changed=around.changed,
         )
         signing_in = SigningIn(
             store=around.store,
@@ -109,11 +119,21 @@ class NameService:
             bodies=bodies,
             rate=orders,
         )
+        self._deliveries = Deliveries(
+            store=around.store,
+            clock=around.clock,
+            sealing_key=around.webhook_sealing_key,
+            client=around.client,
+        )
         self._routers = (names.router(), wallet.router())
 
     def routers(self) -> tuple[APIRouter, ...]:
         """All routes."""
         return self._routers
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Of the jobs that changes of names leave."""
+        return {WEBHOOK: self._deliveries}
 
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """Work that goes on as long as the node runs, by name."""

@@ -193,7 +193,8 @@ class ZoneReader:
 
     def _check_end(self, value: JsonObject, expected: EthAddress | None) -> None:
         digest = "0x" + self._digest.hexdigest()
-        if value.get("lines") != self._lines or value.get("sha256") != digest:
+        read = {"lines": self._lines, "sha256": digest}
+        if {key: value.get(key) for key in read} != read:
             raise BadSignature("the file was changed after it was written: its lines have another digest")
         if self._file.readline(1):
             raise InvalidInput("something stands behind the last line")

@@ -29,7 +29,7 @@ class Scale:
     """Of those, in each round."""
     starts: int
     names: int
-    """Looked up once in each round."""
+    """Looked up once in each round, or rows of the file that is imported."""
 
 
 FULL: Final = Scale(

@@ -28,6 +28,7 @@ QUANTITIES = {
         "answered",
     },
     "footprint": {"memory (RSS)", "start to /healthz", "CPU of the start"},
+    "import": {"file to names", "CPU", "the same file again"},
 }
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from gateway import app as app_module
-from gateway.app import serve_until
+from gateway import serving as app_module
 from gateway.errors import ConfigError
 from gateway.operations.installation import Answers, create_installation
 from gateway.sdk import AdapterContext
+from gateway.serving import serve_until
 from gateway.settings import Settings, load_settings
 from gateway.store.migrate import upgrade
 from gateway.web.server import HttpServer, listen

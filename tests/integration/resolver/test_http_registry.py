@@ -9,7 +9,6 @@ from typing import Any
 import httpx2
 import pytest
 from eth_abi.abi import decode
-from starlette.applications import Starlette
 
 from gateway.ens.egress import GuardedClient
 from gateway.errors import BadRegistryAnswer, FetchFailed, RegistryDown
@@ -72,7 +71,7 @@ class World:
     async def signed(self, name: str = ALICE) -> tuple[str, int]:
         """The text and the seconds for which its signature holds."""
         answer = await self.resolver.answer(SENDER, support.resolve(name, support.text(name, "url")))
-        result, expires, _ = decode(["bytes", "uint64", "bytes"], answer)
+        result, expires, _ = decode(["bytes", "uint64", "bytes"], answer.data)
         return decode(["string"], result)[0], expires - self.now // 1000
 
 

@@ -17,6 +17,7 @@ from gateway.store.accounts import AccountOf
 from gateway.store.admins import AddAdmin, Admin, AdminsOf, DropAdmin, IsAdmin
 from gateway.store.api_keys import AddApiKey, ApiKey, ApiKeyOf, NoteApiKeyUse, RevokeApiKey
 from gateway.store.audit import Audit, AuditEntry, AuditPage, LatestEntries
+from gateway.store.bulk import NamesAmong, PutNames, WholeZone
 from gateway.store.engine import sqlite_path
 from gateway.store.idempotency import ClaimRequest, DropClaim, ForgetAnswers, KeepAnswer
 from gateway.store.identities import IdentityAt, IdentityNamed
@@ -101,6 +102,7 @@ OPS: list[Op[Any]] = [
     AddWebhook(Webhook("new", GW, "https://x.example", (), b"", NOW)),
     DropWebhook(GW, "hook"),
     SwitchWebhook(GW, "hook", NOW),
+    PutNames((name_row("bob.gw.eth"), name_row("carol.gw.eth")), 0, overwrite=True),
     TellWebhooks(GW, (News("name.claimed", b"{}"),), NOW, NOW + 1),
 ]
 QUERIES: list[Query[Any]] = [
@@ -134,6 +136,8 @@ QUERIES: list[Query[Any]] = [
     AdminsOf(GW, 10),
     WebhookOf("hook"),
     WebhooksOf(GW, 10),
+    NamesAmong((BOB, ALICE), ("a", "b")),
+    WholeZone(EnsName("gw.eth"), 10),
 ]
 
 

@@ -95,8 +95,21 @@ async def test_a_key_is_for_one_request(once: Idempotency) -> None:
     assert work.times == 1
 
 
-async def test_of_concurrent_ones_one_is_done(store: Store, time: Time) -> None:
-    nodes = [Idempotency(store=store, clock=time) for _ in range(4)]
+async def test_an_answer_outlives_the_node(store_url: str, time: Time) -> None:
+    work = doing()
+    for _ in range(2):
+        async with await Store.open(store_url) as opened:
+            assert (await Idempotency(store=opened, clock=time).run("key:1", "k", ASKED, work)).status == 201
+    assert work.times == 1
+
+
+async def test_of_concurrent_ones_one_is_done(store: Store, store_url: str, time: Time) -> None:
+    async with await Store.open(store_url) as other:
+        await one_of_many(store, other, time)
+
+
+async def one_of_many(store: Store, other: Store, time: Time) -> None:
+    nodes = [Idempotency(store=each, clock=time) for each in (store, other) * 2]
     work = Doing()
     tasks = [asyncio.create_task(node.run("key:1", "k", ASKED, work)) for node in nodes]
     await asyncio.wait_for(work.begun.wait(), 10)

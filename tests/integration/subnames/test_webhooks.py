@@ -302,3 +302,35 @@ async def test_from_the_change_to_the_receiver_in_order(
 
 def test_an_import_without_changes_is_no_news() -> None:
     assert news_of_import(GW)([], []) == ()
+
+
+async def test_two_nodes_tell_and_send_at_once(
+    postgres_store_url: str, client: GuardedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changes lock the lanes of all receivers while workers end jobs in them: nothing is lost or out of order."""
+    monkeypatch.setattr(worker, "back_off_ms", lambda _: 0)
+    async with (
+        await Store.open(postgres_store_url) as one,
+        await Store.open(postgres_store_url) as two,
+        scripted(answering(response(200))) as receiver,
+    ):
+        webhooks = Webhooks(store=one, clock=now_ms, sealing_key=KEY, client=client)
+        for number in range(3):
+            await webhooks.register(GW, receiver.url(f"/{number}"), actor="operator")
+
+        async def change(store: Store, node: str) -> None:
+            for number in range(20):
+                row = name_row(f"{node}{number}.gw.eth", updated_at=now_ms())
+                await store.commit_all(PutName(row), *news_of_import(GW)([row], []))
+
+        async def empty() -> bool | None:
+            return True if not await one.read(QueueCounts()) else None
+
+        async with working(one, client, "a"), working(two, client, "b"):
+            await asyncio.gather(change(one, "a"), change(two, "b"))
+            await until(empty, 60)
+        for number in range(3):
+            heard = [json.loads(each.body)["data"]["name"] for each in receiver.asked if each.path == f"/{number}"]
+            firsts = list(dict.fromkeys(heard))
+            for node in "ab":
+                assert [name for name in firsts if name.startswith(node)] == [f"{node}{n}.gw.eth" for n in range(20)]

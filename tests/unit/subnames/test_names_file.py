@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -211,6 +212,19 @@ def test_lines_of_json_that_are_no_names(item: str, sentence: str) -> None:
     assert [type(each) for each in found] == [FileRow, RowError, FileRow]
     assert isinstance(found[1], RowError)
     assert (found[1].line, found[1].sentence) == (2, sentence)
+
+
+def test_nesting_cannot_use_up_the_stack() -> None:
+    """Also where somebody has raised the interpreter's own limit, which is all that stops its parser."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)
+    try:
+        for deep in ("[" * 500_000, '{"name":' * 500_000, '[{"name":"' + '\\"' * 9 + '"}' + "," + "[" * 500_000):
+            for file_format in (FileFormat.JSON, FileFormat.JSON_LINES):
+                assert faults(deep, file_format)[0][2] == "not JSON: nested too deeply"
+    finally:
+        sys.setrecursionlimit(before)
+    assert rows_of('{"name":"a.gw.eth","records":{"text:a":"[[[[[[[[[[[["}}', FileFormat.JSON)
 
 
 @pytest.mark.parametrize("end", ["", ",", ",]", " 5]", "] 5", ",{]"])

@@ -1,0 +1,58 @@
+"""`dm3-gateway serve`: one node from its start to its end, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+
+from gateway.app import Gateway
+from gateway.ids import Network
+from gateway.lifecycle import settle
+from gateway.sdk.adapter import Adapter
+from gateway.settings import Settings
+from gateway.web.server import HttpServer, listen
+
+log = structlog.get_logger(__name__)
+
+
+async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:
+    """Run one node until `stop` is set, then finish what was begun. A stop during the start ends the start."""
+    with listen(settings.server.host, settings.server.port) as bound:
+        async with AsyncExitStack() as closing:
+            await _unless(stop, _serve(settings, adapters, bound, closing))
+            await stop.wait()
+            log.info("gateway.stopping")
+    log.info("gateway.stopped")
+
+
+async def _serve(
+    settings: Settings, adapters: Mapping[Network, Adapter], bound: socket.socket, closing: AsyncExitStack
+) -> None:
+    gateway = await Gateway.open(settings, adapters)
+    closing.push_async_callback(gateway.close)
+    await gateway.start()
+    server = HttpServer(gateway.app, bound, trusted_proxies=settings.server.trusted_proxies)
+    closing.push_async_callback(server.stop)
+    closing.push_async_callback(gateway.hang_up)
+    await server.start()
+    log.info("gateway.serving", host=server.host, port=server.port, own_name=gateway.service_name)
+    await gateway.loaded()
+    settle()
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for `work`, which is cancelled when `stop` comes first; raises what it raises."""
+    task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        task.cancel()
+        await asyncio.wait((task, stopping))
+    if not task.cancelled():
+        task.result()
