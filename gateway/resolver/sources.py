@@ -78,13 +78,12 @@ class Fixed:
 
 
 def row_records(row: NameRow) -> NameRecords:
-    """What a row of the names table says; a name that is asked for its own name is that one."""
+    """What a row of the names table says; ``name`` is a record of reverse nodes, which are not here."""
     return NameRecords(
         address=row.address,
         coins=row.coins,
         texts=row.texts,
         contenthash=row.contenthash,
-        name=row.name,
         pubkey=None if row.pubkey is None else (row.pubkey[:32], row.pubkey[32:]),
         abis=row.abis,
         interfaces={bytes.fromhex(identifier): address for identifier, address in row.interfaces.items()},
