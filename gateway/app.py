@@ -382,6 +382,7 @@ class Gateway:
             webhook_sealing_key=webhook_sealing_key(seed),
             client=client,
             changed=self.name_rows.forget,
+            offload=self._offload,
             public_url=self.settings.server.public_url,
             chain_id=self.settings.chain.chain_id,
             owner=self._owner,

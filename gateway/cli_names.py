@@ -350,13 +350,14 @@ def _bulk(house: House) -> Bulk:
     from gateway.subnames.policy import policies
     from gateway.subnames.registrar import skeleton_of
 
+    issuing = policies(house.parent, house.settings.subnames)
     return Bulk(
         store=house.store,
         clock=now_ms,
         offload=Offload(),
-        check=partial(check_file_name, parent=house.parent),
+        check=partial(check_file_name, parent=house.parent, parents=issuing),
         skeleton_of=partial(skeleton_of, parent=house.parent),
-        rest_ms=policies(house.parent, house.settings.subnames)[house.parent].rest,
+        rest_ms=issuing[house.parent].rest,
         tell=news_of_import(house.parent),
     )
 

@@ -173,6 +173,32 @@ class UnlinkName:
 
 
 @dataclass(frozen=True, slots=True)
+class UnlinkStrangers:
+    """End the links of names whose record no longer has the profile that was linked; returns how many.
+
+    For names that were changed by somebody else than their owner. ``profiles`` gives the profile, as JSON, of each
+    name that was written, empty when it has none.
+    """
+
+    profiles: tuple[tuple[EnsName, str], ...]
+
+    def apply(self, conn: Connection) -> int:
+        """Look up by the unique index; few names are linked."""
+        records = dict(self.profiles)
+        linked = select(identities.c.owned_name, identities.c.owner_signature).where(
+            identities.c.owned_name.in_(records), identities.c.level == OWNED
+        )
+        stale = [
+            row.owned_name
+            for row in conn.execute(linked)
+            if (row.owner_signature or "-") not in records[row.owned_name]
+        ]
+        for name in stale:
+            UnlinkName(EnsName(name)).apply(conn)
+        return len(stale)
+
+
+@dataclass(frozen=True, slots=True)
 class MoveIdentity:
     """The owner of a linked name has taken it to another delivery service; True when it was linked."""
 

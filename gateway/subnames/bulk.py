@@ -17,10 +17,12 @@ from gateway.offload import INLINE_BYTES, Offload
 from gateway.store import Store
 from gateway.store.audit import AuditAll, AuditEntry
 from gateway.store.bulk import Among, NamesAmong, Outcome, PutNames, outcome_over
+from gateway.store.links import UnlinkStrangers
 from gateway.store.names import NameRow
 from gateway.store.op import Op
 from gateway.store.reservations import Hold
 from gateway.subnames.names_file import FileRow, RowError
+from gateway.subnames.orders import profile_text
 
 CHUNK: Final = 500
 """Rows of one transaction."""
@@ -106,7 +108,8 @@ class Bulk:
 
     ``check`` raises a GatewayError for a name that is not given out, ``skeleton_of`` tells what a name looks like;
     both are called in a thread. A name that was released rests for ``rest_ms``, except for its last owner. ``tell``
-    gives operations that spread the news of rows (those that are new, those that were changed).
+    gives operations that spread the news of rows (those that are new, those that were changed); ``changed`` hears each
+    name after its commit.
     """
 
     def __init__(
@@ -119,6 +122,7 @@ class Bulk:
         skeleton_of: Callable[[EnsName], str],
         rest_ms: int,
         tell: Callable[[Sequence[NameRow], Sequence[NameRow]], Sequence[Op[Any]]] = lambda new, changed: (),
+        changed: Callable[[EnsName], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -127,6 +131,7 @@ class Bulk:
         self._skeleton_of = skeleton_of
         self._rest_ms = rest_ms
         self._tell = tell
+        self._changed = changed
 
     async def check(self, source: Source, how: Import, *, progress: Callable[[int], None] = lambda _: None) -> Report:
         """A dry run: what ``apply`` would do now. ``progress`` is told the number of rows so far."""
@@ -206,6 +211,8 @@ class Bulk:
         )
         outcomes = await self._store.commit(put) if write else put.foreseen(among.rows)
         for each, outcome in zip(good, outcomes, strict=True):
+            if write:
+                self._changed(each.row.name)
             if outcome in (Outcome.TAKEN, Outcome.RESTING):
                 tally.fail(RowError(each.line, each.row.name, f"{each.row.name} was taken a moment ago"))
             else:
@@ -216,7 +223,9 @@ class Bulk:
         entries = tuple(_entry(row, actor, now) for row in written)
         new = [row for row in written if row.created_at == now]
         changed = [row for row in written if row.created_at != now]
-        return (AuditAll(entries), *self._tell(new, changed))
+        profiles = tuple((row.name, profile_text(row)) for row in changed)
+        unlink = (UnlinkStrangers(profiles),) if profiles else ()
+        return (AuditAll(entries), *unlink, *self._tell(new, changed))
 
 
 def _entry(row: NameRow, actor: str, now: int) -> AuditEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -81,11 +82,20 @@ def check_label(name: EnsName, parent: EnsName, rules: LabelRules) -> str:
     return label
 
 
-def check_file_name(name: EnsName, parent: EnsName) -> None:
-    """Rules for names that the operator brings in a file: any below the parent but those of networks.
+def nearest_parent(name: EnsName, parents: Iterable[EnsName]) -> EnsName | None:
+    """The parent under which a name is issued, or None: one parent may be under another."""
+    return max((parent for parent in parents if is_under(name, parent)), key=len, default=None)
 
-    A row there would speak for a bridged person. Raises NameRefused.
+
+def check_file_name(name: EnsName, parent: EnsName, parents: Iterable[EnsName]) -> None:
+    """Rules for names that are brought in a file or by a key: any below the parent but those of networks.
+
+    A row there would speak for a bridged person. Names below another of our ``parents`` are not this one's. Raises
+    NameRefused.
     """
+    nearest = nearest_parent(name, parents)
+    if nearest != parent:
+        raise NameRefused(f"{name} is issued under {nearest}")
     zone = name.removesuffix(f".{parent}").rpartition(".")[2]
     if zone in ALWAYS_RESERVED:
         raise NameRefused(f"names at and below {zone}.{parent} are not issued by hand")

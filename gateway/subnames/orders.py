@@ -179,6 +179,14 @@ def check_profile(row: NameRow) -> None:
         raise InvalidInput(f"record 'text:{DM3_PROFILE}': the profile is not signed by the name's address")
 
 
+def profile_text(row: NameRow) -> str:
+    """The DM3 profile in the record itself, as JSON; empty when there is none."""
+    try:
+        return parse_data_uri(row.texts.get(DM3_PROFILE, ""), MAX_PROFILE_BYTES)
+    except BadProfile:
+        return ""
+
+
 def _same_profile(row: NameRow, changed: NameRow) -> bool:
     return row.texts.get(DM3_PROFILE) == changed.texts.get(DM3_PROFILE)
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from gateway.dm3.canonical import Json
 from gateway.dm3.eth import address_bytes, checksum
 from gateway.dm3.sender_rules import SenderRules
-from gateway.ens.names import is_under, namehash, normalise
+from gateway.ens.names import namehash, normalise
 from gateway.ens.unmet import Unmet
 from gateway.ens.wallets import Wallets
 from gateway.errors import InvalidInput, NameChanged, NameRefused, NameTaken, NotAllowed, NotFound, WalletRefused
@@ -17,14 +17,14 @@ from gateway.ids import EnsName, EthAddress
 from gateway.lifecycle import Clock
 from gateway.store import Store
 from gateway.store.identities import Identity
-from gateway.store.links import IdentityOwning, MoveIdentity, UnlinkName
+from gateway.store.links import IdentityOwning, MoveIdentity, UnlinkName, UnlinkStrangers
 from gateway.store.names import NameNamed, NameRow, NamesLike, Origin
 from gateway.store.op import Op
 from gateway.store.ownership import LimitOwner, ReplaceName, TakeName
 from gateway.store.reservations import Hold, ReservationOf
 from gateway.subnames.changes import Change
 from gateway.subnames.events import EventType
-from gateway.subnames.labels import check_label, label_of, read_claimed, warnings
+from gateway.subnames.labels import check_label, label_of, nearest_parent, read_claimed, warnings
 from gateway.subnames.orders import (
     DM3_PROFILE,
     LONGEST_SECONDS,
@@ -32,7 +32,9 @@ from gateway.subnames.orders import (
     Order,
     carried_out,
     check_profile,
+    profile_text,
     released,
+    transferred,
 )
 from gateway.subnames.policy import Admission, Policy
 from gateway.subnames.records import EVM_BIT, with_records
@@ -95,11 +97,10 @@ class Registrar:
 
     def policy_of(self, name: EnsName) -> Policy:
         """The rules for a name; raises NotFound when it is under no parent of ours."""
-        # The longest parent that fits: one parent may be under another.
-        for parent in sorted(self.policies, key=len, reverse=True):
-            if is_under(name, parent):
-                return self.policies[parent]
-        raise NotFound(f"{name} is not below a name that we issue under")
+        parent = nearest_parent(name, self.policies)
+        if parent is None:
+            raise NotFound(f"{name} is not below a name that we issue under")
+        return self.policies[parent]
 
     async def named(self, name: EnsName) -> NameRow:
         """A name in use; raises NotFound."""
@@ -174,8 +175,9 @@ class Registrar:
         if old is None or old.released_at is not None:
             row = replace(with_records(self.blank(name, now), records), owner=owner)
             return await self._commit(TakeName(row, now), change=change)
-        changed = replace(with_records(old, records), updated_at=now, owner=owner if owner is not None else old.owner)
-        unlink = (UnlinkName(name),) if changed.owner != old.owner else ()
+        row = old if owner is None or owner == old.owner else transferred(old, owner)
+        changed = replace(with_records(row, records), updated_at=now)
+        unlink = (UnlinkStrangers(((name, profile_text(changed)),)),)
         return await self._commit(ReplaceName(changed), *unlink, change=change)
 
     async def drop(self, name: EnsName, *, actor: str) -> NameRow:

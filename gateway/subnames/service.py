@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter
@@ -16,17 +17,25 @@ from gateway.ens.holdings import Holdings
 from gateway.ens.wallets import Wallets
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock
+from gateway.offload import Offload
 from gateway.rates import Rate
 from gateway.store import Store
 from gateway.store.webhooks import WEBHOOK
+from gateway.subnames.admin_api import AdminApi, Callers, refusal
+from gateway.subnames.api_keys import ApiKeys
+from gateway.subnames.bulk import Bulk
+from gateway.subnames.events import news_of_import
+from gateway.subnames.idempotency import Idempotency
+from gateway.subnames.keeping_api import KeepingApi
+from gateway.subnames.labels import check_file_name
 from gateway.subnames.linking import Linking, NoticeFor
 from gateway.subnames.names_api import NamesApi
 from gateway.subnames.policy import Policy
-from gateway.subnames.registrar import Registrar
+from gateway.subnames.registrar import Registrar, skeleton_of
 from gateway.subnames.signing_in import SigningIn
 from gateway.subnames.terms import Terms
 from gateway.subnames.wallet_api import WalletApi
-from gateway.subnames.webhooks import Deliveries
+from gateway.subnames.webhooks import Deliveries, Webhooks
 from gateway.work.results import Handler
 
 LOOKS_PER_MINUTE: Final = 600
@@ -56,6 +65,7 @@ class Surroundings:
     webhook_sealing_key: bytes = field(repr=False)
     client: GuardedClient
     """For the URLs of webhooks."""
+    offload: Offload
     clock: Clock
 
 
@@ -125,7 +135,45 @@ class NameService:
             sealing_key=around.webhook_sealing_key,
             client=around.client,
         )
-        self._routers = (names.router(), wallet.router())
+        keys = ApiKeys(store=around.store, clock=around.clock)
+        callers = Callers(keys=keys, signing_in=signing_in, store=around.store, parent=parent, rate=looks)
+        admin = AdminApi(
+            callers=callers,
+            registrar=self.registrar,
+            bulk=lambda given: self._bulk(policies[given], around),
+            idempotency=Idempotency(store=around.store, clock=around.clock, answer_of=refusal),
+            store=around.store,
+            bodies=bodies,
+            clock=around.clock,
+        )
+        webhooks = Webhooks(
+            store=around.store,
+            clock=around.clock,
+            sealing_key=around.webhook_sealing_key,
+            client=around.client,
+        )
+        keeping = KeepingApi(
+            callers=callers,
+            keys=keys,
+            webhooks=webhooks,
+            store=around.store,
+            bodies=bodies,
+            clock=around.clock,
+        )
+        self._routers = (names.router(), wallet.router(), admin.router(), keeping.router())
+
+    def _bulk(self, policy: Policy, around: Surroundings) -> Bulk:
+        parent = policy.parent
+        return Bulk(
+            store=around.store,
+            clock=around.clock,
+            offload=around.offload,
+            check=partial(check_file_name, parent=parent, parents=self.registrar.policies),
+            skeleton_of=partial(skeleton_of, parent=parent),
+            rest_ms=policy.rest,
+            tell=news_of_import(parent),
+            changed=around.changed,
+        )
 
     def routers(self) -> tuple[APIRouter, ...]:
         """All routes."""
