@@ -308,8 +308,10 @@ async def test_a_key_of_one_parent_has_no_effect_on_another(tmp_path: Path) -> N
             "bulk": ("POST", "/names", None),
         }
 
-        async def listed() -> dict[EnsName, Any]:
-            return {parent: (await asks.ask("GET", "/names")).json()["names"] for parent, asks in programs.items()}
+        async def listed() -> dict[EnsName, list[NameRow]]:
+            read = house.gateway.store.read
+            every = {row.name: row for each in programs for row in await read(ListNames(each, 100))}
+            return {each: [row for row in every.values() if row.name.partition(".")[2] == each] for each in programs}
 
         async def one(steps: list[tuple[EnsName, EnsName, str, str]]) -> None:
             for holder, parent, label, what in steps:
