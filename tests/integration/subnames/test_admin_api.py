@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from gateway.ids import EnsName
 from gateway.lifecycle import now_ms
 from gateway.store.audit import LatestEntries
+from gateway.store.names import ListNames, NameRow
 from gateway.subnames.api_keys import ApiKeys
 from gateway.subnames.callers import EVERYTHING, Scope
 from tests.integration.subnames.wallets import Wallet, detail, shown, text_of
