@@ -13,6 +13,7 @@ from gateway.ids import Network
 NETWORKS = (canonical.MATRIX, canonical.XMPP, canonical.EMAIL, Network("irc"))
 
 
+@pytest.mark.attack(22)
 @pytest.mark.parametrize(
     ("network", "text", "expected"),
     [
@@ -104,6 +105,7 @@ def test_what_is_nobody(network: str, text: str) -> None:
         canonical.canonical_id(Network(network), text)
 
 
+@pytest.mark.attack(22)
 @given(st.sampled_from(NETWORKS), st.text(max_size=40) | st.from_regex(r"@?[A-Za-zß\".\\ ]{1,9}[@:][a-zü.-]{1,9}"))
 def test_canonical_form_is_stable_and_splits(network: Network, text: str) -> None:
     try:

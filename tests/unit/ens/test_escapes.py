@@ -62,6 +62,7 @@ def _people(count: int) -> set[tuple[Network, CanonicalId]]:
     return people
 
 
+@pytest.mark.attack(20)
 def test_a_hundred_thousand_people_have_a_name_each() -> None:
     people = _people(100_000)
     names: set[EnsName] = set()
@@ -132,6 +133,7 @@ def test_nobodys_name(name: str) -> None:
         parse_bridged_name(EnsName(name), PARENT)
 
 
+@pytest.mark.attack(20)
 @given(st.from_regex(r"([a-z0-9-]{1,12}\.){1,4}(matrix|xmpp|email)\.gw\.eth", fullmatch=True))
 def test_any_name_is_of_one_person_or_of_nobody(name: str) -> None:
     try:
