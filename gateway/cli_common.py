@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from gateway.errors import ConfigError
 from gateway.settings import Settings, find_config, load_settings
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration file.", show_default="./gateway.toml")
 ]
+CHOSEN_PARENT: ContextVar[str | None] = ContextVar("chosen_parent", default=None)
+"""What ``names --parent`` said, for the command behind it."""
 OPERATOR = "operator"
 """Who runs commands, as the audit log names them."""
 
@@ -38,12 +42,21 @@ class House:
 
 @asynccontextmanager
 async def opened(config: Path | None) -> AsyncIterator[House]:
-    """Read the configuration and open the store directly; raises ConfigError, SchemaMismatch, Unavailable."""
+    """Read the configuration and open the store directly; raises ConfigError, SchemaMismatch, Unavailable.
+
+    The parent is the one that ``names --parent`` named, else the gateway's own.
+    """
     from gateway.operations.installation import parent_name
     from gateway.store import Store
+    from gateway.subnames.policy import policies
 
     settings = load_settings(find_config(config))
     parent = parent_name(settings.ens.parent)
+    chosen = CHOSEN_PARENT.get()
+    if chosen is not None:
+        parent = parent_name(chosen)
+        if parent not in policies(parent_name(settings.ens.parent), settings.subnames):
+            raise ConfigError(f"--parent: no names are issued under {parent}; see [[subnames.parents]]")
     async with await Store.open(settings.store.url) as store:
         yield House(settings, parent, store)
 

@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gateway.cli_common import OPERATOR, ConfigOption, House, counting, err, name_below, opened, out
+from gateway.cli_common import CHOSEN_PARENT, OPERATOR, ConfigOption, House, counting, err, name_below, opened, out
 
 if TYPE_CHECKING:
     from gateway.ids import EnsName
@@ -28,15 +28,22 @@ app.add_typer(audit_app, name="audit")
 
 SHOWN_ERRORS = 50
 PAGE = 1000
-DAY_MS = 24 * 3600 * 1000
-REST_DAYS = 30
-"""For which a released name is nobody else's."""
 
 Format = Literal["csv", "json", "jsonl"]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Of the file; from its ending when absent.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace names in use that say something else.")]
 ReservedOption = Annotated[bool, typer.Option("--reserved-too", help="Give out names that are kept back.")]
 AlikeOption = Annotated[bool, typer.Option("--alike-too", help="Take names that look like another one.")]
+
+
+@app.callback()
+def names(
+    parent: Annotated[
+        str | None, typer.Option(help="One of [[subnames.parents]]; the gateway's own when absent.")
+    ] = None,
+) -> None:
+    """Issue names, look at them, and carry them in and out."""
+    CHOSEN_PARENT.set(parent)
 
 
 @app.command("list")

@@ -216,3 +216,16 @@ def test_a_zone_from_one_gateway_to_another(names: Run, config: Path, tmp_path: 
     assert refused.stderr == "ann.gw.eth says something else here; --overwrite replaces it.\n"
     assert second("import", str(file), "--zone", "--overwrite").returncode == 0
     assert second("export").stdout == names("export").stdout
+
+
+def test_another_parent(names: Run, config: Path) -> None:
+    with config.open("a") as file:
+        file.write('\n[[subnames.parents]]\nname = "other.eth"\n')
+    names("--parent", "other.eth", "add", "bob", "--owner", OWNER)
+    assert "bob.other.eth" in names("--parent", "other.eth", "list").stdout
+    assert "bob" not in names("list").stdout
+    assert "not a name below gw.eth" in names("add", "bob.other.eth", ok=False).stderr
+    assert "no names are issued under third.eth" in names("--parent", "third.eth", "list", ok=False).stderr
+    names("--parent", "other.eth", "keys", "create", "--label", "shop", "--scope", "names:read")
+    assert "shop" in names("--parent", "other.eth", "keys", "list").stdout
+    assert "shop" not in names("keys", "list").stdout
