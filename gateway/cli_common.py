@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from gateway.settings import Settings, find_config, load_settings
 if TYPE_CHECKING:
     from gateway.ids import EnsName
     from gateway.store import Store
+    from gateway.subnames.policy import Policy
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -37,6 +38,9 @@ class House:
 
     settings: Settings
     parent: EnsName
+    """The one that is meant."""
+    policies: Mapping[EnsName, Policy]
+    """Of every parent."""
     store: Store
 
 
@@ -52,13 +56,14 @@ async def opened(config: Path | None) -> AsyncIterator[House]:
 
     settings = load_settings(find_config(config))
     parent = parent_name(settings.ens.parent)
+    issuing = policies(parent, settings.subnames)
     chosen = CHOSEN_PARENT.get()
     if chosen is not None:
         parent = parent_name(chosen)
-        if parent not in policies(parent_name(settings.ens.parent), settings.subnames):
+        if parent not in issuing:
             raise ConfigError(f"--parent: no names are issued under {parent}; see [[subnames.parents]]")
     async with await Store.open(settings.store.url) as store:
-        yield House(settings, parent, store)
+        yield House(settings, parent, issuing, store)
 
 
 @contextmanager

@@ -354,17 +354,15 @@ def _bulk(house: House) -> Bulk:
     from gateway.subnames.bulk import Bulk
     from gateway.subnames.events import news_of_import
     from gateway.subnames.labels import check_file_name
-    from gateway.subnames.policy import policies
     from gateway.subnames.registrar import skeleton_of
 
-    issuing = policies(house.parent, house.settings.subnames)
     return Bulk(
         store=house.store,
         clock=now_ms,
         offload=Offload(),
-        check=partial(check_file_name, parent=house.parent, parents=issuing),
+        check=partial(check_file_name, parent=house.parent, parents=house.policies),
         skeleton_of=partial(skeleton_of, parent=house.parent),
-        rest_ms=issuing[house.parent].rest,
+        rest_ms=house.policies[house.parent].rest,
         tell=news_of_import(house.parent),
     )
 
