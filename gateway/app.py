@@ -61,13 +61,15 @@ from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.leases import AcquireLease
 from gateway.subnames import service as subnames
-from gateway.subnames.policy import policies
+from gateway.subnames.policy import Admission, policies
 from gateway.subnames.service import NameService
 from gateway.web.api_docs import api_docs_router
 from gateway.web.application import http_app
 from gateway.web.direct import Direct
-from gateway.web.home import home_router, static_files
+from gateway.web.pages import Pages
+from gateway.web.rendering import Renderer, Site
 from gateway.web.server import HttpServer, listen
+from gateway.web.statics import root_files, static_files
 from gateway.work.results import Handler
 from gateway.work.worker import Worker
 
@@ -192,8 +194,9 @@ class Gateway:
         self._resources.push_async_callback(chain.close)
         holdings = Holdings(chain, block=settings.chain.decision_block, stake_view=settings.relay.stake.view)
         self._resources.push_async_callback(holdings.close)
+        ens = Ens(chain, parse_address(settings.chain.ens_registry), client)
         profiles = Profiles(
-            Ens(chain, parse_address(settings.chain.ens_registry), client),
+            ens,
             client,
             ipfs_gateways=settings.chain.ipfs_gateways,
             ipfs_client=named,
@@ -215,7 +218,8 @@ class Gateway:
             **self._join_bridge(keyring, directory, profiles, submissions, service, holdings),
             **service.handlers(),
         }
-        self._names = self._name_service(keyring, Wallets(chain, block=settings.chain.decision_block), holdings, seed)
+        wallets = Wallets(chain, block=settings.chain.decision_block)
+        self._names = self._name_service(keyring, wallets, holdings, ens, seed)
         self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         self.app = self._http(service, self._resolver(keyring, signer), chain)
@@ -332,13 +336,16 @@ class Gateway:
             JobKind.NOTICE: Notices(self.adapters, self.service_name),
         }
 
-    def _name_service(self, keyring: Keyring, wallets: Wallets, holdings: Holdings, seed: MasterSeed) -> NameService:
+    def _name_service(
+        self, keyring: Keyring, wallets: Wallets, holdings: Holdings, ens: Ens, seed: MasterSeed
+    ) -> NameService:
         around = subnames.Surroundings(
             store=self.store,
             keyring=keyring,
             identities=Identities(keyring, self.parent),
             wallets=wallets,
             holdings=holdings,
+            ens=ens,
             networks=self.adapters,
             notice_for=notice_job,
             link_code_key=link_code_key(seed),
@@ -405,14 +412,25 @@ class Gateway:
                 routes.extend(adapter.routes())
         routes.append(static_files())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
+        public_url = self.settings.server.public_url
+        site = Site(
+            parent=self.parent,
+            service=self.service_name,
+            public_url=public_url,
+            chain_id=self.settings.chain.chain_id,
+            claimable=self._policies[self.parent].admission is not Admission.CLOSED,
+            networks=tuple(sorted(self.adapters)),
+        )
+        renderer = Renderer(site, self._clock)
         routers = (
             *service.routers(),
             *self._names.routers(),
             health.router(),
-            home_router(self.service_name),
-            api_docs_router(),
+            Pages(renderer, registrar=self._names.registrar, store=self.store).router(),
+            root_files(),
+            api_docs_router(renderer),
         )
-        return Direct(http_app(routes, routers), service.direct())
+        return Direct(http_app(routes, routers, public_url=public_url, renderer=renderer), service.direct())
 
 
 async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:
