@@ -17,7 +17,7 @@ _COINS: Final = {
     2: "Litecoin",
     3: "Dogecoin",
     501: "Solana",
-    _EVM: "every EVM chain",
+    _EVM: "Every EVM chain",
     _EVM | 10: "OP Mainnet",
     _EVM | 137: "Polygon",
     _EVM | 8453: "Base",
@@ -102,4 +102,4 @@ def _coin(coin: int) -> str:
     known = _COINS.get(coin)
     if known is not None:
         return known
-    return f"EVM chain {coin & ~_EVM}" if _EVM < coin < 2 * _EVM else f"coin type {coin}"
+    return f"EVM chain {coin & ~_EVM}" if _EVM < coin < 2 * _EVM else f"Coin type {coin}"

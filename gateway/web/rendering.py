@@ -104,7 +104,7 @@ class Renderer:
             auto_reload=False,
         )
         made.globals["site"] = self.site
-        made.filters |= {  # type: ignore[dict-item]
+        made.filters |= {
             "ago": self._ago,
             "day": day,
             "exact": exact,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.dm3.eth import checksum
 from gateway.ens.names import normalise
-from gateway.errors import GatewayError, InvalidName, NameRefused
+from gateway.errors import GatewayError, InvalidName, NameRefused, NotFound
 from gateway.ids import EnsName, EthAddress
 from gateway.subnames.labels import label_of
 from gateway.subnames.registrar import Registrar
@@ -22,6 +23,8 @@ class Wanted:
     ascii: str = ""
     label: str = ""
     available: bool = False
+    owner: str | None = None
+    """Who has it, checksummed."""
     reason: str = ""
     warnings: tuple[str, ...] = ()
     resembles: tuple[str, ...] = ()
@@ -44,13 +47,22 @@ async def wanted_name(registrar: Registrar, parent: EnsName, typed: str, owner: 
     return Wanted(
         typed,
         name,
-        ascii_name(name),
-        label,
-        found.free,
-        found.reason,
-        found.warnings,
-        tuple(found.resembles) or looks_like(label),
+        ascii=ascii_name(name),
+        label=label,
+        available=found.free,
+        owner=None if found.free else await _owner(registrar, name),
+        reason=found.reason,
+        warnings=found.warnings,
+        resembles=tuple(found.resembles) or looks_like(label),
     )
+
+
+async def _owner(registrar: Registrar, name: EnsName) -> str | None:
+    try:
+        owner = (await registrar.named(name)).owner
+    except NotFound:
+        return None
+    return None if owner is None else checksum(owner)
 
 
 def full_name(typed: str, parent: EnsName) -> EnsName:

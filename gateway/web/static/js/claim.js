@@ -19,29 +19,21 @@ const look = lookWhileTyping(one("#wanted"), shown);
 if (act) {
   act.hidden = false;
   main.addEventListener("click", () => begin(one("#found").dataset.name));
-  // Coming back with the browser's button shows a page of before: look again.
+  // Coming back with the browser's button shows a page of before, kept whole or as text: look again.
   addEventListener("pageshow", ({ persisted }) => persisted && look());
+  if (performance.getEntriesByType("navigation")[0]?.type === "back_forward") look();
 }
 shown(one("#found"));
 
 function shown(found) {
   if (!act || busy) return;
   one("#done").hidden = true;
-  const { name, available } = found.dataset;
+  const { name, available, owner } = found.dataset;
   act.hidden = false;
   main.disabled = available !== "yes" || !name;
   main.textContent = main.disabled ? "Claim" : `Claim ${name}`;
-  if (name && available === "no") mine(name);
-}
-
-// A name that is taken by who signed in here is no bad news.
-async function mine(name) {
-  try {
-    const known = await call("GET", named(name));
-    if (isMine(known.owner) && one("#found").dataset.name === name) finished(name, false);
-  } catch {
-    // What the server rendered says enough.
-  }
+  // A name that is taken by who signed in here is no bad news.
+  if (name && isMine(owner)) finished(name, false);
 }
 
 async function claim(name) {
@@ -115,12 +107,13 @@ async function connected(wallet) {
 async function signed(wallet, name) {
   const place = told("sign");
   const end = waiting(place, "for the text to sign.");
-  let message;
+  let message, address;
   try {
-    ({ message } = await call("POST", "/claims/message", { body: { name, address: wallet.account } }));
+    ({ message, address } = await call("POST", "/claims/message", { body: { name, address: wallet.account } }));
   } finally {
     end();
   }
+  one("code", told("wallet")).textContent = address; // with its checksum, as the text has it
   const line = element("div");
   place.replaceChildren(line, element("details", {}, element("summary", {}, "The text that you sign"), element("pre", {}, message)));
   const ended = waiting(line, `for you: ${wallet.name} shows the text and asks for your signature.`);

@@ -1,6 +1,6 @@
 // The editor of records: one row for each, changes gathered until they are signed.
 
-import { element, one, template } from "./dom.js";
+import { element, mono, one, template } from "./dom.js";
 
 const KINDS = [
   ["addr", "Ethereum address", "0x…"],
@@ -36,8 +36,12 @@ export class Editor {
     one("[name=key]", row).value = rest.join(":");
     one("[name=value]", row).value = value;
     row.known = key in this.before;
-    kind.disabled = one("[name=key]", row).readOnly = row.known;
     one("legend", row).textContent = row.known ? `Record ${key}` : "New record";
+    if (row.known) {
+      // What it is cannot change any more: it stands where the word "Value" would.
+      kind.closest("label").hidden = true;
+      one(".grow .cap", row).replaceChildren(mono(key));
+    }
     kind.addEventListener("change", () => this.fit(row));
     one(".remove", row).addEventListener("click", () => this.remove(row));
     this.fit(row);
@@ -48,8 +52,9 @@ export class Editor {
   fit(row) {
     const kind = one("[name=kind]", row).value;
     const key = one("[name=key]", row);
-    key.closest("label").hidden = !(kind in KEYS);
-    key.required = kind in KEYS;
+    const free = kind in KEYS && !row.known;
+    key.closest("label").hidden = !free;
+    key.required = free;
     key.placeholder = KEYS[kind] ?? "";
     one("[name=value]", row).placeholder = KINDS.find(([each]) => each === kind)[2];
   }

@@ -22,12 +22,12 @@ export function lookWhileTyping(form, shown) {
     if (address) query.set("address", address);
     const slow = setTimeout(() => place.setAttribute("aria-busy", "true"), SLOW_MS);
     try {
-      const answer = await fetch(`/claim?${query}`, { signal: mine.signal, headers: { accept: "text/html" }, credentials: "omit" });
+      const answer = await fetch(`/claim?${query}`, { signal: mine.signal, headers: { accept: "text/html" }, credentials: "omit", cache: "no-store" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const found = one("#found", page);
       if (!answer.ok || !found) throw answer;
       place.replaceChildren(...found.childNodes);
-      for (const key of ["name", "typed", "available"]) {
+      for (const key of ["name", "typed", "available", "owner"]) {
         if (found.dataset[key] === undefined) delete place.dataset[key];
         else place.dataset[key] = found.dataset[key];
       }
