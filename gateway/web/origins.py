@@ -19,14 +19,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.errors import NotAllowed
 
 _RELAY: Final = re.compile(
-    r"/(?:ds|rpc|ccip|socket\.io|hello|delivery-service-profile|profile|auth|delivery|notifications|metrics)(?:/|\Z)"
+    r"/(?:ds|rpc|ccip|socket\.io|hello|delivery-service-profile|profile|auth|delivery|notifications)(?:/|\Z)"
 )
 """DM3 clients and wallets live on pages of any origin."""
 _MAILBOX: Final = re.compile(r"/api/v1/(?:mailbox|account|session)(?:/|\Z)")
 """The same clients; what they may do is in a token that no browser sends by itself."""
 _LOOKING: Final = re.compile(r"/(?:api/v1/names(?:/|\Z)|openapi\.json\Z)")
 """Open for reading only: changes of names are for our own pages and for programs that are no pages."""
-_PROGRAMS: Final = re.compile(r"/(?:api/v1|_matrix|healthz|readyz|openapi\.json)(?:/|\Z)")
+_PROGRAMS: Final = re.compile(r"/(?:api/v1|_matrix|healthz|readyz|metrics|openapi\.json)(?:/|\Z)")
 _READS: Final = frozenset({"GET", "HEAD"})
 _SAFE: Final = _READS | {"OPTIONS"}
 _PORTS: Final = {"http": 80, "https": 443}
@@ -71,10 +71,10 @@ class Origins:
             await self._closed(scope, receive, send)
             return
         headers, method = Headers(scope=scope), scope["method"]
-        wanted = headers.get("access-control-request-method", method) if method == "OPTIONS" else method
-        if is_open(wanted, scope["path"]):
+        asked = headers.get("access-control-request-method") if method == "OPTIONS" else None
+        if is_open(asked or method, scope["path"]):
             await self._open(scope, receive, send)
-        elif method in _SAFE or headers.get("origin", self._own) == self._own:
+        elif asked is None and (method in _SAFE or headers.get("origin", self._own) == self._own):
             await self._closed(scope, receive, send)
         else:
             told = f"this is for the pages at {self._own}; open them there"

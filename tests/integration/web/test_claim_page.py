@@ -89,25 +89,28 @@ async def test_the_newest_typing_wins_over_slow_answers(arrives: Arrives, fresh:
     assert visitor.page.url.endswith(f"/claim?name={quick}")
 
 
-@pytest.mark.parametrize(
-    ("typed", "told"),
-    [
-        ("ab", "at least 3 characters"),
-        ("admin", "reserved"),
-        ("r00t", "looks like root, which is reserved"),
-        ("a.b.c", "directly below"),
-        ("with space", "cannot be a name"),
-        ("<img src=x onerror=alert(1)>", "cannot be a name"),
-    ],
-)
+CANNOT_BE_HAD = {
+    "ab": "at least 3 characters",
+    "admin": "reserved",
+    "r00t": "looks like root, which is reserved",
+    "a.b.c": "directly below",
+    "with space": "cannot be a name",
+    "<img src=x onerror=alert(1)>": "cannot be a name",
+}
+
+
 @pytest.mark.attack(45)
-async def test_names_that_cannot_be_had_say_why(arrives: Arrives, typed: str, told: str) -> None:
+async def test_names_that_cannot_be_had_say_why(arrives: Arrives) -> None:
+    """As the server writes them into a page, and as the script puts them there; nothing of it is taken for markup."""
     visitor = await arrives()
-    await visitor.goto(f"/claim?name={quote(typed)}")
-    await expect(visitor.page.locator("#found")).to_contain_text(told)
-    await visitor.page.get_by_label("The name you would like").fill(f"{typed} ")
-    await expect(visitor.page.locator("#found")).to_contain_text(told)
-    await expect(visitor.role("button", "Claim")).to_be_disabled()
+    found = visitor.page.locator("#found")
+    for typed, told in CANNOT_BE_HAD.items():
+        await visitor.goto(f"/claim?name={quote(typed)}")
+        await expect(found).to_contain_text(told)
+    for typed, told in CANNOT_BE_HAD.items():
+        await visitor.page.get_by_label("The name you would like").fill(f"{typed} ")
+        await expect(found).to_contain_text(told)
+        await expect(visitor.role("button", "Claim")).to_be_disabled()
 
 
 async def test_a_look_alike_is_named(arrives: Arrives, owner: Wallet) -> None:
