@@ -48,6 +48,7 @@ class Visitor:
     house: House
     context: BrowserContext
     page: Page
+    wallets: tuple[InjectedWallet, ...] = ()
     problems: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
 
@@ -93,7 +94,7 @@ async def visiting(
         for wallet in wallets:
             await wallet.install(made, announced=announced)
         page = await made.new_page()
-        visitor = Visitor(house, made, page)
+        visitor = Visitor(house, made, page, wallets)
         made.on("console", visitor._console)
         made.on("weberror", lambda error: visitor.problems.append(f"an exception: {error.error}"))
         made.on("request", visitor._request)
