@@ -113,7 +113,9 @@ class Registrar:
         if identity is not None and identity.sealed_salt is not None:
             return identity.address
         row = await self.named(name)
-        return None if row.address is None else address_from_bytes(row.address)
+        # Ethereum is an EVM chain like the others: without an address of its own it has theirs (ENSIP-19).
+        given = row.address or row.coins.get(EVM_BIT)
+        return None if given is None else address_from_bytes(given)
 
     async def linked(self, name: EnsName) -> Identity | None:
         """The person of another network whom a name is linked to."""
