@@ -66,6 +66,7 @@ from gateway.subnames.service import NameService
 from gateway.web.api_docs import api_docs_router
 from gateway.web.application import http_app
 from gateway.web.direct import Direct
+from gateway.web.origins import origin_of
 from gateway.web.pages import Pages
 from gateway.web.rendering import Renderer, Site
 from gateway.web.server import HttpServer, listen
@@ -416,7 +417,7 @@ class Gateway:
         site = Site(
             parent=self.parent,
             service=self.service_name,
-            public_url=public_url,
+            origin=origin_of(public_url),
             chain_id=self.settings.chain.chain_id,
             claimable=self._policies[self.parent].admission is not Admission.CLOSED,
             networks=tuple(sorted(self.adapters)),

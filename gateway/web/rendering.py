@@ -53,7 +53,8 @@ class Site:
 
     parent: EnsName
     service: EnsName
-    public_url: str
+    origin: str
+    """Where the pages are at home, as browsers write it."""
     chain_id: int
     claimable: bool
     """Whether anybody may claim names under ``parent``."""

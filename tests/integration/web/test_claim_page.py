@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Browser, Route, expect
 
 from gateway.ids import EnsName, EthAddress
 from tests.integration.subnames.wallets import Wallet, shown
 from tests.integration.web.conftest import Arrives, MovingClock
 from tests.integration.web.injected import InjectedWallet, rejects
-from tests.integration.web.visitors import ONE_LOOP, Visitor
-from tests.support.house import House
+from tests.integration.web.visitors import ONE_LOOP, Visitor, visiting
+from tests.support.house import House, running_house
 from tests.support.waiting import until
 
 pytestmark = ONE_LOOP
@@ -70,11 +71,11 @@ async def test_what_was_typed_is_shown_as_ens_writes_it(arrives: Arrives, fresh:
 async def test_the_newest_typing_wins_over_slow_answers(arrives: Arrives, fresh: Callable[[], str]) -> None:
     visitor = await arrives()
     slow, quick = fresh(), fresh()
-    held = asyncio.Event()
+    held, newest_came = asyncio.Event(), asyncio.Event()
 
     async def hold(route: Route) -> None:
         held.set()
-        await asyncio.sleep(0.5)
+        await newest_came.wait()
         await route.continue_()
 
     await visitor.goto("/claim")
@@ -86,6 +87,7 @@ async def test_the_newest_typing_wins_over_slow_answers(arrives: Arrives, fresh:
     async with visitor.page.expect_event("requestfailed", lambda request: slow in request.url):
         await field.fill(quick)
     await expect(visitor.page.locator("#found .name")).to_have_text(f"{quick}.gw.eth")
+    newest_came.set()
     assert visitor.page.url.endswith(f"/claim?name={quick}")
 
 
@@ -412,7 +414,9 @@ async def test_a_wallet_that_still_asks(arrives: Arrives, wallet: InjectedWallet
 
     wallet.before = before
     await claim(visitor, label)
-    await expect(visitor.page.locator("[data-step=sign]")).to_contain_text("asks for your signature")
+    step = visitor.page.locator("[data-step=sign]")
+    await expect(step).to_contain_text("asks for your signature")
+    await expect(step).to_contain_text(f"Claim the name {label}.gw.eth for this address.")
     await expect(visitor.role("button", "Claim")).to_be_disabled()
 
     async def is_asked() -> bool | None:
@@ -421,3 +425,50 @@ async def test_a_wallet_that_still_asks(arrives: Arrives, wallet: InjectedWallet
     await until(is_asked)
     answered.set()
     await is_yours(visitor, label)
+
+
+async def test_at_another_address_it_says_where_it_belongs(
+    house: House, arrives: Arrives, wallet: InjectedWallet, fresh: Callable[[], str]
+) -> None:
+    visitor, label = await arrives(wallet), fresh()
+    visitor.expect("a request to elsewhere")
+    visitor.expect("403")
+    elsewhere = house.url.replace("127.0.0.1", "localhost")
+    await visitor.page.goto(f"{elsewhere}/claim?name={label}")
+    note = visitor.page.locator(".note.warning").first
+    await expect(note).to_contain_text(f"this gateway’s own address is {house.url}")
+    await visitor.role("button", f"Claim {label}.gw.eth").click()
+    await expect(visitor.page.locator("[data-step=sign]")).to_contain_text("open them there")
+    await note.get_by_role("link").click()
+    await expect(visitor.page).to_have_url(f"{house.url}/claim?name={label}")
+    await expect(visitor.page.locator(".note.warning")).to_have_count(0)
+
+
+async def test_where_names_are_not_for_everybody(house: House, tmp_path: Path) -> None:
+    async with running_house(tmp_path / "closed", chain=house.chain, parent=EnsName("closed.eth")) as closed:
+        home = (await closed.http.get(closed.url)).text
+        assert "Look it up" in home
+        assert "/claim?" not in home
+        page = (await closed.http.get(f"{closed.url}/claim?name=robert")).text
+        assert "are given out by who runs this gateway" in page
+        assert 'id="claim"' not in page
+        assert "Claim it" not in (await closed.http.get(f"{closed.url}/names/robert.closed.eth")).text
+
+
+async def test_who_may_not_claim_is_told_why(
+    house: House, browser: Browser, wallet: InjectedWallet, tmp_path: Path
+) -> None:
+    listed = {
+        "DM3_GATEWAY__SUBNAMES__POLICY": "allow",
+        "DM3_GATEWAY__SUBNAMES__ALLOW": f'["{InjectedWallet(1).account}"]',
+    }
+    async with (
+        running_house(tmp_path / "few", chain=house.chain, parent=EnsName("few.eth"), overrides=listed) as few,
+        visiting(few, browser, wallet) as visitor,
+    ):
+        visitor.expect("403")
+        await visitor.goto("/claim?name=robert")
+        await visitor.role("button", "Claim robert.few.eth").click()
+        step = visitor.page.locator("[data-step=sign]")
+        await expect(step).to_contain_text(f"{wallet.account} is not on the list of those who may claim here.")
+        assert "personal_sign" not in wallet.asked

@@ -162,6 +162,22 @@ async def test_a_wallet_at_another_account_signs_nothing(
         wallet.key = key
 
 
+async def test_of_two_wallets_the_one_that_signed_in_is_asked_again(
+    house: House, arrives: Arrives, wallet: InjectedWallet, owner: Wallet, label: str
+) -> None:
+    assert (await owner.claim(f"{label}.gw.eth")).status_code == 201
+    other = InjectedWallet(house.chain.chain_id, name="Other wallet")
+    visitor = await arrives(wallet, other)
+    await visitor.goto("/me")
+    await visitor.role("button", "Sign in").click()
+    await visitor.role("button", wallet.name).click()
+    await visitor.role("link", f"{label}.gw.eth").click()
+    await part(visitor, "renew").get_by_role("button").click()
+    await expect(part(visitor, "renew")).to_contain_text("Renewed until")
+    assert len(wallet.typed) == 1
+    assert other.asked == []
+
+
 async def test_the_directory_is_entered_and_left(house: House, managing: Managing, label: str) -> None:
     async with managing() as visitor:
         listing = part(visitor, "list")

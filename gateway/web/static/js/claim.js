@@ -115,12 +115,14 @@ async function signed(wallet, name) {
   }
   one("code", told("wallet")).textContent = address; // with its checksum, as the text has it
   const line = element("div");
-  place.replaceChildren(line, element("details", {}, element("summary", {}, "The text that you sign"), element("pre", {}, message)));
+  const text = element("details", { open: true }, element("summary", {}, "The text that you sign"), element("pre", {}, message));
+  place.replaceChildren(line, text);
   const ended = waiting(line, `for you: ${wallet.name} shows the text and asks for your signature.`);
   say("Your wallet asks for a signature.");
   try {
     const signature = await wallet.sign(message);
     line.replaceChildren(paragraph("Signed."));
+    text.open = false;
     mark("sign", "ok");
     return { message, signature };
   } finally {

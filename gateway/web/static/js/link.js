@@ -30,7 +30,7 @@ export function armLink(part, name, networks, changed) {
       const body = { network: asking.elements.network.value, person: asking.elements.person.value.trim() };
       const sent = await call("POST", `${named(name.name)}/link`, { body, token: session()?.token });
       message = sent.message;
-      const until = new Date(sent.expires_at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      const until = new Date(sent.expires_at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
       one("[data-sent]", confirming).replaceChildren(`A code is on its way to ${sent.person}. It is good until ${until}, and its arrival shows that this is you. `);
       confirming.hidden = false;
       place.replaceChildren(paragraph(state("waiting", "Waiting"), " for you to enter the code."));

@@ -109,4 +109,4 @@ async function download(name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-export const day = (at) => new Date(at).toLocaleDateString([], { day: "numeric", month: "long", year: "numeric" });
+export const day = (at) => new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" });

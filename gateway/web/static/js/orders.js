@@ -8,9 +8,10 @@ import { connect } from "./wallets.js";
 
 // The wallet, at the account that is signed in.
 export async function ownWallet(place) {
-  const wallet = await connect(place);
+  const wallet = await connect(place, { same: true });
   const { address } = session() ?? {};
   if (address && wallet.account.toLowerCase() !== address.toLowerCase()) {
+    wallet.forget();
     wallet.release();
     throw new Failure(`The wallet is at ${wallet.account}.`, {
       word: "Other account",

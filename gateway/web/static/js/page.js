@@ -1,6 +1,6 @@
 // On every page: buttons that copy what stands beside them.
 
-import { all, one } from "./dom.js";
+import { all, element, one, paragraph, state } from "./dom.js";
 
 export function armCopies(within = document) {
   for (const each of all("button[data-copy]", within)) {
@@ -34,4 +34,15 @@ function status() {
   return place;
 }
 
+// Wallets sign for one address of this gateway only; at another one nothing can be claimed or changed.
+function tellWhereItBelongs() {
+  const home = one("[data-home]")?.dataset.home;
+  if (!home || home === location.origin) return;
+  const link = element("a", { href: home + location.pathname + location.search }, home);
+  const note = element("div", { class: "note warning" }, state("warning", "Other address"));
+  note.append(paragraph("What is signed here would be refused: this gateway’s own address is ", link, ". Open the page there."));
+  one("h1").after(note);
+}
+
 armCopies();
+tellWhereItBelongs();

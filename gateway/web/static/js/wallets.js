@@ -16,14 +16,19 @@ export function wallets() {
   return provider?.request ? [{ info: { name: "The wallet of this browser" }, provider }] : [];
 }
 
-// A wallet and the account that it lets us see. Offers a choice in `place` when there are several.
-export async function connect(place) {
+let last = null;
+
+// A wallet and the account that it lets us see. Offers a choice in `place` when there are several, but with `same` only
+// when none was chosen on this page yet.
+export async function connect(place, { same = false } = {}) {
   const known = wallets();
   if (!known.length) {
     place.replaceChildren(paragraph(state("warning", "No wallet")), template("no-wallet"));
     throw new Failure("", { word: "No wallet" });
   }
-  const chosen = known.length === 1 ? known[0] : await choose(place, known);
+  const before = same && known.find((each) => each.provider === last);
+  const chosen = known.length === 1 ? known[0] : before || (await choose(place, known));
+  last = chosen.provider;
   place.replaceChildren(paragraph(state("waiting", "Waiting"), ` ${chosen.info.name} asks you whether this page may see your address.`));
   const accounts = await ask(chosen.provider, "eth_requestAccounts");
   if (!accounts?.length) throw new Failure("The wallet shows no account.", { help: "Unlock it or make an account in it, then try again." });
@@ -54,6 +59,11 @@ export class Wallet {
       this.changed = now.toLowerCase() === this.account.toLowerCase() ? null : now;
     };
     provider.on?.("accountsChanged", this.watch);
+  }
+
+  // Offer the choice again next time.
+  forget() {
+    last = null;
   }
 
   release() {
