@@ -11,7 +11,6 @@ from gateway.dm3.eth import checksum
 from gateway.ids import EthAddress
 from gateway.store.audit import LoggedEntry
 from gateway.store.identities import Identity
-from gateway.subnames.events import Kind
 from gateway.subnames.forms import NameOut
 from gateway.subnames.orders import DM3_PROFILE
 from gateway.subnames.signing_in import ascii_name
@@ -21,18 +20,18 @@ from gateway.web.wording import network_name
 MAX_DETAIL: Final = 128 * 2**10
 NOT_PRIVATE: Final = "Bridged, not end-to-end: this gateway can read these messages."
 _ACTIONS: Final[Mapping[str, str]] = {
-    Kind.CLAIMED: "Claimed",
-    Kind.SET: "Set by who runs the parent name",
-    Kind.CHANGED: "Records changed",
-    Kind.TRANSFERRED: "Given to another wallet",
-    Kind.RENEWED: "Renewed",
-    Kind.RELEASED: "Given up",
-    Kind.EXPIRING: "Owner reminded that the term ends",
-    Kind.EXPIRED: "Term and grace ended",
-    Kind.LINKED: "Linked to a person of another network",
-    Kind.UNLINKED: "Link ended",
-    Kind.MOVED: "Moved to another delivery service",
-    Kind.LISTED: "Directory entry changed",
+    "name.claimed": "Claimed",
+    "name.set": "Set by who runs the parent name",
+    "name.changed": "Records changed",
+    "name.transferred": "Given to another wallet",
+    "name.renewed": "Renewed",
+    "name.released": "Given up",
+    "name.expiring": "Owner reminded that the term ends",
+    "name.expired": "Term and grace ended",
+    "name.linked": "Linked to a person of another network",
+    "name.unlinked": "Link ended",
+    "name.moved": "Moved to another delivery service",
+    "name.listed": "Directory entry changed",
 }
 
 
