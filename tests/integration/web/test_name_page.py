@@ -9,6 +9,7 @@ from playwright.async_api import expect
 
 from gateway.ids import EnsName
 from tests.integration.subnames.wallets import Wallet
+from tests.integration.web.codes import code_for
 from tests.integration.web.conftest import Arrives, MovingClock
 from tests.integration.web.visitors import ONE_LOOP
 from tests.support.adapters import PaperAdapter
@@ -110,10 +111,10 @@ async def test_who_linked_a_name_is_not_given_away_by_the_other_one(
 ) -> None:
     label = fresh()
     assert (await owner.claim(f"{label}.gw.eth")).status_code == 201
-    before, person = len(paper.delivered), f"{fresh()}@example.org"
+    person = f"{fresh()}@example.org"
     asked = await owner.post(f"/names/{label}.gw.eth/link", {"network": "paper", "person": person}, session=True)
     assert asked.status_code == 202, asked.text
-    code = (await paper.wait_delivered(before + 1))[-1].text.partition("within ten minutes: ")[2][:9]
+    code = await code_for(paper, person)
     signature = owner.signed("", asked.json()["message"])["signature"]
     body = {"code": code, "signature": signature}
     assert (await owner.post(f"/names/{label}.gw.eth/link/confirm", body, session=True)).status_code == 200
