@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.responses import HTMLResponse
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, NotFound
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock
 from gateway.web.wording import ago, day, exact, network_name, short, told
@@ -80,7 +80,7 @@ class Renderer:
             "error",
             status,
             title=_TITLES.get(status, "This did not work"),
-            sentence=sentence,
+            sentence="No page has this address." if sentence == NotFound.sentence else sentence,
             detail="" if detail == sentence else detail,
             help=_HELP.get(status, _FAULT if status >= 500 else ""),
         )

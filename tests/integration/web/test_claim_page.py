@@ -14,11 +14,11 @@ from gateway.ids import EnsName, EthAddress
 from tests.integration.subnames.wallets import Wallet, shown
 from tests.integration.web.conftest import Arrives, MovingClock
 from tests.integration.web.injected import InjectedWallet, rejects
-from tests.integration.web.visitors import ONE_LOOP, Visitor, visiting
+from tests.integration.web.visitors import ANOTHER_LOOP, Visitor, visiting
 from tests.support.house import House, running_house
 from tests.support.waiting import until
 
-pytestmark = ONE_LOOP
+pytestmark = ANOTHER_LOOP
 
 
 async def claim(visitor: Visitor, label: str) -> None:

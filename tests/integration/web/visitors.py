@@ -22,6 +22,8 @@ ARGS: Final = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
 PATIENCE_MS: Final = 10_000
 ONE_LOOP: Final = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
 """Marks of these modules: one browser and one gateway for all of them."""
+ANOTHER_LOOP: Final = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("more pages")]
+"""The same for a second worker, when there is one."""
 _VIOLATIONS: Final = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
