@@ -59,8 +59,9 @@ async function claim(name) {
   } catch (thrown) {
     const told = failure(thrown);
     stopped(step, told, name);
+    busy = false;
     if (told.status === 409) look(wallet?.account);
-    else main.disabled = false;
+    else shown(one("#found"));
   } finally {
     wallet?.release();
     busy = false;
