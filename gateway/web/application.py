@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 
 from gateway import __version__
 from gateway.errors import GatewayError, InvalidParams, NotFound, NotificationRefused
-from gateway.web.origins import Origins, is_for_programs
+from gateway.web.origins import Origins, is_for_programs, is_of_relay
 from gateway.web.rendering import Renderer
 
 log = structlog.get_logger(__name__)
@@ -56,13 +56,14 @@ class _Errors:
         self._renderer = renderer
 
     async def gateway_error(self, request: Request, error: Exception) -> Response:
-        """Our own interface also says what was wrong in this case; clients of the reference compare what they know."""
+        """The name service also says what was wrong in this case; the relay says the same whatever the reason."""
         named = error if isinstance(error, GatewayError) else GatewayError()
         if named.status >= 500:
             log.warning("http.failed", error=type(named).__name__, detail=named.detail)
         if self._renderer is not None and _reads_pages(request):
             return await self._renderer.error(named)
-        if named.status < 500 and request.url.path.startswith(API):
+        path = request.url.path
+        if named.status < 500 and path.startswith(API) and not is_of_relay(path):
             return JSONResponse({"error": named.sentence, "detail": named.detail}, named.status)
         return JSONResponse({"error": named.sentence}, named.status)
 

@@ -38,12 +38,17 @@ def is_open(method: str, path: str) -> bool:
         return method == "POST"
     if _LOOKING.match(path):
         return method in _READS
-    return bool(_RELAY.match(path) or _MAILBOX.match(path))
+    return is_of_relay(path)
 
 
 def is_for_programs(path: str) -> bool:
     """Whether what is asked for there is data, so that errors are JSON whoever asks."""
     return bool(_RELAY.match(path) or _PROGRAMS.match(path))
+
+
+def is_of_relay(path: str) -> bool:
+    """Whether the DM3 delivery service answers there, in the reference's spelling or in ours."""
+    return bool(_RELAY.match(path) or _MAILBOX.match(path))
 
 
 def origin_of(url: str) -> str:
