@@ -69,12 +69,15 @@ from gateway.store.identities import Identity, IdentityNamed
 from gateway.store.leases import AcquireLease
 from gateway.store.names import NameNamed, NameRow
 from gateway.subnames import service as subnames
-from gateway.subnames.policy import policies
+from gateway.subnames.policy import Admission, policies
 from gateway.subnames.service import NameService
 from gateway.web.api_docs import api_docs_router
 from gateway.web.application import http_app
 from gateway.web.direct import Direct
-from gateway.web.home import home_router, static_files
+from gateway.web.origins import origin_of
+from gateway.web.pages import Pages
+from gateway.web.rendering import Renderer, Site
+from gateway.web.statics import root_files, static_files
 from gateway.work.results import Handler
 from gateway.work.worker import Worker
 
@@ -208,8 +211,9 @@ class Gateway:
         self._resources.push_async_callback(chain.close)
         holdings = Holdings(chain, block=settings.chain.decision_block, stake_view=settings.relay.stake.view)
         self._resources.push_async_callback(holdings.close)
+        ens = Ens(chain, parse_address(settings.chain.ens_registry), client)
         profiles = Profiles(
-            Ens(chain, parse_address(settings.chain.ens_registry), client),
+            ens,
             client,
             ipfs_gateways=settings.chain.ipfs_gateways,
             ipfs_client=named,
@@ -227,7 +231,7 @@ class Gateway:
             keys, directory, profiles, holdings, submissions, named, notifications
         )
         self._resources.push_async_callback(service.close)
-        names = self._names = self._name_service(keyring, chain, seed, client)
+        names = self._names = self._name_service(keyring, chain, ens, seed, client)
         handlers = {
             **self._join_bridge(keyring, directory, profiles, submissions, service, holdings),
             **service.handlers(),
@@ -365,7 +369,9 @@ class Gateway:
             JobKind.NOTICE: Notices(self.adapters, self.service_name),
         }
 
-    def _name_service(self, keyring: Keyring, chain: Chain, seed: MasterSeed, client: GuardedClient) -> NameService:
+    def _name_service(
+        self, keyring: Keyring, chain: Chain, ens: Ens, seed: MasterSeed, client: GuardedClient
+    ) -> NameService:
         """A claim is for long, so what somebody holds is asked for anew each time."""
         block = self.settings.chain.decision_block
         holdings = Holdings(chain, block=block, limits=HoldingLimits(ttl=0, unmet_ttl=0))
@@ -376,6 +382,7 @@ class Gateway:
             identities=Identities(keyring, self.parent),
             wallets=Wallets(chain, block=block),
             holdings=holdings,
+            ens=ens,
             networks=self.adapters,
             notice_for=notice_job,
             link_code_key=link_code_key(seed),
@@ -465,6 +472,22 @@ class Gateway:
                 routes.extend(adapter.routes())
         routes.append(static_files())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
-        pages = (home_router(self.service_name), api_docs_router())
-        routers = (*service.routers(), *self._names.routers(), health.router(), *pages)
-        return Direct(http_app(routes, routers), service.direct(), trees)
+        public_url = self.settings.server.public_url
+        site = Site(
+            parent=self.parent,
+            service=self.service_name,
+            origin=origin_of(public_url),
+            chain_id=self.settings.chain.chain_id,
+            claimable=self._policies[self.parent].admission is not Admission.CLOSED,
+            networks=tuple(sorted(self.adapters)),
+        )
+        renderer = Renderer(site, self._clock)
+        routers = (
+            *service.routers(),
+            *self._names.routers(),
+            health.router(),
+            Pages(renderer, registrar=self._names.registrar, store=self.store).router(),
+            root_files(),
+            api_docs_router(renderer),
+        )
+        return Direct(http_app(routes, routers, public_url=public_url, renderer=renderer), service.direct(), trees)

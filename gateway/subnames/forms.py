@@ -128,6 +128,19 @@ class AvailabilityOut(BaseModel):
     policy: Literal["open", "allow", "token", "closed"]
 
 
+class ResolutionOut(BaseModel):
+    """What the chain says of a name."""
+
+    name: str
+    resolves: bool = Field(description="the chain says the address that the name has here")
+    resolver: str | None = Field(description="the contract that speaks for it; null when there is none")
+    address: str | None = Field(description="what came back")
+    chain_id: int
+    took_ms: int
+    reason: str | None = Field(description="why it does not resolve")
+    advice: str | None = Field(description="what can be done about it")
+
+
 def read_form(model: type[Model], body: Any) -> Model:
     """The body as a form; raises InvalidInput with a sentence for each fault."""
     try:

@@ -24,6 +24,7 @@ from gateway.subnames.forms import (
     Claim,
     NameOut,
     OrderForm,
+    ResolutionOut,
     SignedOrder,
     WantedName,
     read_form,
@@ -32,6 +33,7 @@ from gateway.subnames.forms import (
 from gateway.subnames.orders import LIFE_SECONDS, Order, order_json, read_order
 from gateway.subnames.primary import primary_help
 from gateway.subnames.registrar import Registrar, required_name
+from gateway.subnames.resolution import Resolution
 from gateway.subnames.shown import shown_availability, shown_name
 from gateway.subnames.signing_in import SigningIn
 
@@ -51,21 +53,25 @@ class NamesApi:
         *,
         registrar: Registrar,
         signing_in: SigningIn,
+        resolution: Resolution,
         store: Store,
         parent: EnsName,
         bodies: Bodies,
         looks: Rate,
         orders: Rate,
+        resolutions: Rate,
         clock: Clock,
     ) -> None:
-        """`parent` is meant where none is named; `looks` and `orders` bound reading and changing per asker."""
+        """`parent` is meant where none is named; the rates bound reading, changing and asking the chain per asker."""
         self._registrar = registrar
         self._signing_in = signing_in
+        self._resolution = resolution
         self._store = store
         self._parent = parent
         self._bodies = bodies
         self._looks = looks
         self._orders = orders
+        self._resolutions = resolutions
         self._clock = clock
 
     def router(self) -> APIRouter:
@@ -77,6 +83,7 @@ class NamesApi:
         add(f"{PATH}/{{name}}/availability", self.availability, methods=["GET"], response_model=AvailabilityOut)
         add(f"{PATH}/{{name}}/history", self.history, methods=["GET"])
         add(f"{PATH}/{{name}}/primary", self.primary, methods=["GET"])
+        add(f"{PATH}/{{name}}/resolution", self.resolution, methods=["GET"], response_model=ResolutionOut)
         prepare, orders = f"{PATH}/{{name}}/orders/prepare", f"{PATH}/{{name}}/orders"
         add(prepare, self.prepare, methods=["POST"], openapi_extra=takes(OrderForm))
         add(orders, self.order, methods=["POST"], openapi_extra=takes(SignedOrder), response_model=NameOut)
@@ -137,6 +144,12 @@ class NamesApi:
         self._looks.take(asker_of(request.scope))
         row = await self._registrar.named(required_name(name))
         return JSONResponse(primary_help(row, self._registrar.chain_id))
+
+    async def resolution(self, name: str, request: Request) -> Any:
+        """What the chain says of a name: registry, resolver contract, the gateway it names, and back; asked anew."""
+        self._resolutions.take(asker_of(request.scope))
+        wanted = required_name(name)
+        return await self._resolution.look(wanted, await self._registrar.address_of(wanted))
 
     async def prepare(self, name: str, request: Request) -> Response:
         """{order, typedData}: the order with nonce and end of life, and what the wallet signs (EIP-712)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from gateway.dm3.canonical import Json
-from gateway.dm3.eth import address_bytes, checksum
+from gateway.dm3.eth import address_bytes, address_from_bytes, checksum
 from gateway.dm3.sender_rules import SenderRules
 from gateway.ens.names import namehash, normalise
 from gateway.ens.unmet import Unmet
@@ -16,7 +16,7 @@ from gateway.errors import InvalidInput, NameChanged, NameRefused, NameTaken, No
 from gateway.ids import EnsName, EthAddress
 from gateway.lifecycle import Clock
 from gateway.store import Store
-from gateway.store.identities import Identity
+from gateway.store.identities import Identity, IdentityNamed
 from gateway.store.links import IdentityOwning, MoveIdentity, UnlinkName, UnlinkStrangers
 from gateway.store.names import NameNamed, NameRow, NamesLike, Origin
 from gateway.store.op import Op
@@ -109,6 +109,17 @@ class Registrar:
             raise NotFound(f"nobody has {name}")
         return row
 
+    async def address_of(self, name: EnsName) -> EthAddress | None:
+        """The Ethereum address that we give out for a name, claimed or of a bridged person; raises NotFound."""
+        self.policy_of(name)
+        identity = await self._store.read(IdentityNamed(name))
+        if identity is not None and identity.sealed_salt is not None:
+            return identity.address
+        row = await self.named(name)
+        # Ethereum is an EVM chain like the others: without an address of its own it has theirs (ENSIP-19).
+        given = row.address or row.coins.get(EVM_BIT)
+        return None if given is None else address_from_bytes(given)
+
     async def linked(self, name: EnsName) -> Identity | None:
         """The person of another network whom a name is linked to."""
         return await self._store.read(IdentityOwning(name))
@@ -117,7 +128,7 @@ class Registrar:
         """Whether ``owner``, or anybody, can claim a label or name. Raises InvalidName for what is no name."""
         name = read_claimed(text, parent)
         policy = self.policies[parent]
-        alike = await self._alike(name, policy)
+        alike = await self.alike(name, policy)
         told = warnings(name.removesuffix(f".{parent}"))
         try:
             await self.check_free(name, owner)
@@ -274,11 +285,12 @@ class Registrar:
                 raise NameTaken(f"{name} was given up a short time ago and rests")
             return
         look = letters(name.removesuffix(f".{policy.parent}"))
-        for other in await self._alike(name, policy):
+        for other in await self.alike(name, policy):
             if letters(other.removesuffix(f".{policy.parent}")) == look:
                 raise NameRefused(f"{name} can be taken for {other}, which somebody has")
 
-    async def _alike(self, name: EnsName, policy: Policy) -> tuple[EnsName, ...]:
+    async def alike(self, name: EnsName, policy: Policy) -> tuple[EnsName, ...]:
+        """Names in use that ``name`` can be taken for."""
         rows = await self._store.read(NamesLike(skeleton_of(name, policy.parent), RESEMBLING + 1))
         return tuple(row.name for row in rows if row.name != name)[:RESEMBLING]
 

@@ -14,6 +14,7 @@ from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
 from gateway.ens.egress import GuardedClient
 from gateway.ens.holdings import Holdings
+from gateway.ens.lookup import Ens
 from gateway.ens.wallets import Wallets
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock
@@ -32,6 +33,7 @@ from gateway.subnames.linking import Linking, NoticeFor
 from gateway.subnames.names_api import NamesApi
 from gateway.subnames.policy import Policy
 from gateway.subnames.registrar import Registrar, skeleton_of
+from gateway.subnames.resolution import Resolution
 from gateway.subnames.signing_in import SigningIn
 from gateway.subnames.terms import Terms
 from gateway.subnames.wallet_api import WalletApi
@@ -43,6 +45,9 @@ LOOKS_PER_MINUTE: Final = 600
 ORDERS_PER_MINUTE: Final = 30
 """Changes of one asker: each costs a signature check, maybe by the chain, and a commit."""
 
+RESOLUTIONS_PER_MINUTE: Final = 60
+"""Look-ups through the chain of one asker: each costs several calls to its node, and one to ourselves."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
@@ -53,6 +58,7 @@ class Surroundings:
     identities: Identities
     wallets: Wallets
     holdings: Holdings
+    ens: Ens
     networks: Collection[Network]
     notice_for: NoticeFor
     link_code_key: bytes = field(repr=False)
@@ -114,11 +120,13 @@ class NameService:
         names = NamesApi(
             registrar=self.registrar,
             signing_in=signing_in,
+            resolution=Resolution(around.ens, public_url=around.public_url, chain_id=around.chain_id),
             store=around.store,
             parent=parent,
             bodies=bodies,
             looks=looks,
             orders=orders,
+            resolutions=Rate(RESOLUTIONS_PER_MINUTE),
             clock=around.clock,
         )
         wallet = WalletApi(

@@ -2,51 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from html import escape
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import Response
 
-from gateway.web.home import SECURITY_HEADERS
+from gateway.web.rendering import Renderer
 
 
-def api_docs_router() -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path, and what it does in words."""
+
+    part: str
+    method: str
+    path: str
+    about: str
+
+
+def api_docs_router(renderer: Renderer) -> APIRouter:
     """`GET /api/docs`."""
 
-    async def api_docs(request: Request) -> HTMLResponse:
-        return HTMLResponse(_page(request.app.openapi()), headers=SECURITY_HEADERS)
+    async def api_docs(request: Request) -> Response:
+        schema = request.app.openapi()
+        found = sorted(_operations(schema["paths"]), key=lambda each: each.part)
+        parts = {part: list(rows) for part, rows in groupby(found, key=lambda each: each.part)}
+        return await renderer.page("api_docs", version=schema["info"]["version"], parts=parts)
 
     router = APIRouter(include_in_schema=False)
     router.add_api_route("/api/docs", api_docs, methods=["GET"])
     return router
 
 
-def _page(schema: dict[str, Any]) -> str:
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Interfaces - DM3 Gateway</title>
-<link rel="stylesheet" href="/static/site.css">
-</head>
-<body>
-<main>
-<h1>Interfaces</h1>
-<p>Version {escape(schema["info"]["version"])}. For programs: <a href="/openapi.json">OpenAPI description</a>. JSON-RPC
-calls of DM3-MTP go to <code>/ds/rpc</code>, CCIP-read to <code>/ccip</code>.</p>
-<dl>
-{"".join(_entries(schema["paths"]))}</dl>
-</main>
-</body>
-</html>
-"""
-
-
-def _entries(paths: dict[str, dict[str, Any]]) -> Iterator[str]:
-    for path, operations in paths.items():
-        for method, operation in operations.items():
-            about = operation.get("description") or operation.get("summary", "")
-            yield f"<dt><code>{escape(method.upper())} {escape(path)}</code></dt>\n<dd>{escape(about)}</dd>\n"
+def _operations(paths: dict[str, dict[str, Any]]) -> list[Operation]:
+    return [
+        Operation(
+            next(iter(operation.get("tags", ())), "more"),
+            method.upper(),
+            path,
+            operation.get("description") or operation.get("summary", ""),
+        )
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    ]

@@ -25,7 +25,7 @@ async def main():
 
 asyncio.run(main())
 """
-LATER = {"web3", "aiohttp", "httpx2", "requests", "socketio", "engineio", "redis", "cryptography", "py_vapid"}
+LATER = {"web3", "aiohttp", "httpx2", "requests", "socketio", "engineio", "redis", "cryptography", "py_vapid", "jinja2"}
 
 
 @pytest.fixture

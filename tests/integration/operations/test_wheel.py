@@ -137,4 +137,5 @@ def test_licence_and_types_are_in_it_and_tests_are_not(wheel: Path) -> None:
     names = {str(path.relative_to(wheel)) for path in wheel.rglob("*")}
     assert any(name.endswith("LICENSE") for name in names)
     assert {"gateway/py.typed", "adapters/py.typed", "gateway/web/static/site.css"} <= names
+    assert {"gateway/web/templates/claim.html", "gateway/web/static/js/claim.js"} <= names
     assert not any(name.startswith("tests") for name in names)

@@ -103,7 +103,9 @@ async def refuses(house: House, door: Operation, body: bytes, token: str) -> Non
         assert error["error"]["code"] in (-32700, -32600, -32011)
         assert error["error"]["message"]
     else:
-        assert set(error) == ({"message"} if door.template == "/ccip" else {"error"})
+        # The name service also says why.
+        assert set(error) - {"detail"} == ({"message"} if door.template == "/ccip" else {"error"})
+        assert "detail" not in error or door.template.startswith(("/api/v1/names", "/api/v1/claims", "/api/v1/wallet"))
 
 
 CALLS: list[tuple[str, list[object], int]] = [
