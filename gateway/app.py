@@ -389,6 +389,8 @@ class Gateway:
             webhook_sealing_key=webhook_sealing_key(seed),
             client=client,
             changed=self.name_rows.forget,
+            looks_per_minute=self.settings.subnames.looks_per_minute,
+            orders_per_minute=self.settings.subnames.orders_per_minute,
             offload=self._offload,
             public_url=self.settings.server.public_url,
             chain_id=self.settings.chain.chain_id,

@@ -96,3 +96,9 @@ class SubnamesSettings(IssuanceSettings):
     """``[subnames]``: names for people with a wallet, under ``ens.parent`` and further parents."""
 
     parents: tuple[MoreParent, ...] = Field((), description="further parents, each with rules of its own")
+    looks_per_minute: int = Field(
+        600, ge=0, description="questions of one network address about names, on average; 0 sets no limit"
+    )
+    orders_per_minute: int = Field(
+        60, ge=0, description="claims and orders of one network address, on average; 0 sets no limit"
+    )

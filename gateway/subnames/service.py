@@ -40,11 +40,6 @@ from gateway.subnames.wallet_api import WalletApi
 from gateway.subnames.webhooks import Deliveries, Webhooks
 from gateway.work.results import Handler
 
-LOOKS_PER_MINUTE: Final = 600
-"""Questions of one asker; a page asks while somebody types."""
-ORDERS_PER_MINUTE: Final = 30
-"""Changes of one asker: each costs a signature check, maybe by the chain, and a commit."""
-
 RESOLUTIONS_PER_MINUTE: Final = 60
 """Look-ups through the chain of one asker: each costs several calls to its node, and one to ourselves."""
 
@@ -64,6 +59,10 @@ class Surroundings:
     link_code_key: bytes = field(repr=False)
     public_url: str
     chain_id: int
+    looks_per_minute: int
+    """Questions of one asker; a page asks while somebody types."""
+    orders_per_minute: int
+    """Changes of one asker: each costs a signature check, maybe by the chain, and a commit."""
     owner: str
     """Of leases: this node."""
     changed: Callable[[EnsName], None]
@@ -81,7 +80,7 @@ class NameService:
     def __init__(self, policies: Mapping[EnsName, Policy], parent: EnsName, around: Surroundings) -> None:
         """`parent` is the one that is meant where none is named."""
         bodies = Bodies()
-        looks, orders = Rate(LOOKS_PER_MINUTE), Rate(ORDERS_PER_MINUTE)
+        looks, orders = Rate(around.looks_per_minute), Rate(around.orders_per_minute)
         self.registrar = Registrar(
             store=around.store,
             policies=policies,

@@ -60,7 +60,10 @@ CORPUS: dict[str, bytes] = {
     "true": b"true",
     "null": b"null",
 }
-LIMITS = {f"DM3_GATEWAY__RELAY__{key}_PER_MINUTE": "0" for key in ("CALLS", "LOG_INS")}
+LIMITS = {
+    f"DM3_GATEWAY__{key}_PER_MINUTE": "0"
+    for key in ("RELAY__CALLS", "RELAY__LOG_INS", "SUBNAMES__LOOKS", "SUBNAMES__ORDERS")
+}
 
 
 @pytest.fixture
