@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.table import Table
+from typer.core import TyperGroup
 
-from gateway import __version__, cli_names
+from gateway import __version__
 from gateway.cli_common import ConfigOption, err, out
-from gateway.cli_keys import admins_app, webhooks_app
-from gateway.cli_keys import keys_app as api_keys_app
 from gateway.errors import GatewayError
 from gateway.observability import LogFormat, set_up_logging
 from gateway.settings import Settings, find_config, load_settings, shown
@@ -24,8 +22,26 @@ from gateway.settings import Settings, find_config, load_settings, shown
 if TYPE_CHECKING:
     from gateway.demo.ground import GivenChain
 
+
+class Commands(TyperGroup):
+    """The commands; those of names are loaded when they are asked for: a node that serves needs none of them."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return [*super().list_commands(ctx), "names"]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        if cmd_name != "names":
+            return super().get_command(ctx, cmd_name)
+        from gateway import cli_names
+
+        command = typer.main.get_command(cli_names.app)
+        command.name = cmd_name
+        return command
+
+
 app = typer.Typer(
     name="dm3-gateway",
+    cls=Commands,
     help="A DM3 delivery service that bridges ENS names to Matrix, XMPP and e-mail.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -35,10 +51,7 @@ identities_app = typer.Typer(help="Look at bridged people.", no_args_is_help=Tru
 app.add_typer(config_app, name="config")
 keys_app = typer.Typer(help="Change keys.", no_args_is_help=True)
 app.add_typer(identities_app, name="identities")
-app.add_typer(cli_names.app, name="names")
 app.add_typer(keys_app, name="keys")
-for each, name in ((api_keys_app, "keys"), (webhooks_app, "webhooks"), (admins_app, "admins")):
-    cli_names.app.add_typer(each, name=name)
 
 PortOption = Annotated[
     int | None, typer.Option(min=0, max=65535, help="A free one when absent and the usual one is taken, or when 0.")
@@ -172,6 +185,8 @@ def identities_list(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
 ) -> None:
     """List bridged people, oldest first."""
+    from rich.table import Table
+
     from gateway.ids import Network
     from gateway.store.identities import Identity, ListIdentities
 
@@ -256,7 +271,7 @@ def demo(
         smtp_port=smtp_port,
         chain=_given_chain(rpc, resolver, signer_key),
     )
-    held = run(lambda stop: run_demo(options, out, stop))
+    held = run(lambda stop: run_demo(options, out.console, stop))
     raise SystemExit(0 if held else 1)
 
 

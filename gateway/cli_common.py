@@ -6,22 +6,52 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from gateway.errors import ConfigError
 from gateway.settings import Settings, find_config, load_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from gateway.ids import EnsName
     from gateway.store import Store
     from gateway.subnames.policy import Policy
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+class Printer:
+    """A console that is made, and its library loaded, when something is printed: a node that serves prints nothing."""
+
+    def __init__(self, *, stderr: bool) -> None:
+        self._stderr = stderr
+
+    @cached_property
+    def console(self) -> Console:
+        """The console behind it."""
+        from rich.console import Console
+
+        return Console(stderr=self._stderr, soft_wrap=True, highlight=False)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody looks."""
+        return self.console.is_terminal
+
+    def print(self, *what: Any, **how: Any) -> None:
+        """As ``rich.console.Console.print``."""
+        self.console.print(*what, **how)
+
+    def print_json(self, text: str) -> None:
+        """As ``rich.console.Console.print_json``."""
+        self.console.print_json(text)
+
+
+out = Printer(stderr=False)
+err = Printer(stderr=True)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration file.", show_default="./gateway.toml")
@@ -80,7 +110,7 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
         TextColumn("{task.completed:,.0f}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err.console, transient=True) as progress:
         task = progress.add_task(what, total=None)
         yield lambda count: progress.update(task, completed=count)
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from gateway.cli_common import OPERATOR, ConfigOption, House, opened, out
 
@@ -58,6 +56,9 @@ def keys_create(
 @keys_app.command("list")
 def keys_list(config: ConfigOption = None) -> None:
     """List keys, ended ones too; secrets are not kept."""
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table("id", "label", "scopes", "made", "good until", "last used", "revoked")
 
     async def work() -> None:
@@ -109,6 +110,9 @@ def webhooks_add(
 @webhooks_app.command("list")
 def webhooks_list(config: ConfigOption = None) -> None:
     """List receivers, disabled ones too."""
+    from rich.markup import escape
+    from rich.table import Table
+
     from gateway.subnames.webhooks import shown_url
 
     table = Table("id", "receiver", "events", "made", "disabled")
@@ -164,6 +168,8 @@ def admins_remove(wallet: WalletArgument, config: ConfigOption = None) -> None:
 @admins_app.command("list")
 def admins_list(config: ConfigOption = None) -> None:
     """List wallets that look after the names."""
+    from rich.table import Table
+
     from gateway.dm3.eth import checksum
     from gateway.store.admins import AdminsOf
 

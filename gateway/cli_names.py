@@ -12,19 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from gateway.cli_common import CHOSEN_PARENT, OPERATOR, ConfigOption, House, counting, err, name_below, opened, out
+from gateway.cli_keys import admins_app, keys_app, webhooks_app
 
 if TYPE_CHECKING:
     from gateway.ids import EnsName
     from gateway.store.names import NameRow
     from gateway.subnames.bulk import Bulk, Report, Source
 
-app = typer.Typer(help="Issue names, look at them, and carry them in and out.", no_args_is_help=True)
+app = typer.Typer(
+    help="Issue names, look at them, and carry them in and out.", no_args_is_help=True, add_completion=False
+)
 audit_app = typer.Typer(help="What was done to names, by whom.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+app.add_typer(keys_app, name="keys")
+app.add_typer(webhooks_app, name="webhooks")
+app.add_typer(admins_app, name="admins")
 
 SHOWN_ERRORS = 50
 PAGE = 1000
@@ -39,7 +43,7 @@ AlikeOption = Annotated[bool, typer.Option("--alike-too", help="Take names that 
 @app.callback()
 def names(
     parent: Annotated[
-        str | None, typer.Option(help="One of [[subnames.parents]]; the gateway's own when absent.")
+        str | None, typer.Option(help="One of `subnames.parents`; the gateway's own when absent.")
     ] = None,
 ) -> None:
     """Issue names, look at them, and carry them in and out."""
@@ -54,6 +58,9 @@ def names_list(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
 ) -> None:
     """List names in use, sorted by their labels from the right."""
+    from rich.markup import escape
+    from rich.table import Table
+
     from gateway.store.names import ListNames
     from gateway.subnames.names_file import iso_of
 
@@ -275,6 +282,9 @@ def audit_show(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
 ) -> None:
     """What was done to one name, newest first."""
+    from rich.markup import escape
+    from rich.table import Table
+
     from gateway.store.audit import LatestEntries, LoggedEntry
 
     async def work() -> list[LoggedEntry]:

@@ -12,7 +12,15 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, Literal
 
-import structlog
+if "structlog" not in sys.modules and "rich" not in sys.modules:
+    # structlog loads rich for tracebacks that we never print: 6 MB of every node. It goes without when there is none.
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    try:
+        import structlog
+    finally:
+        del sys.modules["rich"]
+else:
+    import structlog
 
 LogFormat = Literal["console", "json"]
 

@@ -13,15 +13,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
-from typing import Final, Self
-
-import httpcore2
+from typing import TYPE_CHECKING, Final, Self
 
 from gateway.dm3.canonical import Json, stringify
 from gateway.ens.hosts import may_connect, parse_ip
-from gateway.ens.pinning import PinningBackend, Resolve, system_resolve
 from gateway.ens.targets import Target, follow, parse_target
 from gateway.errors import FetchFailed, FetchRefused
+
+if TYPE_CHECKING:
+    import httpcore2
+
+    from gateway.ens.pinning import Resolve
 
 USER_AGENT: Final = "dm3-gateway"
 MAX_BODY: Final = 64 * 2**10
@@ -56,7 +58,7 @@ class GuardedClient:
         self,
         *,
         allow_private: bool = False,
-        resolve: Resolve = system_resolve,
+        resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
         connect: httpcore2.AsyncNetworkBackend | None = None,
         timeout: float = TOTAL_TIMEOUT,
@@ -64,7 +66,8 @@ class GuardedClient:
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
         self._allow_private = allow_private
-        self._backend = PinningBackend(connect or httpcore2.AnyIOBackend(), resolve, allow_private=allow_private)
+        self._connect = connect
+        self._resolve = resolve
         self._tls = tls
         self._timeout = timeout
         self._max_connections = max_connections
@@ -157,14 +160,9 @@ class GuardedClient:
                 yield
         except TimeoutError:
             raise FetchFailed(f"{target.host} did not answer within {seconds:g} s") from None
-        except (
-            httpcore2.NetworkError,
-            httpcore2.TimeoutException,
-            httpcore2.ProtocolError,
-            ssl.SSLError,
-            OSError,
-            UnicodeError,
-        ) as error:
+        except Exception as error:
+            if not isinstance(error, _failures()):
+                raise
             raise FetchFailed(f"{target.host}: {type(error).__name__}: {error}"[:300]) from None
 
     async def _exchange(
@@ -195,20 +193,34 @@ class GuardedClient:
             # Reading the trust store takes a tenth of a second.
             self._tls = await asyncio.to_thread(_trust_store)
         if self._pool is None:
+            import httpcore2
+
+            from gateway.ens.pinning import PinningBackend
+
+            connect = self._connect or httpcore2.AnyIOBackend()
             self._pool = httpcore2.AsyncConnectionPool(
                 ssl_context=self._tls,
                 max_connections=self._max_connections,
                 keepalive_expiry=10.0,
-                network_backend=self._backend,
+                network_backend=PinningBackend(connect, self._resolve, allow_private=self._allow_private),
             )
         return self._pool
 
 
 def _trust_store() -> ssl.SSLContext:
-    # Only this is wanted of the library; a node that fetches nothing does without its megabytes.
+    # A node that fetches nothing does without the megabytes of these libraries; both are loaded in this thread.
+    import httpcore2  # noqa: F401
     import httpx2
 
     return httpx2.create_ssl_context()
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a network can do to a fetch."""
+    import httpcore2
+
+    ours = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError)
+    return (*ours, ssl.SSLError, OSError, UnicodeError)
 
 
 def _of_type(fetched: Fetched, accept: Sequence[str]) -> Fetched:

@@ -28,9 +28,10 @@ async def system_resolve(host: str, port: int) -> Sequence[str]:
 class PinningBackend(httpcore2.AsyncNetworkBackend):
     """Connects to checked addresses only; TLS above it still verifies the certificate for the host's name."""
 
-    def __init__(self, connect: httpcore2.AsyncNetworkBackend, resolve: Resolve, *, allow_private: bool) -> None:
+    def __init__(self, connect: httpcore2.AsyncNetworkBackend, resolve: Resolve | None, *, allow_private: bool) -> None:
+        """``resolve`` is the operating system's when None."""
         self._connect = connect
-        self._resolve = resolve
+        self._resolve = resolve or system_resolve
         self._allow_private = allow_private
 
     async def connect_tcp(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from gateway.bodies import Bodies
 from gateway.dm3.canonical import Json, JsonObject, parse_object
 from gateway.errors import FetchRefused, InvalidInput, NotFound, NotificationRefused, UnknownAccount
+from gateway.headers import AUTHORIZATION, authorization_of
 from gateway.ids import EthAddress
 from gateway.lifecycle import Clock
 from gateway.rates import Rate
@@ -76,6 +77,7 @@ class NotificationsApi:
     def router(self) -> APIRouter:
         """All routes, with and without ``/ds`` in front and a slash behind; fixed segments before names."""
         router = APIRouter(tags=["notifications"], dependencies=[Depends(TurnedAway(self._rate))])
+        header = {"parameters": [AUTHORIZATION]}
         for prefix in ("/ds/notifications", "/notifications"):
             for path, method, endpoint in (
                 ("/global/{name}", "GET", self.get_global),
@@ -88,18 +90,24 @@ class NotificationsApi:
                 ("/{name}", "POST", self.add_channel),
             ):
                 documented = prefix.startswith("/ds")
-                router.add_api_route(prefix + path, endpoint, methods=[method], include_in_schema=documented)
+                router.add_api_route(
+                    prefix + path,
+                    endpoint,
+                    methods=[method],
+                    include_in_schema=documented,
+                    openapi_extra=header,
+                )
                 router.add_api_route(prefix + path + "/", endpoint, methods=[method], include_in_schema=False)
         return router
 
-    async def get_global(self, name: str, authorization: str | None = Header(None)) -> Response:
+    async def get_global(self, name: str, request: Request) -> Response:
         """{isEnabled}: whether any notification is sent."""
-        session = await self._session(authorization, name)
+        session = await self._session(request, name)
         return JSONResponse({"isEnabled": (await self._subscriber(session)).notify})
 
-    async def set_global(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
+    async def set_global(self, name: str, request: Request) -> Response:
         """Body {isEnabled}; 404 for a name that has no account here."""
-        session = await self._session(authorization, name)
+        session = await self._session(request, name)
         enabled = (await self._read(request)).get("isEnabled")
         if not isinstance(enabled, bool):
             raise NotificationRefused("Invalid value")
@@ -108,16 +116,16 @@ class NotificationsApi:
         self._changed(session.address)
         return _ok()
 
-    async def channels(self, name: str, authorization: str | None = Header(None)) -> Response:
+    async def channels(self, name: str, request: Request) -> Response:
         """{notificationChannels: [{type, config: {recipientValue, isEnabled, isVerified}}]}, none while all is off."""
-        session = await self._session(authorization, name)
+        session = await self._session(request, name)
         subscriber = await self._subscriber(session)
         shown = subscriber.channels if subscriber.notify else ()
         return JSONResponse({"notificationChannels": [_channel_json(channel) for channel in shown]})
 
-    async def add_channel(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
+    async def add_channel(self, name: str, request: Request) -> Response:
         """Body {recipientValue, notificationChannelType}; a mail address gets a code, a browser is believed."""
-        session = await self._session(authorization, name)
+        session = await self._session(request, name)
         body = await self._read(request)
         kind = _kind(body.get("notificationChannelType"))
         recipient = _recipient(kind, body.get("recipientValue"))
@@ -130,18 +138,18 @@ class NotificationsApi:
             await self._codes.ask(session.address, session.name, recipient, put)
         return _ok()
 
-    async def send_code(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
+    async def send_code(self, name: str, request: Request) -> Response:
         """Body {notificationChannelType}: another code for a channel that is not verified."""
-        session = await self._session(authorization, name)
+        session = await self._session(request, name)
         body = await self._read(request)
         kind = _kind(body.get("notificationChannelType"))
         channel = await self._unverified(session, kind)
         await self._codes.ask(session.address, session.name, channel.recipient)
         return _ok()
 
-    async def verify(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
+    async def verify(self, name: str, request: Request) -> Response:
         """Body {otp, notificationChannelType}."""
-        session = await self._session(authorization, name)
+        session = await self._session(request, name)
         body = await self._read(request)
         code = body.get("otp")
         if not code:
@@ -155,9 +163,9 @@ class NotificationsApi:
             raise NotificationRefused(GUESS_ERRORS[result])
         return _ok()
 
-    async def switch_channel(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
+    async def switch_channel(self, name: str, request: Request) -> Response:
         """Body {isEnabled, notificationChannelType}."""
-        session = await self._session(authorization, name)
+        session = await self._session(request, name)
         body = await self._read(request)
         kind = _kind(body.get("notificationChannelType"))
         enabled = body.get("isEnabled")
@@ -169,19 +177,19 @@ class NotificationsApi:
             raise _not_configured(kind)
         return _ok()
 
-    async def remove_channel(self, kind: str, name: str, authorization: str | None = Header(None)) -> Response:
+    async def remove_channel(self, kind: str, name: str, request: Request) -> Response:
         """{message} when the channel is gone."""
-        session = await self._session(authorization, name)
+        session = await self._session(request, name)
         removed = _kind(kind)
         await self._switched_on(session)
         if not await self._store.commit(RemoveChannel(session.address, removed)):
             raise _not_configured(removed)
         return JSONResponse({"message": f"Notification channel {removed} has been removed successfully"})
 
-    async def _session(self, authorization: str | None, name: str) -> Session:
+    async def _session(self, request: Request, name: str) -> Session:
         if name in NOT_NAMES:
             raise NotFound(f"{name} is no name but a part of a path")
-        return await self._sessions.authenticate(authorization, name)
+        return await self._sessions.authenticate(authorization_of(request), name)
 
     async def _read(self, request: Request) -> JsonObject:
         async with self._bodies.body(request.scope, request.receive, max_bytes=MAX_BODY) as body:

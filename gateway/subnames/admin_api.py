@@ -10,7 +10,7 @@ import io
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
@@ -19,6 +19,7 @@ from gateway.dm3.canonical import Json, parse_json
 from gateway.dm3.eth import checksum, parse_address
 from gateway.ens.names import is_under, normalise
 from gateway.errors import GatewayError, NotAllowed, NotFound
+from gateway.headers import AUTHORIZATION, authorization_of
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.rates import Rate, asker_of
@@ -30,7 +31,7 @@ from gateway.subnames.admin_forms import BulkForm, IssueForm, SetForm
 from gateway.subnames.api_keys import ApiKeys, is_key
 from gateway.subnames.bulk import Bulk, Import, Mode, Report
 from gateway.subnames.callers import Caller, Scope
-from gateway.subnames.forms import NameOut, read_form, takes
+from gateway.subnames.forms import NameOut, answered, described, read_form
 from gateway.subnames.idempotency import HEADER, Answer, Idempotency, request_digest
 from gateway.subnames.names_file import FileFormat, FileRow, RowError, read_names
 from gateway.subnames.registrar import Registrar, required_name
@@ -41,9 +42,17 @@ PATH: Final = "/api/v1/admin"
 MAX_BODY: Final = 2 * 2**20
 MAX_PAGE: Final = 500
 
-Authorization = Annotated[str | None, Header()]
-IdempotencyKey = Annotated[str | None, Header(alias=HEADER, max_length=300)]
-Parent = Annotated[str | None, Query(max_length=255, description="for wallets: the parent that is meant")]
+_PARAMETERS: Final[list[dict[str, Any]]] = [
+    AUTHORIZATION,
+    {
+        "name": "parent",
+        "in": "query",
+        "schema": {"type": "string"},
+        "description": "for wallets: which parent is meant",
+    },
+    {"name": HEADER, "in": "header", "schema": {"type": "string"}, "description": "for requests that change something"},
+]
+"""Read by hand: FastAPI would make the same three anew for each route, half a megabyte in all."""
 
 
 class Callers:
@@ -57,8 +66,9 @@ class Callers:
         self._parent = parent
         self._rate = rate
 
-    async def caller(self, request: Request, authorization: str | None, parent: str | None) -> Caller:
-        """Raises Unauthorised, NotAllowed, LimitExceeded."""
+    async def caller(self, request: Request) -> Caller:
+        """Raises Unauthorised, NotAllowed, LimitExceeded, InvalidName."""
+        authorization, parent = authorization_of(request), request.query_params.get("parent")
         self._rate.take(asker_of(request.scope))
         if is_key(authorization):
             found = await self._keys.caller(authorization)
@@ -70,6 +80,11 @@ class Callers:
         if not await self._store.read(IsAdmin(meant, address)):
             raise NotAllowed(f"{checksum(address)} does not look after {meant}")
         return Caller.admin(address, meant)
+
+
+def keyed(*, takes: type[BaseModel] | None = None, gives: type[BaseModel] | None = None) -> dict[str, Any]:
+    """How OpenAPI is told of a route for callers with a key: body, answer, and what every such route reads."""
+    return {**described(takes=takes, gives=gives), "parameters": _PARAMETERS}
 
 
 def parent_of(caller: Caller) -> EnsName:
@@ -111,26 +126,24 @@ class AdminApi:
         router = APIRouter(tags=["administration"])
         add = router.add_api_route
         name = f"{PATH}/names/{{name}}"
-        add(f"{PATH}/names", self.names, methods=["GET"])
-        add(f"{PATH}/names", self.bulk, methods=["POST"], openapi_extra=takes(BulkForm))
-        add(name, self.name, methods=["GET"], response_model=NameOut)
-        add(name, self.set, methods=["PUT"], openapi_extra=takes(SetForm), response_model=NameOut)
-        add(name, self.delete, methods=["DELETE"])
-        add(f"{name}/issue", self.issue, methods=["POST"], openapi_extra=takes(IssueForm), response_model=NameOut)
-        add(f"{PATH}/audit", self.audit, methods=["GET"])
+        add(f"{PATH}/names", self.names, methods=["GET"], openapi_extra=keyed())
+        add(f"{PATH}/names", self.bulk, methods=["POST"], openapi_extra=keyed(takes=BulkForm))
+        add(name, self.name, methods=["GET"], openapi_extra=keyed(gives=NameOut))
+        add(name, self.set, methods=["PUT"], openapi_extra=keyed(takes=SetForm, gives=NameOut))
+        add(name, self.delete, methods=["DELETE"], openapi_extra=keyed())
+        add(f"{name}/issue", self.issue, methods=["POST"], openapi_extra=keyed(takes=IssueForm, gives=NameOut))
+        add(f"{PATH}/audit", self.audit, methods=["GET"], openapi_extra=keyed())
         return router
 
     async def names(
         self,
         request: Request,
-        authorization: Authorization = None,
-        parent: Parent = None,
         search: Annotated[str, Query(max_length=64)] = "",
         after: Annotated[str | None, Query(max_length=255)] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     ) -> Response:
         """All names below the parent, listed or not, in order; `after` is the last name of the page before."""
-        caller = await self._callers.caller(request, authorization, parent)
+        caller = await self._callers.caller(request)
         caller.require(Scope.READ, parent_of(caller))
         cursor = None if after is None else required_name(after)
         rows = await self._store.read(ListNames(parent_of(caller), limit, cursor, containing=search.lower()))
@@ -138,23 +151,18 @@ class AdminApi:
         shown: list[Json] = [(await self._shown(row)).model_dump() for row in mine]
         return JSONResponse({"names": shown, "next": rows[-1].name if len(rows) == limit else None})
 
-    async def name(
-        self, name: str, request: Request, authorization: Authorization = None, parent: Parent = None
-    ) -> Any:
+    async def name(self, name: str, request: Request) -> Response:
         """One name."""
-        caller = await self._callers.caller(request, authorization, parent)
-        return await self._shown(await self._registrar.named(self._below(name, caller, Scope.READ)))
+        caller = await self._callers.caller(request)
+        return answered(await self._shown(await self._registrar.named(self._below(name, caller, Scope.READ))))
 
     async def set(
         self,
         name: str,
         request: Request,
-        authorization: Authorization = None,
-        parent: Parent = None,
-        key: IdempotencyKey = None,
     ) -> Response:
         """Makes a name, or puts these records over its own; an empty value removes one. `owner` makes it theirs."""
-        caller = await self._callers.caller(request, authorization, parent)
+        caller = await self._callers.caller(request)
         wanted = self._below(name, caller, Scope.WRITE)
         form, body = await self._form(SetForm, request)
 
@@ -163,18 +171,15 @@ class AdminApi:
             row = await self._registrar.set(wanted, owner, form.records, actor=caller.actor)
             return Answer(200, (await self._shown(row)).model_dump())
 
-        return await self._once(request, caller, key, body, work)
+        return await self._once(request, caller, body, work)
 
     async def issue(
         self,
         name: str,
         request: Request,
-        authorization: Authorization = None,
-        parent: Parent = None,
-        key: IdempotencyKey = None,
     ) -> Response:
         """Gives a free name to an owner, under the rules for labels but whatever the policy says of who may claim."""
-        caller = await self._callers.caller(request, authorization, parent)
+        caller = await self._callers.caller(request)
         wanted = self._below(name, caller, Scope.CLAIM)
         form, body = await self._form(IssueForm, request)
 
@@ -182,36 +187,30 @@ class AdminApi:
             row = await self._registrar.claim(wanted, parse_address(form.owner), actor=caller.actor)
             return Answer(201, (await self._shown(row)).model_dump())
 
-        return await self._once(request, caller, key, body, work)
+        return await self._once(request, caller, body, work)
 
     async def delete(
         self,
         name: str,
         request: Request,
-        authorization: Authorization = None,
-        parent: Parent = None,
-        key: IdempotencyKey = None,
     ) -> Response:
         """Takes a name from whoever has it; it rests as if its owner had given it up."""
-        caller = await self._callers.caller(request, authorization, parent)
+        caller = await self._callers.caller(request)
         wanted = self._below(name, caller, Scope.DELETE)
 
         async def work() -> Answer:
             await self._registrar.drop(wanted, actor=caller.actor)
             return Answer(200, {"released": wanted})
 
-        return await self._once(request, caller, key, b"", work)
+        return await self._once(request, caller, b"", work)
 
     async def bulk(
         self,
         request: Request,
-        authorization: Authorization = None,
-        parent: Parent = None,
-        key: IdempotencyKey = None,
     ) -> Response:
         """Up to 500 names at once: all or nothing (`mode` "all", 422 with a sentence for each wrong row), or each row
         for itself ("each"). `dry_run` writes nothing."""
-        caller = await self._callers.caller(request, authorization, parent)
+        caller = await self._callers.caller(request)
         for scope in (Scope.WRITE, Scope.CLAIM):
             caller.require(scope, parent_of(caller))
         form, body = await self._form(BulkForm, request)
@@ -229,18 +228,16 @@ class AdminApi:
             failed = bool(done.failed) and how.mode is Mode.ALL and not form.dry_run
             return Answer(422 if failed else 200, report_json(done))
 
-        return await self._once(request, caller, key, body, work)
+        return await self._once(request, caller, body, work)
 
     async def audit(
         self,
         request: Request,
-        authorization: Authorization = None,
-        parent: Parent = None,
         after: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     ) -> Response:
         """What was done to names below the parent, oldest first; `next` goes into `after`."""
-        caller = await self._callers.caller(request, authorization, parent)
+        caller = await self._callers.caller(request)
         given = parent_of(caller)
         caller.require(Scope.ADMIN, given)
         page = await self._store.read(AuditPage(after, limit))
@@ -273,8 +270,9 @@ class AdminApi:
         return self._registrar.policy_of(name).parent == caller.parent
 
     async def _once(
-        self, request: Request, caller: Caller, key: str | None, body: bytes, work: Callable[[], Awaitable[Answer]]
+        self, request: Request, caller: Caller, body: bytes, work: Callable[[], Awaitable[Answer]]
     ) -> Response:
+        key = request.headers.get(HEADER)
         digest = request_digest(request.method, request.url.path, body)
         answer = await self._idempotency.run(caller.actor, key, digest, work)
         return JSONResponse(answer.body, answer.status)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.errors import InvalidInput
+from gateway.headers import AUTHORIZATION
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -151,12 +153,30 @@ def read_form(model: type[Model], body: Any) -> Model:
         raise InvalidInput("; ".join(told)) from None
 
 
-def takes(model: type[BaseModel]) -> dict[str, Any]:
-    """How OpenAPI is told of a body that the handler reads itself, within its own bounds."""
+def described(
+    *, takes: type[BaseModel] | None = None, gives: type[BaseModel] | None = None, session: bool = False
+) -> dict[str, Any]:
+    """How OpenAPI is told of a body that the handler reads itself, within its own bounds, and of its answer.
+
+    Models that FastAPI is given as such make it load version 1 of pydantic, too, which is megabytes.
+    """
+    found: dict[str, Any] = {"parameters": [AUTHORIZATION]} if session else {}
+    if takes is not None:
+        found["requestBody"] = {"required": True, **_json_of(takes)}
+    if gives is not None:
+        found["responses"] = {"200": {"description": gives.__doc__, **_json_of(gives)}}
+    return found
+
+
+def _json_of(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     definitions = schema.pop("$defs", {})
-    inlined = _inlined(schema, definitions)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined}}}}
+    return {"content": {"application/json": {"schema": _inlined(schema, definitions)}}}
+
+
+def answered(model: BaseModel, status: int = 200) -> JSONResponse:
+    """A model as an answer."""
+    return JSONResponse(model.model_dump(), status)
 
 
 def _inlined(value: Any, definitions: dict[str, Any]) -> Any:

@@ -20,11 +20,11 @@ from gateway.store.api_keys import ApiKey
 from gateway.store.audit import Audit, AuditEntry
 from gateway.store.reservations import DropReservation, Hold, ListReservations, PutReservation, Reservation
 from gateway.store.webhooks import Webhook
-from gateway.subnames.admin_api import PATH, Authorization, Callers, Parent, parent_of
+from gateway.subnames.admin_api import PATH, Callers, keyed, parent_of
 from gateway.subnames.admin_forms import KeyForm, ReservationForm, WebhookForm
 from gateway.subnames.api_keys import ApiKeys
 from gateway.subnames.callers import Caller, Scope
-from gateway.subnames.forms import read_form, takes
+from gateway.subnames.forms import read_form
 from gateway.subnames.labels import label_of
 from gateway.subnames.registrar import required_name
 from gateway.subnames.webhooks import Webhooks, shown_url
@@ -51,30 +51,30 @@ class KeepingApi:
         """All routes."""
         router = APIRouter(tags=["administration"])
         add = router.add_api_route
-        add(f"{PATH}/keys", self.keys, methods=["GET"])
-        add(f"{PATH}/keys", self.make_key, methods=["POST"], openapi_extra=takes(KeyForm))
-        add(f"{PATH}/keys/{{key_id}}", self.revoke_key, methods=["DELETE"])
-        add(f"{PATH}/webhooks", self.webhooks, methods=["GET"])
-        add(f"{PATH}/webhooks", self.add_webhook, methods=["POST"], openapi_extra=takes(WebhookForm))
-        add(f"{PATH}/webhooks/{{webhook_id}}", self.drop_webhook, methods=["DELETE"])
-        add(f"{PATH}/webhooks/{{webhook_id}}/enable", self.enable_webhook, methods=["POST"])
-        add(f"{PATH}/admins", self.admins, methods=["GET"])
-        add(f"{PATH}/admins/{{address}}", self.add_admin, methods=["PUT"])
-        add(f"{PATH}/admins/{{address}}", self.drop_admin, methods=["DELETE"])
-        add(f"{PATH}/reservations", self.reservations, methods=["GET"])
+        add(f"{PATH}/keys", self.keys, methods=["GET"], openapi_extra=keyed())
+        add(f"{PATH}/keys", self.make_key, methods=["POST"], openapi_extra=keyed(takes=KeyForm))
+        add(f"{PATH}/keys/{{key_id}}", self.revoke_key, methods=["DELETE"], openapi_extra=keyed())
+        add(f"{PATH}/webhooks", self.webhooks, methods=["GET"], openapi_extra=keyed())
+        add(f"{PATH}/webhooks", self.add_webhook, methods=["POST"], openapi_extra=keyed(takes=WebhookForm))
+        add(f"{PATH}/webhooks/{{webhook_id}}", self.drop_webhook, methods=["DELETE"], openapi_extra=keyed())
+        add(f"{PATH}/webhooks/{{webhook_id}}/enable", self.enable_webhook, methods=["POST"], openapi_extra=keyed())
+        add(f"{PATH}/admins", self.admins, methods=["GET"], openapi_extra=keyed())
+        add(f"{PATH}/admins/{{address}}", self.add_admin, methods=["PUT"], openapi_extra=keyed())
+        add(f"{PATH}/admins/{{address}}", self.drop_admin, methods=["DELETE"], openapi_extra=keyed())
+        add(f"{PATH}/reservations", self.reservations, methods=["GET"], openapi_extra=keyed())
         reservation = f"{PATH}/reservations/{{name}}"
-        add(reservation, self.reserve, methods=["PUT"], openapi_extra=takes(ReservationForm))
-        add(reservation, self.unreserve, methods=["DELETE"])
+        add(reservation, self.reserve, methods=["PUT"], openapi_extra=keyed(takes=ReservationForm))
+        add(reservation, self.unreserve, methods=["DELETE"], openapi_extra=keyed())
         return router
 
-    async def keys(self, request: Request, authorization: Authorization = None, parent: Parent = None) -> Response:
+    async def keys(self, request: Request) -> Response:
         """All keys of the parent; their secrets are nowhere."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         return JSONResponse({"keys": [_key(each) for each in await self._keys.list(parent_of(caller))]})
 
-    async def make_key(self, request: Request, authorization: Authorization = None, parent: Parent = None) -> Response:
+    async def make_key(self, request: Request) -> Response:
         """{key, token}: the token is shown this once."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         form = await self._form(KeyForm, request)
         scopes = frozenset(map(Scope, form.scopes))
         for scope in scopes:
@@ -84,68 +84,56 @@ class KeepingApi:
         )
         return JSONResponse({"key": _key(made.key), "token": made.token}, 201)
 
-    async def revoke_key(
-        self, key_id: str, request: Request, authorization: Authorization = None, parent: Parent = None
-    ) -> Response:
+    async def revoke_key(self, key_id: str, request: Request) -> Response:
         """The key is worth nothing from now on."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         await self._keys.revoke(parent_of(caller), key_id, actor=caller.actor)
         return Response(status_code=204)
 
-    async def webhooks(self, request: Request, authorization: Authorization = None, parent: Parent = None) -> Response:
+    async def webhooks(self, request: Request) -> Response:
         """Receivers of news; of their URLs only the host is shown, because what follows is often a secret."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         return JSONResponse({"webhooks": [_webhook(each) for each in await self._webhooks.list(parent_of(caller))]})
 
-    async def add_webhook(
-        self, request: Request, authorization: Authorization = None, parent: Parent = None
-    ) -> Response:
+    async def add_webhook(self, request: Request) -> Response:
         """{webhook, secret}: the secret is shown this once."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         form = await self._form(WebhookForm, request)
         new = await self._webhooks.register(
             parent_of(caller), form.url, actor=caller.actor, events=frozenset(form.events)
         )
         return JSONResponse({"webhook": _webhook(new.webhook), "secret": new.secret}, 201)
 
-    async def drop_webhook(
-        self, webhook_id: str, request: Request, authorization: Authorization = None, parent: Parent = None
-    ) -> Response:
+    async def drop_webhook(self, webhook_id: str, request: Request) -> Response:
         """It hears nothing more."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         await self._webhooks.remove(parent_of(caller), webhook_id, actor=caller.actor)
         return Response(status_code=204)
 
-    async def enable_webhook(
-        self, webhook_id: str, request: Request, authorization: Authorization = None, parent: Parent = None
-    ) -> Response:
+    async def enable_webhook(self, webhook_id: str, request: Request) -> Response:
         """One that was disabled after failures hears what happens from now on."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         await self._webhooks.enable(parent_of(caller), webhook_id, actor=caller.actor)
         return Response(status_code=204)
 
-    async def admins(self, request: Request, authorization: Authorization = None, parent: Parent = None) -> Response:
+    async def admins(self, request: Request) -> Response:
         """Wallets that look after the parent."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         found = await self._store.read(AdminsOf(parent_of(caller), MAX_ADMINS))
         shown: list[Json] = [{"address": checksum(each.address), "created_at": each.created_at} for each in found]
         return JSONResponse({"admins": shown})
 
-    async def add_admin(
-        self, address: str, request: Request, authorization: Authorization = None, parent: Parent = None
-    ) -> Response:
+    async def add_admin(self, address: str, request: Request) -> Response:
         """Lets a wallet look after the parent: with its session it may do here whatever a key may."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         wallet, now = parse_address(address), self._clock()
         admin = Admin(parent_of(caller), wallet, now)
         await self._store.commit_all(AddAdmin(admin), self._logged(caller, "admin.added", wallet, now))
         return Response(status_code=204)
 
-    async def drop_admin(
-        self, address: str, request: Request, authorization: Authorization = None, parent: Parent = None
-    ) -> Response:
+    async def drop_admin(self, address: str, request: Request) -> Response:
         """The wallet looks after the parent no longer."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         wallet, now = parse_address(address), self._clock()
         known = {each.address for each in await self._store.read(AdminsOf(parent_of(caller), MAX_ADMINS))}
         if wallet not in known:
@@ -157,24 +145,20 @@ class KeepingApi:
     async def reservations(
         self,
         request: Request,
-        authorization: Authorization = None,
-        parent: Parent = None,
         after: Annotated[str | None, Query(max_length=255)] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     ) -> Response:
         """Names that are kept back, in order."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         cursor = None if after is None else required_name(after)
         page = await self._store.read(ListReservations(limit, cursor))
         suffix = f".{parent_of(caller)}"
         shown: list[Json] = [_reservation(each) for each in page if _label(each.name, suffix)]
         return JSONResponse({"reservations": shown, "next": page[-1].name if len(page) == limit else None})
 
-    async def reserve(
-        self, name: str, request: Request, authorization: Authorization = None, parent: Parent = None
-    ) -> Response:
+    async def reserve(self, name: str, request: Request) -> Response:
         """Keeps a name back, from everybody or for one wallet; who has it already keeps it."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         form, now = await self._form(ReservationForm, request), self._clock()
         kept = required_name(name)
         label_of(kept, parent_of(caller))
@@ -183,19 +167,17 @@ class KeepingApi:
         await self._store.commit_all(PutReservation(reservation), self._logged(caller, "name.reserved", kept, now))
         return JSONResponse(_reservation(reservation))
 
-    async def unreserve(
-        self, name: str, request: Request, authorization: Authorization = None, parent: Parent = None
-    ) -> Response:
+    async def unreserve(self, name: str, request: Request) -> Response:
         """The name is kept back no longer."""
-        caller = await self._admin(request, authorization, parent)
+        caller = await self._admin(request)
         kept, now = required_name(name), self._clock()
         label_of(kept, parent_of(caller))
         drop = DropReservation(kept)
         await self._store.commit_all(drop, self._logged(caller, "name.unreserved", kept, now))
         return Response(status_code=204)
 
-    async def _admin(self, request: Request, authorization: str | None, parent: str | None) -> Caller:
-        caller = await self._callers.caller(request, authorization, parent)
+    async def _admin(self, request: Request) -> Caller:
+        caller = await self._callers.caller(request)
         caller.require(Scope.ADMIN, parent_of(caller))
         return caller
 

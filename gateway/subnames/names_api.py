@@ -27,8 +27,9 @@ from gateway.subnames.forms import (
     ResolutionOut,
     SignedOrder,
     WantedName,
+    answered,
+    described,
     read_form,
-    takes,
 )
 from gateway.subnames.orders import LIFE_SECONDS, Order, order_json, read_order
 from gateway.subnames.primary import primary_help
@@ -79,16 +80,18 @@ class NamesApi:
         router = APIRouter(tags=["names"])
         add = router.add_api_route
         add(PATH, self.directory, methods=["GET"])
-        add(f"{PATH}/{{name}}", self.name, methods=["GET"], response_model=NameOut)
-        add(f"{PATH}/{{name}}/availability", self.availability, methods=["GET"], response_model=AvailabilityOut)
+        add(f"{PATH}/{{name}}", self.name, methods=["GET"], openapi_extra=described(gives=NameOut))
+        available = described(gives=AvailabilityOut)
+        add(f"{PATH}/{{name}}/availability", self.availability, methods=["GET"], openapi_extra=available)
         add(f"{PATH}/{{name}}/history", self.history, methods=["GET"])
         add(f"{PATH}/{{name}}/primary", self.primary, methods=["GET"])
-        add(f"{PATH}/{{name}}/resolution", self.resolution, methods=["GET"], response_model=ResolutionOut)
+        resolved = described(gives=ResolutionOut)
+        add(f"{PATH}/{{name}}/resolution", self.resolution, methods=["GET"], openapi_extra=resolved)
         prepare, orders = f"{PATH}/{{name}}/orders/prepare", f"{PATH}/{{name}}/orders"
-        add(prepare, self.prepare, methods=["POST"], openapi_extra=takes(OrderForm))
-        add(orders, self.order, methods=["POST"], openapi_extra=takes(SignedOrder), response_model=NameOut)
-        add(f"{CLAIMS}/message", self.claim_text, methods=["POST"], openapi_extra=takes(WantedName))
-        add(CLAIMS, self.claim, methods=["POST"], openapi_extra=takes(Claim))
+        add(prepare, self.prepare, methods=["POST"], openapi_extra=described(takes=OrderForm))
+        add(orders, self.order, methods=["POST"], openapi_extra=described(takes=SignedOrder, gives=NameOut))
+        add(f"{CLAIMS}/message", self.claim_text, methods=["POST"], openapi_extra=described(takes=WantedName))
+        add(CLAIMS, self.claim, methods=["POST"], openapi_extra=described(takes=Claim))
         return router
 
     async def directory(
@@ -107,10 +110,10 @@ class NamesApi:
         shown = [(await self._shown(row)).model_dump() for row in rows]
         return JSONResponse({"names": shown, "next": rows[-1].name if len(rows) == limit else None})
 
-    async def name(self, name: str, request: Request) -> Any:
+    async def name(self, name: str, request: Request) -> Response:
         """One name: owner, records, level, term."""
         self._looks.take(asker_of(request.scope))
-        return await self._shown(await self._registrar.named(required_name(name)))
+        return answered(await self._shown(await self._registrar.named(required_name(name))))
 
     async def availability(
         self,
@@ -118,11 +121,12 @@ class NamesApi:
         request: Request,
         parent: Annotated[str | None, Query(max_length=255)] = None,
         address: Annotated[str | None, Query(pattern=r"^0x[0-9a-fA-F]{40}$")] = None,
-    ) -> Any:
+    ) -> Response:
         """Whether a label or name can be claimed, by `address` or by anybody; reasons and warnings in words."""
         self._looks.take(asker_of(request.scope))
         owner = None if address is None else parse_address(address)
-        return shown_availability(await self._registrar.availability(name, self._parent_of(parent), owner))
+        found = await self._registrar.availability(name, self._parent_of(parent), owner)
+        return answered(shown_availability(found))
 
     async def history(self, name: str, request: Request) -> Response:
         """What was done to a name, newest first."""
@@ -145,11 +149,11 @@ class NamesApi:
         row = await self._registrar.named(required_name(name))
         return JSONResponse(primary_help(row, self._registrar.chain_id))
 
-    async def resolution(self, name: str, request: Request) -> Any:
+    async def resolution(self, name: str, request: Request) -> Response:
         """What the chain says of a name: registry, resolver contract, the gateway it names, and back; asked anew."""
         self._resolutions.take(asker_of(request.scope))
         wanted = required_name(name)
-        return await self._resolution.look(wanted, await self._registrar.address_of(wanted))
+        return answered(await self._resolution.look(wanted, await self._registrar.address_of(wanted)))
 
     async def prepare(self, name: str, request: Request) -> Response:
         """{order, typedData}: the order with nonce and end of life, and what the wallet signs (EIP-712)."""
@@ -162,12 +166,12 @@ class NamesApi:
         typed = order.typed_data(parent, self._registrar.chain_id)
         return JSONResponse({"order": order_json(order), "typedData": typed.to_json()})
 
-    async def order(self, name: str, request: Request) -> Any:
+    async def order(self, name: str, request: Request) -> Response:
         """Carries out what the owner signed."""
         self._orders.take(asker_of(request.scope))
         form = await self._form(SignedOrder, request)
         order = read_order(form.order.given(), required_name(name))
-        return await self._shown(await self._registrar.order(order, form.signature))
+        return answered(await self._shown(await self._registrar.order(order, form.signature)))
 
     async def claim_text(self, request: Request) -> Response:
         """{name, message}: what the wallet of `address` signs to claim a free name (ERC-4361); good for ten minutes."""

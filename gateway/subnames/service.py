@@ -167,7 +167,7 @@ class NameService:
             bodies=bodies,
             clock=around.clock,
         )
-        self._routers = (names.router(), wallet.router(), admin.router(), keeping.router())
+        self._interfaces = (names, wallet, admin, keeping)
 
     def _bulk(self, policy: Policy, around: Surroundings) -> Bulk:
         parent = policy.parent
@@ -183,8 +183,8 @@ class NameService:
         )
 
     def routers(self) -> tuple[APIRouter, ...]:
-        """All routes."""
-        return self._routers
+        """All routes, made anew: the application keeps copies of its own."""
+        return tuple(interface.router() for interface in self._interfaces)
 
     def handlers(self) -> Mapping[str, Handler]:
         """Of the jobs that changes of names leave."""

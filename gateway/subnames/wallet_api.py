@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from gateway.bodies import Bodies
 from gateway.dm3.eth import checksum, parse_address
+from gateway.headers import authorization_of
 from gateway.ids import Network
 from gateway.rates import Rate, asker_of
 from gateway.store import Store
@@ -20,8 +21,9 @@ from gateway.subnames.forms import (
     NameOut,
     SignedMessage,
     SignInAs,
+    answered,
+    described,
     read_form,
-    takes,
 )
 from gateway.subnames.linking import Linking
 from gateway.subnames.registrar import Registrar, required_name
@@ -32,8 +34,6 @@ PATH: Final = "/api/v1/wallet"
 NAMES: Final = "/api/v1/names"
 MAX_BODY: Final = 16 * 2**10
 MAX_NAMES: Final = 500
-
-Authorization = Annotated[str | None, Header()]
 
 
 class WalletApi:
@@ -60,14 +60,14 @@ class WalletApi:
         """All routes."""
         router = APIRouter(tags=["wallet"])
         add = router.add_api_route
-        add(f"{PATH}/message", self.text, methods=["POST"], openapi_extra=takes(SignInAs))
-        add(f"{PATH}/session", self.sign_in, methods=["POST"], openapi_extra=takes(SignedMessage))
-        add(f"{PATH}/session", self.sign_out, methods=["DELETE"])
-        add(f"{PATH}/names", self.names, methods=["GET"])
+        add(f"{PATH}/message", self.text, methods=["POST"], openapi_extra=described(takes=SignInAs))
+        add(f"{PATH}/session", self.sign_in, methods=["POST"], openapi_extra=described(takes=SignedMessage))
+        add(f"{PATH}/session", self.sign_out, methods=["DELETE"], openapi_extra=described(session=True))
+        add(f"{PATH}/names", self.names, methods=["GET"], openapi_extra=described(session=True))
         link = f"{NAMES}/{{name}}/link"
-        add(link, self.request_link, methods=["POST"], openapi_extra=takes(LinkRequest))
-        confirm = takes(LinkConfirmation)
-        add(f"{link}/confirm", self.confirm_link, methods=["POST"], openapi_extra=confirm, response_model=NameOut)
+        add(link, self.request_link, methods=["POST"], openapi_extra=described(takes=LinkRequest, session=True))
+        confirm = described(takes=LinkConfirmation, gives=NameOut, session=True)
+        add(f"{link}/confirm", self.confirm_link, methods=["POST"], openapi_extra=confirm)
         return router
 
     async def text(self, request: Request) -> Response:
@@ -85,14 +85,15 @@ class WalletApi:
             {"address": checksum(session.address), "token": session.token, "expires_at": session.expires_at}, 201
         )
 
-    async def sign_out(self, authorization: Authorization = None) -> Response:
+    async def sign_out(self, request: Request) -> Response:
         """The token is worth nothing from now on."""
-        await self._signing_in.sign_out(authorization)
+        await self._signing_in.wallet(authorization_of(request))
+        await self._signing_in.sign_out(authorization_of(request))
         return Response(status_code=204)
 
-    async def names(self, authorization: Authorization = None) -> Response:
+    async def names(self, request: Request) -> Response:
         """{address, names, networks}: the wallet's names, each with whom it is linked to, and what can be linked."""
-        owner = await self._signing_in.wallet(authorization)
+        owner = await self._signing_in.wallet(authorization_of(request))
         shown = []
         for row in await self._store.read(NamesOf(owner, MAX_NAMES)):
             linked = await self._registrar.linked(row.name)
@@ -101,9 +102,9 @@ class WalletApi:
         networks = sorted(self._linking.networks)
         return JSONResponse({"address": checksum(owner), "names": shown, "networks": networks})
 
-    async def request_link(self, name: str, request: Request, authorization: Authorization = None) -> Response:
+    async def request_link(self, name: str, request: Request) -> Response:
         """{network, person, message, expires_at}: a code is sent to them; `message` is what the wallet signs then."""
-        owner = await self._signing_in.wallet(authorization)
+        owner = await self._signing_in.wallet(authorization_of(request))
         self._rate.take(asker_of(request.scope))
         form = await self._form(LinkRequest, request)
         sent = await self._linking.request(owner, required_name(name), Network(form.network), form.person)
@@ -115,14 +116,14 @@ class WalletApi:
         }
         return JSONResponse(answer, 202)
 
-    async def confirm_link(self, name: str, request: Request, authorization: Authorization = None) -> Any:
+    async def confirm_link(self, name: str, request: Request) -> Response:
         """The code and the wallet's signature on the profile make the link."""
-        owner = await self._signing_in.wallet(authorization)
+        owner = await self._signing_in.wallet(authorization_of(request))
         self._rate.take(asker_of(request.scope))
         form = await self._form(LinkConfirmation, request)
         row = await self._linking.confirm(owner, required_name(name), form.code, form.signature)
         linked = await self._registrar.linked(row.name)
-        return shown_name(row, self._registrar.policy_of(row.name), linked)
+        return answered(shown_name(row, self._registrar.policy_of(row.name), linked))
 
     async def _form(self, model: type[BaseModel], request: Request) -> Any:
         return read_form(model, await self._bodies.json(request, max_bytes=MAX_BODY, max_depth=4))

@@ -32,7 +32,7 @@ def test_the_demo_ends_with_zero(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All 17 steps held" in done.stdout
-    assert done.stdout.count("  ok ") == 12
+    assert done.stdout.count("  ok ") == 17
 
 
 def test_the_scripts_are_plain_sh() -> None:

@@ -9,15 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.relay.service import RPC_PATHS
-from gateway.subnames.api_keys import ApiKeys
-from gateway.subnames.callers import EVERYTHING
-from tests.integration.relay.clients import logged_in, submit
-from tests.integration.subnames.wallets import Wallet
-from tests.support.house import PARENT, House, rpc, running_house
-from tests.support.routes import AnyValue, Operation, operations
+from tests.integration.relay.clients import submit
+from tests.integration.relay.doors import path_of, tokens_of
+from tests.support.house import House, rpc, running_house
+from tests.support.routes import Operation, operations
 
 CANARY = "canary-of-the-sender"
 TEXT = f'"{CANARY}"'
@@ -90,30 +87,17 @@ async def test_every_door_refuses_every_body_by_name(
     assert len(doors) >= 14
     tokens = await tokens_of(house, alice)
     for door in doors:
-        token = next(token for prefix, token in tokens.items() if door.template.startswith(prefix))
         for what, body in CORPUS.items():
             with subtests.test(f"{door.method} {door.template}", body=what):
-                await refuses(house, door, body, token)
+                await refuses(house, door, body, tokens.of(door))
     await submit(house, alice, bob)
     assert len(await bob.fetch()) == 1, "and the node serves on"
 
 
-async def tokens_of(house: House, alice: Dm3Client) -> dict[str, str]:
-    """Who may enter, by the beginning of a path: a program, a wallet, a DM3 client."""
-    keys = ApiKeys(store=house.gateway.store, clock=now_ms, per_minute=0)
-    made = await keys.make(PARENT, EVERYTHING, label="all", actor="operator")
-    wallet = Wallet(house, house.chain.accounts["alice"].key)
-    await wallet.sign_in()
-    assert wallet.token is not None
-    session = (await logged_in(house, alice, "alice")).token
-    return {"/api/v1/admin": made.token, "/api/v1/names": wallet.token, "": session}
-
-
 async def refuses(house: House, door: Operation, body: bytes, token: str) -> None:
-    below = {"name": f"robert.{PARENT}"} if door.template.startswith("/api/v1/admin") else {}
     answer = await house.http.request(
         door.method,
-        house.url + door.path(AnyValue(below)),
+        house.url + path_of(door),
         content=body,
         headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
     )

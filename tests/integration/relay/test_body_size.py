@@ -15,14 +15,23 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.operations.dm3_client import Dm3Client
 from gateway.relay.service import RPC_PATHS
 from gateway.web import server as server_module
-from tests.integration.relay.clients import logged_in, submit
+from tests.integration.relay.clients import submit
+from tests.integration.relay.doors import path_of, tokens_of
 from tests.support.house import House, running_house
-from tests.support.routes import AnyValue, Operation, operations
+from tests.support.routes import Operation, operations
 
 SIZE_LIMIT = 20_000
-OVERRIDES = {"SIZE_LIMIT": str(SIZE_LIMIT), "CALLS_PER_MINUTE": "0", "LOG_INS_PER_MINUTE": "0"}
+OVERRIDES = {
+    "RELAY__SIZE_LIMIT": str(SIZE_LIMIT),
+    "RELAY__CALLS_PER_MINUTE": "0",
+    "RELAY__LOG_INS_PER_MINUTE": "0",
+    "SUBNAMES__LOOKS_PER_MINUTE": "0",
+    "SUBNAMES__ORDERS_PER_MINUTE": "0",
+}
 LARGEST = 1_000_000
-"""No door takes more, with this size limit."""
+"""No door takes more, with this size limit,"""
+LARGEST_LIST = 2 * 2**20
+"""but those of the administration, where names come by the list."""
 LARGEST_CALL = SIZE_LIMIT + SIZE_LIMIT // 4 + 65_536
 HUGE = 50_000_000
 ONE_READ = 256 * 2**10 + 64 * 2**10
@@ -60,7 +69,7 @@ async def house(
 ) -> AsyncIterator[House]:
     """A relay for small envelopes that counts."""
     monkeypatch.setattr(server_module, "AutoHTTPProtocol", type("Protocol", (Counted, request.param), {}))
-    overrides = {f"DM3_GATEWAY__RELAY__{key}": value for key, value in OVERRIDES.items()}
+    overrides = {f"DM3_GATEWAY__{key}": value for key, value in OVERRIDES.items()}
     async with running_house(tmp_path / "house", working=False, overrides=overrides) as running:
         yield running
 
@@ -86,7 +95,7 @@ async def answer_to(house: House, head: bytes, piece: bytes = b"", most: int = 0
 
 def head_of(door: Operation, token: str, body: str) -> bytes:
     lines = [
-        f"{door.method} {door.path(AnyValue())} HTTP/1.1",
+        f"{door.method} {path_of(door)} HTTP/1.1",
         "Host: gw.example",
         f"Authorization: Bearer {token}",
         "Content-Type: application/json",
@@ -95,9 +104,17 @@ def head_of(door: Operation, token: str, body: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
+def largest(door: Operation) -> int:
+    if door.template in RPC_PATHS:
+        return LARGEST_CALL
+    return LARGEST_LIST if door.template.startswith("/api/v1/admin") else LARGEST
+
+
 def is_too_large(door: Operation, status: int, error: dict[str, Any]) -> bool:
     """A 413 in the door's own form."""
-    named = error["error"]["code"] == -32011 if door.template in RPC_PATHS else set(error) <= {"error", "message"}
+    named = (
+        error["error"]["code"] == -32011 if door.template in RPC_PATHS else set(error) <= {"error", "message", "detail"}
+    )
     return status == 413 and named
 
 
@@ -105,18 +122,18 @@ def is_too_large(door: Operation, status: int, error: dict[str, Any]) -> bool:
 async def test_too_large_bodies_are_refused_unread(
     house: House, alice: Dm3Client, bob: Dm3Client, subtests: pytest.Subtests
 ) -> None:
-    token = (await logged_in(house, alice, "alice")).token
+    tokens = await tokens_of(house, alice)
     doors = [each for each in await operations(house) if each.takes_body]
     assert len(doors) >= 14
     for door in doors:
-        limit = LARGEST_CALL if door.template in RPC_PATHS else LARGEST
+        limit = largest(door)
         with subtests.test(f"{door.method} {door.template}", body="announced"):
-            head = head_of(door, token, f"Content-Length: {HUGE}")
+            head = head_of(door, tokens.of(door), f"Content-Length: {HUGE}")
             status, error, _ = await answer_to(house, head)
             assert is_too_large(door, status, error)
             assert Counted.last.taken == len(head)
         with subtests.test(f"{door.method} {door.template}", body="streamed"):
-            head = head_of(door, token, "Transfer-Encoding: chunked")
+            head = head_of(door, tokens.of(door), "Transfer-Encoding: chunked")
             piece = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
             status, error, sent = await answer_to(house, head, piece, HUGE)
             assert is_too_large(door, status, error)

@@ -435,13 +435,13 @@ async def test_at_another_address_it_says_where_it_belongs(
     visitor.expect("403")
     elsewhere = house.url.replace("127.0.0.1", "localhost")
     await visitor.page.goto(f"{elsewhere}/claim?name={label}")
-    note = visitor.page.locator(".note.warning").first
+    note = visitor.page.locator(".note.warning", has_text="own address")
     await expect(note).to_contain_text(f"this gateway’s own address is {house.url}")
     await visitor.role("button", f"Claim {label}.gw.eth").click()
     await expect(visitor.page.locator("[data-step=sign]")).to_contain_text("open them there")
     await note.get_by_role("link").click()
     await expect(visitor.page).to_have_url(f"{house.url}/claim?name={label}")
-    await expect(visitor.page.locator(".note.warning")).to_have_count(0)
+    await expect(note).to_have_count(0)
 
 
 async def test_where_names_are_not_for_everybody(house: House, tmp_path: Path) -> None:
