@@ -13,7 +13,7 @@ from collections.abc import MutableMapping
 from typing import Any, Literal
 
 if "structlog" not in sys.modules and "rich" not in sys.modules:
-    # structlog loads rich for tracebacks that we never print: 6 MB of every node. It goes without when there is none.
+    # structlog loads rich for tracebacks that we never print: 3 MB of every node. It goes without when there is none.
     sys.modules["rich"] = None  # type: ignore[assignment]
     try:
         import structlog
