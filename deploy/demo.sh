@@ -1,8 +1,12 @@
 #!/bin/sh
 # A whole world on this machine: local chain, relay, resolver, mail, and a story of real messages between them.
-#   sh deploy/demo.sh [--once] [--only email] [--help]
+#   sh deploy/demo.sh [--once] [--only email] [--no-matrix] [--help]
 set -eu
 cd "$(dirname "$0")/.."
 . deploy/venv.sh
+. deploy/synapse.sh
 make_venv requirements.lock
+if wants_matrix "$@"; then
+    make_synapse
+fi
 exec .venv/bin/dm3-gateway demo "$@"

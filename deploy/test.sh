@@ -1,12 +1,14 @@
 #!/bin/sh
 # Everything that is checked: format, lint, types, import contracts, tests. Arguments go to pytest.
 #   sh deploy/test.sh [pytest args]
-# A missing peer (node, npm, Redis, Chromium) is a skip with its reason, listed at the end; REQUIRE=all makes it a
-# failure. Redis, SoftHSM and Chromium are installed with apt when they are missing and we are root.
+# A missing peer (node, npm, Redis, Chromium, Synapse) is a skip with its reason, listed at the end; REQUIRE=all makes
+# it a failure. Redis, SoftHSM and Chromium are installed with apt when they are missing and we are root.
 set -eu
 cd "$(dirname "$0")/.."
 . deploy/venv.sh
+. deploy/synapse.sh
 make_venv tests/requirements.lock
+make_synapse
 
 # have_apt PROGRAM PACKAGE...: what cannot be installed is a skip of its tests.
 have_apt() {

@@ -1,0 +1,1 @@
+"""The Matrix adapter and a real homeserver."""
