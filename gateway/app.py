@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from importlib.metadata import entry_points
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp
 
 from gateway.bridge.context import BridgeContext, Installation
+from gateway.bridge.events import Events
 from gateway.bridge.inbound import Inbound
 from gateway.bridge.jobs import JobKind, inbound_job, notice_job
+from gateway.bridge.newcomers import Newcomers
 from gateway.bridge.notices import Notices
 from gateway.bridge.outbound import LocalService, Outbound
+from gateway.bridge.people import Household
 from gateway.bridge.reports import Reports
-from gateway.bridge.route import RelayRoute, route_names
-from gateway.custody.derive import link_code_key, notification_code_key, webhook_sealing_key
+from gateway.bridge.route import route_by
+from gateway.custody.derive import adapter_key, link_code_key, notification_code_key, webhook_sealing_key
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
@@ -29,22 +32,22 @@ from gateway.custody.seed import MasterSeed, load_seed
 from gateway.dm3.eth import parse_address
 from gateway.dm3.keys import ServiceKeys
 from gateway.dm3.profile import DeliveryServiceProfile
-from gateway.ens.ccip import CcipReader
 from gateway.ens.chain import Chain
-from gateway.ens.egress import USER_AGENT, GuardedClient
+from gateway.ens.egress import GuardedClient
 from gateway.ens.holdings import HoldingLimits, Holdings
 from gateway.ens.lookup import Ens
+from gateway.ens.portraits import Portraits
 from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
 from gateway.ens.wallets import Wallets
-from gateway.errors import ConfigError, GatewayError, InvalidInput
+from gateway.errors import GatewayError
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.offload import Offload
+from gateway.operations.adapter_types import adapter_type
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
-from gateway.rates import Rate, asker_of
 from gateway.relay.keys import load_service_keys
 from gateway.relay.notify.mail_channel import MailChannel
 from gateway.relay.notify.notifier import NotifyPolicy
@@ -53,15 +56,15 @@ from gateway.relay.notify.push_channel import PushChannel
 from gateway.relay.notify.vapid import default_subject, load_vapid_key
 from gateway.relay.service import DeliveryService, Notifications, Surroundings
 from gateway.resolver import sources
-from gateway.resolver.batch import BatchGateway
-from gateway.resolver.command_signer import CommandSigner
+from gateway.resolver.batch import batch_endpoint
 from gateway.resolver.endpoint import BATCH_PATH, CCIP_PATH, CcipEndpoint
 from gateway.resolver.key_file import KeyFile
+from gateway.resolver.opening import open_signer
 from gateway.resolver.registries.opening import Ground, open_registries
 from gateway.resolver.registries.registries import Registries
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.rows import Rows
-from gateway.resolver.signer import Signer, load_signer
+from gateway.resolver.signer import Signer
 from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
@@ -69,6 +72,7 @@ from gateway.store.identities import Identity, IdentityNamed
 from gateway.store.leases import AcquireLease
 from gateway.store.names import NameNamed, NameRow
 from gateway.subnames import service as subnames
+from gateway.subnames.departure import Departure
 from gateway.subnames.policy import Admission, policies
 from gateway.subnames.service import NameService
 from gateway.web.api_docs import api_docs_router
@@ -83,7 +87,6 @@ from gateway.work.worker import Worker
 
 log = structlog.get_logger(__name__)
 
-ADAPTERS_GROUP: Final = "dm3_gateway.adapters"
 SERVICE_LABEL: Final = "ds"
 """Our delivery service is ``ds.<parent>``."""
 DAY_MS: Final = 24 * 3600 * 1000
@@ -93,16 +96,10 @@ def make_adapters(
     settings: Settings, base: Path, types: Mapping[Network, type[Adapter]] | None = None
 ) -> dict[Network, Adapter]:
     """An adapter for each ``[adapters.<name>]`` table; ConfigError for a name that nobody provides."""
-    known = {point.name: point.load for point in entry_points(group=ADAPTERS_GROUP)}
     given = {str(network): kind for network, kind in (types or {}).items()}
     made: dict[Network, Adapter] = {}
     for name, table in settings.adapters.items():
-        if name in given:
-            kind = given[name]
-        elif name in known:
-            kind = known[name]()
-        else:
-            raise ConfigError(f"adapters.{name}: no such adapter is installed (known: {', '.join(sorted(known))})")
+        kind = given[name] if name in given else adapter_type(name)
         made[Network(name)] = kind(validate_section(kind.Settings, table, where=f"adapters.{name}", base=base))
     return made
 
@@ -196,7 +193,8 @@ class Gateway:
         self._policies = policies(self.parent, settings.subnames)
         keys = await asyncio.to_thread(load_service_keys, settings.relay.key_file)
         seed = await asyncio.to_thread(load_seed, settings.custody.seed_file)
-        signer = await self._signer()
+        signer = await open_signer(settings.ens)
+        self._key_file = signer if isinstance(signer, KeyFile) else None
         self.service_profile = DeliveryServiceProfile.of(keys, f"{settings.server.public_url}/ds")
         self.store = await Store.open(settings.store.url, clock=self._clock)
         self._resources.push_async_callback(self.store.close)
@@ -219,6 +217,7 @@ class Gateway:
             ipfs_client=named,
             clock=self._clock,
         )
+        portraits = Portraits(ens, client, ipfs_gateways=settings.chain.ipfs_gateways, ipfs_client=named)
         keyring = Keyring(seed, delivery_services=(self.service_name,), max_ttl_ms=self._message_ttl_ms)
         directory = self.directory = Directory(
             store=self.store, keyring=keyring, profiles=profiles, parents=self._policies, clock=self._clock
@@ -233,7 +232,9 @@ class Gateway:
         self._resources.push_async_callback(service.close)
         names = self._names = self._name_service(keyring, chain, ens, seed, client)
         handlers = {
-            **self._join_bridge(keyring, directory, profiles, submissions, service, holdings),
+            **self._join_bridge(
+                keyring, directory, profiles, submissions, service, holdings, portraits, partial(adapter_key, seed)
+            ),
             **service.handlers(),
             **names.handlers(),
         }
@@ -258,20 +259,6 @@ class Gateway:
         offered = Offered(*(way for way in (mail, push) if way is not None))
         policy = NotifyPolicy(settings.delay_seconds * 1000, settings.min_interval_seconds * 1000)
         return Notifications(offered, policy, mail, code_key)
-
-    async def _signer(self) -> Signer:
-        """What signs the resolver's answers: a command of the operator's, or the key file."""
-        ens = self.settings.ens
-        if ens.signer_command and ens.signer_address is not None:
-            return CommandSigner(
-                ens.signer_command,
-                parse_address(ens.signer_address),
-                timeout=ens.signer_timeout_seconds,
-                at_once=ens.signer_at_once,
-            )
-        path = ens.signer_key_file
-        self._key_file = KeyFile(path, await asyncio.to_thread(load_signer, path))
-        return self._key_file
 
     async def _check_store(self) -> None:
         """A write that every node may do: a database that only reads is not ready."""
@@ -321,23 +308,47 @@ class Gateway:
         submissions: GuardedClient,
         relay: DeliveryService,
         holdings: Holdings,
+        portraits: Portraits,
+        secret: Callable[[Network, str], bytes],
     ) -> dict[str, Handler]:
         """Contexts of the adapters; the handlers of the bridge's jobs."""
+        people = Household(
+            store=self.store,
+            identities=Identities(keyring, self.parent),
+            desk=relay.bridged,
+            parent=self.parent,
+            message_ttl_ms=self._message_ttl_ms,
+            clock=self._clock,
+            changed=self.identity_rows.forget,
+            forget_keys=keyring.forget,
+            end_link=Departure(self._names.registrar, self._clock).end_link,
+        )
         installation = Installation(
             store=self.store,
             identities=Identities(keyring, self.parent),
             directory=directory,
             parent=self.parent,
+            service_name=self.service_name,
             public_url=self.settings.server.public_url,
             size_limit=self.settings.relay.size_limit,
             message_ttl_ms=self._message_ttl_ms,
             clock=self._clock,
+            portraits=portraits,
+            secret=secret,
+            people=people,
             changed=self.identity_rows.forget,
         )
         self._contexts = {network: BridgeContext(network, installation) for network in self.adapters}
         reports = Reports(self.adapters)
         remote = RemoteRelays(submissions)
-        self._route = self._relay_route(profiles, remote)
+        self._route = route_by(
+            self.settings.relay,
+            self.service_name,
+            profiles=profiles,
+            relays=remote,
+            clock=self._clock,
+            offload=self._offload,
+        )
         outbound = Outbound(
             store=self.store,
             keyring=keyring,
@@ -346,6 +357,7 @@ class Gateway:
             remote=remote,
             local=LocalService(self.service_name, self.service_profile, relay),
             standing=holdings,
+            reports=reports,
             route=self._route,
             parent=self.parent,
             clock=self._clock,
@@ -358,6 +370,7 @@ class Gateway:
             adapters=self.adapters,
             reports=reports,
             require_verified_sender=self.settings.relay.require_verified_sender,
+            rules_of=relay.bridged.rules_of,
             message_ttl_ms=self._message_ttl_ms,
             clock=self._clock,
             offload=self._offload,
@@ -367,6 +380,7 @@ class Gateway:
             JobKind.OUTBOUND: outbound,
             JobKind.REPORT: reports,
             JobKind.NOTICE: Notices(self.adapters, self.service_name),
+            JobKind.EVENT: Events(self.adapters),
         }
 
     def _name_service(
@@ -399,21 +413,14 @@ class Gateway:
         )
         return NameService(self._policies, self.parent, around)
 
-    def _relay_route(self, profiles: Profiles, remote: RemoteRelays) -> RelayRoute | None:
-        relay = self.settings.relay
-        if not relay.route:
-            return None
-        return RelayRoute(
-            names=route_names(relay.route, self.service_name),
-            required=relay.route_required,
-            max_delay_ms=relay.route_max_delay_seconds * 1000 or None,
-            profiles=profiles,
-            relays=remote,
-            clock=self._clock,
-            offload=self._offload,
-        )
-
     def _resolver(self, keyring: Keyring, signer: Signer) -> Resolver:
+        newcomers = Newcomers(
+            store=self.store,
+            identities=Identities(keyring, self.parent),
+            adapters=self.adapters,
+            clock=self._clock,
+            changed=self.identity_rows.forget,
+        )
         own = {self.service_name: sources.delivery_service_records(self.service_profile)}
         return Resolver(
             (
@@ -424,6 +431,7 @@ class Gateway:
                     parent=self.parent,
                     networks=frozenset(self.adapters),
                     profile_of=lambda identity: keyring.keys(identity).signed_profile,
+                    admit=newcomers.admit,
                 ),
             ),
             signer,
@@ -453,15 +461,7 @@ class Gateway:
         # Others' look-ups must not use up the connections of ours.
         client = GuardedClient(allow_private=self.settings.chain.allow_private_gateways)
         self._resources.push_async_callback(client.close)
-        rate = Rate(self.settings.ens.batch_calls_per_minute)
-
-        def admit(scope: Scope) -> None:
-            # Ours or another node's: chains of batch gateways would go round in circles.
-            if (b"user-agent", USER_AGENT.encode()) in scope["headers"]:
-                raise InvalidInput("a batch gateway does not serve a batch gateway")
-            rate.take(asker_of(scope))
-
-        return CcipEndpoint(BatchGateway(CcipReader(chain, client)), path=BATCH_PATH, admit=admit)
+        return batch_endpoint(chain, client, self.settings.ens.batch_calls_per_minute)
 
     def _http(self, service: DeliveryService, resolver: Resolver, chain: Chain, batch: CcipEndpoint | None) -> ASGIApp:
         trees: dict[str, ASGIApp] = {CCIP_PATH: CcipEndpoint(resolver)}

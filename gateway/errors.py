@@ -85,6 +85,18 @@ class TooLarge(GatewayError):
     sentence = "The message is larger than this delivery service accepts."
 
 
+class PersonDeleted(InvalidInput):
+    """Somebody of another network whose keys were deleted here at their own wish."""
+
+    sentence = "You were deleted here, and that is final: there are no keys of yours any more."
+
+
+class ListFull(InvalidInput):
+    """A list of names that somebody made has no room for one more."""
+
+    sentence = "This list is full; take a name off it first."
+
+
 # --- names, profiles, keys --------------------------------------------------------------------------------------
 
 

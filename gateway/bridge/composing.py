@@ -21,6 +21,8 @@ from gateway.store.messagemap import ConversationKnown, HashesOf
 
 log = structlog.get_logger(__name__)
 
+ABOUT_OWN: Final = frozenset({MessageType.EDIT, MessageType.DELETE_REQUEST})
+"""Types that are only about what their sender wrote."""
 WITH_NOTICE: Final = frozenset({MessageType.NEW, MessageType.REPLY})
 """Types that can begin a conversation, and then say that it is bridged."""
 
@@ -86,6 +88,8 @@ class Composer:
         links = await self._store.read(
             HashesOf(work.network, work.native_reference, conversation(sender.name, work.recipient))
         )
+        if work.type in ABOUT_OWN:
+            links = [link for link in links if link.outbound]
         return (MessageHash(links[0].message_hash), links[0].reply_instruction) if links else (None, None)
 
     async def _has_written(self, work: OutboundJob, sender: Identity) -> bool:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from gateway.bridge.jobs import OutboundJob, outbound_job
+from gateway.bridge.jobs import OutboundJob, event_job, outbound_job
+from gateway.bridge.people import Household, People
+from gateway.bridge.values import StoredValues
 from gateway.custody.directory import Directory
 from gateway.custody.identities import Identities
 from gateway.ens.escapes import bridged_name, canonical_id
 from gateway.ens.names import require_normal
-from gateway.errors import InvalidInput, TooLarge, UnknownName
+from gateway.ens.portraits import Portraits
+from gateway.errors import InvalidInput, PersonDeleted, TooLarge, UnknownName
 from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
 from gateway.lifecycle import Clock
+from gateway.sdk.attachments import FileContent
 from gateway.sdk.context import BridgedPerson, Submitted
 from gateway.sdk.delivery import Outgoing, Person
+from gateway.sdk.events import NativeEvent
+from gateway.sdk.portrait import Portrait
 from gateway.store import Store
 from gateway.store.aliases import AliasTarget, PutAlias
 from gateway.store.identities import Identity, IdentityOf, IssueIdentity, SetDisplayName
+from gateway.store.intake import Arrival, TakeArrivals
 from gateway.store.lanes import Enqueue
 from gateway.store.links import IdentityBearing
 from gateway.store.messagemap import NativeOf
@@ -47,11 +54,16 @@ class Installation:
     identities: Identities
     directory: Directory
     parent: EnsName
+    service_name: EnsName
     public_url: str
     size_limit: int
     """Bytes of the largest envelope that we take."""
     message_ttl_ms: int
     clock: Clock
+    portraits: Portraits
+    secret: Callable[[Network, str], bytes]
+    """A key of 32 bytes for an adapter and a purpose."""
+    people: Household
     changed: Callable[[EnsName], None]
     """Told the name of a person whose row may have changed, after the commit."""
 
@@ -62,6 +74,8 @@ class BridgeContext:
     def __init__(self, network: Network, installation: Installation) -> None:
         self._network = network
         self._house = installation
+        self._values = StoredValues(network, installation.store, installation.clock)
+        self._people = People(network, installation.people)
         self._log: FilteringBoundLogger = structlog.get_logger(f"adapters.{network}").bind(adapter=network)
 
     @property
@@ -78,6 +92,11 @@ class BridgeContext:
     def public_url(self) -> str:
         """Where people reach this gateway, without a trailing slash."""
         return self._house.public_url
+
+    @property
+    def service_name(self) -> EnsName:
+        """The gateway's own name."""
+        return self._house.service_name
 
     @property
     def log(self) -> FilteringBoundLogger:
@@ -106,6 +125,36 @@ class BridgeContext:
             self._house.changed(name)
         self._log.info("outgoing.accepted", messages=len(ops), repeats=sum(result is None for result in results))
         return tuple(Submitted(name, repeat=result is None) for name, result in zip(names, results, strict=True))
+
+    async def take(self, events: Sequence[NativeEvent]) -> int:
+        """Write events down; see `AdapterContext.take`."""
+        house, now = self._house, self._house.clock()
+        expires_at = now + house.message_ttl_ms
+        arrivals = tuple(
+            Arrival(_event_key(each), event_job(self._network, each, now=now, expires_at=expires_at)) for each in events
+        )
+        return await house.store.commit(TakeArrivals(f"event:{self._network}", arrivals, expires_at)) if arrivals else 0
+
+    @property
+    def values(self) -> StoredValues:
+        """What the adapter remembers for itself."""
+        return self._values
+
+    @property
+    def people(self) -> People:
+        """What people of this network know and decide about themselves."""
+        return self._people
+
+    def secret(self, purpose: str) -> bytes:
+        """32 bytes for MACs of the adapter's own."""
+        return self._house.secret(self._network, purpose)
+
+    async def portrait(self, name: EnsName) -> Portrait:
+        """What the name's records show of its owner."""
+        face = await self._house.portraits.of(name)
+        if face.picture is None:
+            return Portrait(face.display_name)
+        return Portrait(face.display_name, FileContent("avatar", face.picture.media_type, face.picture.data))
 
     async def check_recipient(self, name: EnsName) -> None:
         """Return when the name has a DM3 profile with a delivery service; else raise."""
@@ -156,7 +205,7 @@ class BridgeContext:
         person = outgoing.sender
         known = await house.store.read(IdentityOf(self._network, person.canonical_id))
         if known is not None and known.sealed_salt is None:
-            raise InvalidInput("this person was deleted here")
+            raise PersonDeleted
         name = known.name if known is not None else bridged_name(self._network, person.canonical_id, house.parent)
         work = OutboundJob(
             network=self._network,
@@ -181,7 +230,7 @@ class BridgeContext:
             now = house.clock()
             draft = house.identities.draft(self._network, person.canonical_id, now_ms=now, display_name=display_name)
             return (IssueIdentity(draft),)
-        if display_name and display_name != known.display_name:
+        if display_name and display_name != known.display_name and not known.display_name_chosen:
             return (SetDisplayName(known.id, display_name),)
         return ()
 
@@ -190,6 +239,11 @@ def _once_key(outgoing: Outgoing) -> str:
     """Of one sender: a mail's Message-ID is chosen by its writer, so a stranger could take somebody else's."""
     parts = (outgoing.sender.canonical_id, outgoing.recipient, outgoing.native_id)
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _event_key(event: NativeEvent) -> str:
+    """Ids are of any length and come from strangers: keys in an index are not."""
+    return event.key and hashlib.sha256(event.key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 def _person(identity: Identity | None) -> BridgedPerson | None:

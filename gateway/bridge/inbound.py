@@ -11,6 +11,7 @@ import structlog
 from gateway.bridge import wording
 from gateway.bridge.jobs import OutboundJob, ReportJob, conversation, outbound_job, report_job
 from gateway.bridge.reports import Reports
+from gateway.bridge.requests import Requests, RulesOf, Standing
 from gateway.custody.directory import Directory
 from gateway.custody.keyring import Keyring
 from gateway.dm3.encryption import decrypt
@@ -41,6 +42,7 @@ from gateway.store.links import IdentityBearing
 from gateway.store.mailbox import DropEnvelope, GetEnvelope, StoredEnvelope
 from gateway.store.messagemap import ConversationKnown, MapMessage, MessageLink, NativeOf
 from gateway.store.op import Op
+from gateway.store.status import SetStatus
 from gateway.work.results import Checkpoint, Done, Later, Result
 
 log = structlog.get_logger(__name__)
@@ -51,6 +53,10 @@ RECEIPTS: Final = {
 }
 CONFIRMED: Final = frozenset({MessageType.NEW, MessageType.REPLY, MessageType.EDIT})
 """Types whose delivery is answered by READ_RECEIVED."""
+LOOK_AGAIN_MS: Final = 3600_000
+"""Mail that waits for the recipient's word is looked at after this time at the latest."""
+ABOUT_OWN: Final = frozenset({MessageType.EDIT, MessageType.DELETE_REQUEST})
+"""Types that are only about what their sender wrote: nobody changes or takes back the words of others."""
 MAX_INSTRUCTION: Final = 4096
 """Bytes of a reply instruction that is kept; a longer one is not echoed."""
 
@@ -67,6 +73,7 @@ class Inbound:
         adapters: Mapping[Network, Adapter],
         reports: Reports,
         require_verified_sender: bool,
+        rules_of: RulesOf,
         message_ttl_ms: int,
         clock: Clock,
         offload: Offload,
@@ -77,6 +84,7 @@ class Inbound:
         self._adapters = adapters
         self._reports = reports
         self._require_verified = require_verified_sender
+        self._requests = Requests(store=store, rules_of=rules_of, told_for_ms=message_ttl_ms, clock=clock)
         self._ttl_ms = message_ttl_ms
         self._clock = clock
         self._offload = offload
@@ -86,6 +94,9 @@ class Inbound:
         mail = await self._mail(job)
         if mail is None:
             return Done((DropEnvelope(job.envelope),) if job.envelope is not None else ())
+        pause = (mail.identity.paused_until or 0) - self._clock()
+        if pause > 0 and not await self._is_receipt(mail):
+            return Later(wording.PAUSED, min(pause, LOOK_AGAIN_MS), counts=False)
         adapter = self._adapters.get(mail.identity.network)
         if adapter is None:
             return Later(f"the {mail.identity.network} adapter is switched off")
@@ -100,6 +111,13 @@ class Inbound:
             return await self._receipt(mail, message)
         if mail.identity.level == MOVED and mail.envelope.recipient_name == mail.identity.owned_name:
             return self._sent_after(mail, message)
+        sender, verified_sender = mail.envelope.sender, verified and mail.envelope.verified
+        match await self._requests.standing(mail.identity, sender, verified=verified_sender):
+            case Standing.BLOCKED:
+                return Done((DropEnvelope(mail.envelope.id),))
+            case Standing.STRANGER:
+                await self._requests.announce(mail.identity, sender)
+                return Later(wording.NOT_LET_IN, LOOK_AGAIN_MS, counts=False)
         delivery = degrade(await self._delivery(mail, message, verified), adapter.capabilities)
         if delivery is None:
             return Done((DropEnvelope(mail.envelope.id),))
@@ -158,6 +176,13 @@ class Inbound:
             raise _Refusal(wording.MISMATCH, automatic=_is_automatic(message))
         return message
 
+    async def _is_receipt(self, mail: _Mail) -> bool:
+        """Receipts tell the person about their own messages, so a pause of deliveries does not hold them."""
+        try:
+            return (await self._open(mail)).type in RECEIPTS
+        except _Refusal:
+            return False
+
     async def _verify(self, mail: _Mail, message: Message) -> bool:
         """Whether the message is signed by the sender's profile; a refusal when it must be and is not."""
         try:
@@ -176,8 +201,9 @@ class Inbound:
         talk = conversation(identity.name, sender)
         reference = None
         if message.reference is not None:
-            native = await self._native_id(identity.network, message.reference, talk)
-            reference = Reference(message.reference, native)
+            own = message.type in ABOUT_OWN
+            native = await self._native_ids(identity.network, message.reference, talk, received_only=own)
+            reference = Reference(message.reference, native[0] if native else None, tuple(native[1:]))
         return Delivery(
             key=mail.envelope.id,
             recipient=identity.canonical_id,
@@ -197,18 +223,25 @@ class Inbound:
     def _delivered(self, mail: _Mail, message: Message, outcome: Delivered) -> Done:
         """The envelope leaves the cache; link and receipt are written in the same transaction."""
         envelope, identity, now = mail.envelope, mail.identity, self._clock()
-        link = MessageLink(
-            network=identity.network,
-            native_id=outcome.native_id,
-            part=0,
-            conversation=conversation(identity.name, envelope.sender),
-            message_hash=MessageHash(envelope.message_hash),
-            encrypted_hash=envelope.encrypted_hash,
-            outbound=False,
-            created_at=now,
-            reply_instruction=_instruction(message),
+        links = (
+            MapMessage(
+                MessageLink(
+                    network=identity.network,
+                    native_id=native_id,
+                    part=part,
+                    conversation=conversation(identity.name, envelope.sender),
+                    message_hash=MessageHash(envelope.message_hash),
+                    encrypted_hash=envelope.encrypted_hash,
+                    outbound=False,
+                    created_at=now,
+                    reply_instruction=_instruction(message),
+                    envelope=envelope.id,
+                    holder=envelope.holder,
+                )
+            )
+            for part, native_id in enumerate((outcome.native_id, *outcome.others))
         )
-        ops: tuple[Op[Any], ...] = (DropEnvelope(envelope.id), MapMessage(link))
+        ops: tuple[Op[Any], ...] = (DropEnvelope(envelope.id), *links)
         if message.type in CONFIRMED and not _is_notice(message):
             ops += (self._own_message(mail, message, MessageType.READ_RECEIVED, ""),)
         return Done(ops)
@@ -240,12 +273,14 @@ class Inbound:
         report = await self._report_about(mail.identity, mail.envelope.sender, message.reference)
         if report is None:
             return Done((drop,))
-        network, news = mail.identity.network, self._news(report, RECEIPTS[message.type], "")
+        identity, state = mail.identity, RECEIPTS[message.type]
+        network, news = identity.network, self._news(report, state, "")
+        known = SetStatus(network, report.native_id, report.recipient, state, "", self._clock(), identity.name)
 
         async def tell() -> None:
             await self._reports.tell(network, news)
 
-        return Done((drop,), after=tell)
+        return Done((drop, known), after=tell)
 
     async def _refused(self, mail: _Mail, message: Message | None, reason: str) -> Done:
         """Never in silence: a bridged sender gets a failure report, every other a message from the person's name.
@@ -273,15 +308,18 @@ class Inbound:
         """A report to `person` about a message of theirs to `other`, still without news; None when it is unknown."""
         if reference is None:
             return None
-        native = await self._native_id(person.network, reference, conversation(person.name, other))
-        if native is None:
+        native = await self._native_ids(person.network, reference, conversation(person.name, other))
+        if not native:
             return None
-        return StatusReport(native_id=native, sender=person.canonical_id, recipient=other, state=DeliveryState.SENT)
+        return StatusReport(native_id=native[0], sender=person.canonical_id, recipient=other, state=DeliveryState.SENT)
 
-    async def _native_id(self, network: Network, reference: MessageHash, talk: str) -> NativeId | None:
+    async def _native_ids(
+        self, network: Network, reference: MessageHash, talk: str, *, received_only: bool = False
+    ) -> list[NativeId]:
         """What `network` calls a message in this conversation: writer and reader have different ids for it."""
         links = await self._store.read(NativeOf(network, reference))
-        return next((link.native_id for link in links if link.conversation == talk), None)
+        meant = (link for link in links if link.conversation == talk and not (received_only and link.outbound))
+        return [link.native_id for link in sorted(meant, key=lambda link: link.part)]
 
     def _news(self, about: StatusReport, state: DeliveryState, reason: str) -> StatusReport:
         return StatusReport(

@@ -14,6 +14,7 @@ from gateway.dm3.message import Attachment, MessageType
 from gateway.errors import InvalidInput
 from gateway.ids import CanonicalId, EnsName, LaneKey, MessageHash, NativeId, Network
 from gateway.sdk.delivery import StatusReport
+from gateway.sdk.events import NativeEvent
 from gateway.store.identities import Identity, NewIdentity
 from gateway.store.jobs import NewJob, lane_key
 from gateway.store.mailbox import StoredEnvelope
@@ -30,6 +31,8 @@ class JobKind(StrEnum):
     """News for a bridged person about a message of theirs."""
     NOTICE = "notice"
     """Something that the gateway itself has to say to a bridged person."""
+    EVENT = "event"
+    """Something that happened in a network, for its adapter to handle."""
 
 
 NoticeFor = Identity | NewIdentity
@@ -155,14 +158,24 @@ def conversation(person: EnsName, other: EnsName) -> str:
 
 def outbound_job(work: OutboundJob, *, now: int, expires_at: int) -> NewJob:
     """One lane per conversation, so that a dead delivery service holds up its own conversations only."""
-    lane = lane_key(DM3_LANES, _short(conversation(work.sender, work.recipient)))
-    return NewJob(lane, JobKind.OUTBOUND, encode_outbound(work), now, expires_at)
+    lane = outbound_lane(work.sender, work.recipient)
+    return NewJob(lane, JobKind.OUTBOUND, encode_outbound(work), now, expires_at, person=work.sender)
+
+
+def outbound_lane(sender: EnsName, recipient: EnsName) -> LaneKey:
+    """In which messages of a bridged person for a name wait."""
+    return lane_key(DM3_LANES, _short(conversation(sender, recipient)))
 
 
 def inbound_job(envelope: StoredEnvelope, identity: Identity) -> NewJob:
     """One lane per network and conversation."""
-    lane = lane_key(identity.network, _short(conversation(identity.name, envelope.sender)))
+    lane = inbound_lane(identity, envelope.sender)
     return NewJob(lane, JobKind.INBOUND, b"", envelope.received_at, envelope.expires_at, envelope.id)
+
+
+def inbound_lane(identity: Identity, sender: EnsName) -> LaneKey:
+    """In which mail of `sender` waits for a bridged person."""
+    return lane_key(identity.network, _short(conversation(identity.name, sender)))
 
 
 def report_job(work: ReportJob, *, now: int, expires_at: int) -> NewJob:
@@ -176,6 +189,25 @@ def notice_job(identity: NoticeFor, text: str, *, now: int, expires_at: int) -> 
     work = NoticeJob(identity.network, identity.canonical_id, identity.name, text, secrets.token_hex(32))
     lane = lane_key(identity.network, _short(f"notice|{identity.canonical_id}"))
     return NewJob(lane, JobKind.NOTICE, _NOTICE.dump_json(work), now, expires_at)
+
+
+def event_job(network: Network, event: NativeEvent, *, now: int, expires_at: int) -> NewJob:
+    """One lane for what the adapter says belongs together."""
+    lane = lane_key(network, _short(f"event|{event.lane}"))
+    head = f"{len(event.lane)} {len(event.key)} {event.lane}{event.key}".encode()
+    return NewJob(lane, JobKind.EVENT, b"%d %b%b" % (len(head), head, event.payload), now, expires_at)
+
+
+def decode_event(payload: bytes) -> NativeEvent:
+    """Read a payload; InvalidInput when it was not written by `event_job`."""
+    try:
+        size, _, rest = payload.partition(b" ")
+        lane_size, key_size, text = rest[: int(size)].decode().split(" ", 2)
+        if len(text) != int(lane_size) + int(key_size):
+            raise ValueError("length")
+    except ValueError:
+        raise InvalidInput("not the payload of an event") from None
+    return NativeEvent(text[: int(lane_size)], text[int(lane_size) :], rest[int(size) :])
 
 
 def _short(text: str) -> str:

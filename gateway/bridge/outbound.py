@@ -15,14 +15,15 @@ from gateway.bridge import wording
 from gateway.bridge.composing import Composed, Composer
 from gateway.bridge.jobs import (
     OutboundJob,
-    ReportJob,
     SealedOnce,
     Wrapped,
     conversation,
     decode_outbound,
     encode_outbound,
-    report_job,
 )
+from gateway.bridge.kept import kept_for_retry
+from gateway.bridge.news import news_of, report_of
+from gateway.bridge.reports import Reports
 from gateway.bridge.route import RelayRoute
 from gateway.bridge.spellings import Spellings
 from gateway.custody.directory import Directory
@@ -48,15 +49,14 @@ from gateway.errors import (
     Spam,
     Unavailable,
 )
-from gateway.ids import EnsName, EthAddress, MessageHash, NativeId
+from gateway.ids import EnsName, EthAddress, MessageHash
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
 from gateway.sdk.attachments import content_size
-from gateway.sdk.delivery import DeliveryState, StatusReport
+from gateway.sdk.delivery import DeliveryState
 from gateway.store import Store
 from gateway.store.identities import Identity
 from gateway.store.jobs import Job
-from gateway.store.lanes import Enqueue
 from gateway.store.mailbox import AcceptEnvelope
 from gateway.store.messagemap import ConversationKnown, MapMessage, MessageLink
 from gateway.store.op import Op
@@ -115,6 +115,7 @@ class Outbound:
         remote: RemoteRelays,
         local: LocalService,
         standing: Standing,
+        reports: Reports,
         route: RelayRoute | None = None,
         parent: EnsName,
         clock: Clock,
@@ -128,6 +129,7 @@ class Outbound:
         self._local = local
         self._route = route
         self._standing = standing
+        self._reports = reports
         self._composer = Composer(store=store, keyring=keyring, parent=parent, offload=offload)
         self._spellings = Spellings(store, clock)
         self._clock = clock
@@ -147,11 +149,14 @@ class Outbound:
             composed = await self._composer.compose(work, sender)
             if composed is None:
                 return Done()
-            return await self._in_time(_Attempt(work, sender, recipient, composed, checkpoint, len(job.payload)))
+            result = await self._in_time(_Attempt(work, sender, recipient, composed, checkpoint, len(job.payload)))
         except GatewayError as error:
             log.info("outbound.failed", job=job.id, error=type(error).__name__, detail=error.detail)
             reason = wording.told(error)
-            return Later(reason) if error.retry else self._failed(work, sender, reason)
+            result = Later(reason) if error.retry else self._failed(work, sender, reason)
+        if isinstance(result, Later) and job.attempts == WAITING_AFTER:
+            await self._tell(work, sender, DeliveryState.WAITING, result.reason)
+        return result
 
     async def expire(self, job: Job) -> Done:
         """Tell the sender that it did not arrive in time."""
@@ -335,8 +340,8 @@ class Outbound:
         work = attempt.work
         if not note or work.native_id is None:
             return handed
-        report = self._report(work, work.native_id, attempt.sender, DeliveryState.SENT, note)
-        return replace(handed, ops=(*handed.ops, report), note=note)
+        news = news_of(work, work.native_id, attempt.sender, DeliveryState.SENT, note)
+        return replace(handed, ops=(*handed.ops, report_of(work, news, self._clock())), note=note)
 
     async def _through_relays(
         self, route: RelayRoute, attempt: _Attempt, name: EnsName, service: DeliveryServiceProfile
@@ -404,8 +409,25 @@ class Outbound:
             created_at=now,
             reply_instruction=attempt.composed.instruction,
         )
-        status = SetStatus(work.network, work.native_id, work.recipient, DeliveryState.SENT, handed.note, now)
-        return Done((*handed.ops, MapMessage(link), status), handed.after)
+        state = DeliveryState.SENT
+        status = SetStatus(work.network, work.native_id, work.recipient, state, handed.note, now, work.sender)
+
+        async def after() -> None:
+            if handed.after is not None:
+                await handed.after()
+            if not handed.note:
+                await self._tell(work, attempt.sender, DeliveryState.SENT)
+
+        return Done((*handed.ops, MapMessage(link), status), after)
+
+    async def _tell(self, work: OutboundJob, sender: Identity, state: DeliveryState, reason: str = "") -> None:
+        """News on the way; what does not get through is no loss, because more follows."""
+        if work.native_id is None:
+            return
+        try:
+            await self._reports.tell(work.network, news_of(work, work.native_id, sender, state, reason))
+        except GatewayError as error:
+            log.info("outbound.untold", state=state, error=type(error).__name__, detail=error.detail)
 
     def _failed(self, work: OutboundJob, sender: Identity, reason: str) -> Done:
         """The end of the way: the status says why, and the sender is told by a job of its own."""
@@ -413,27 +435,14 @@ class Outbound:
             log.warning("outbound.own_message_failed", recipient=work.recipient, type=work.type, reason=reason)
             return Done()
         failed = DeliveryState.FAILED
-        status = SetStatus(work.network, work.native_id, work.recipient, failed, reason, self._clock())
-        return Done((status, self._report(work, work.native_id, sender, failed, reason)))
-
-    def _report(
-        self, work: OutboundJob, native_id: NativeId, sender: Identity, state: DeliveryState, reason: str
-    ) -> Enqueue:
-        """The job that tells the sender through their network."""
-        report = StatusReport(
-            native_id=native_id,
-            sender=sender.canonical_id,
-            recipient=work.recipient,
-            state=state,
-            reason=reason,
-            automatic=work.automatic,
-        )
         now = self._clock()
-        return Enqueue(report_job(ReportJob(work.network, report), now=now, expires_at=now + REPORT_LIFE_MS))
+        status = SetStatus(work.network, work.native_id, work.recipient, failed, reason, now, work.sender)
+        told = report_of(work, news_of(work, work.native_id, sender, failed, reason), now)
+        return Done((status, told, *kept_for_retry(work, reason, now)))
 
 
-REPORT_LIFE_MS: Final = 5 * 24 * 3600 * 1000
-"""Milliseconds for which a report is tried."""
+WAITING_AFTER: Final = 1
+"""Tries that fail before the sender is told that the message waits: the first pause is a second."""
 
 
 def _key_digest(recipient_key: bytes, service_key: bytes) -> str:

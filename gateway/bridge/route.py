@@ -35,6 +35,7 @@ from gateway.errors import (
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
+from gateway.settings import RelaySettings
 
 log = structlog.get_logger(__name__)
 
@@ -148,3 +149,26 @@ class RelayRoute:
         """Short name of the way to `destination` with the relays' present keys."""
         way = stringify([destination, *self._names, *(to_base64(relay.public_encryption_key) for relay in relays)])
         return hashlib.sha256(way.encode()).hexdigest()[:16]
+
+
+def route_by(
+    settings: RelaySettings,
+    own: EnsName,
+    *,
+    profiles: Profiles,
+    relays: RemoteRelays,
+    clock: Clock,
+    offload: Offload,
+) -> RelayRoute | None:
+    """The route of the settings, None when messages go straight; raises ConfigError. `own` is our service's name."""
+    if not settings.route:
+        return None
+    return RelayRoute(
+        names=route_names(settings.route, own),
+        required=settings.route_required,
+        max_delay_ms=settings.route_max_delay_seconds * 1000 or None,
+        profiles=profiles,
+        relays=relays,
+        clock=clock,
+        offload=offload,
+    )

@@ -71,6 +71,14 @@ def waits_for_acceptance(recipient: EnsName) -> str:
     return f"{recipient} decides first whether to take messages from you; until then this one waits."
 
 
+def message_request(sender: EnsName) -> str:
+    """For a bridged person who lets strangers in one by one."""
+    return (
+        f"{sender} wants to write to you. Their messages wait until you let them in with the command "
+        f'"spam allow {sender}", or refuse them with "block {sender}".'
+    )
+
+
 def _code(error: RemoteRefused | RemoteBusy, answer: ServiceAnswer) -> int | None:
     """By which the answer is told. A passing fault says nothing about the message, but a full mailbox is one."""
     code = _CODE_OF_STATUS.get(answer.http_status) if answer.code is None else answer.code
@@ -107,6 +115,8 @@ _REFUSALS: Final[Mapping[int | None, str]] = MappingProxyType(
 _CODE_OF_STATUS: Final[Mapping[int, int]] = MappingProxyType({413: -32011, 429: _FULL})
 """For services that answer with a status alone."""
 
+PAUSED = "The recipient has paused deliveries."
+NOT_LET_IN = "The recipient has not let this sender in yet."
 EXPIRED = "It could not be delivered in time."
 MISMATCH = "The message does not fit its envelope."
 UNVERIFIED = "The sender's signature could not be verified."

@@ -34,6 +34,8 @@ class Purpose(StrEnum):
     """Key of the digests of codes that people prove mail addresses with; no identity's."""
     WEBHOOK_SECRETS = "webhook-secrets"
     """Key that seals the secrets by which receivers of news know that it is us; no identity's."""
+    ADAPTER = "adapter"
+    """Key of MACs that an adapter makes for itself; no identity's."""
 
 
 def hkdf_sha256(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
@@ -89,6 +91,11 @@ def link_code_key(seed: MasterSeed) -> bytes:
 def webhook_sealing_key(seed: MasterSeed) -> bytes:
     """The 32-byte key under which the secrets of webhooks stand in the database."""
     return hkdf_sha256(seed.secret, b"", context(VERSION, Purpose.WEBHOOK_SECRETS), 32)
+
+
+def adapter_key(seed: MasterSeed, network: Network, purpose: str) -> bytes:
+    """A 32-byte key of one adapter, for what it says it is for."""
+    return hkdf_sha256(seed.secret, b"", context(VERSION, Purpose.ADAPTER, network, purpose), 32)
 
 
 def fingerprint(seed: MasterSeed) -> str:

@@ -13,6 +13,7 @@ import structlog
 from gateway.errors import GatewayError, LeaseLost
 from gateway.lifecycle import Clock
 from gateway.store import Store
+from gateway.store.failed import ForgetFailures
 from gateway.store.idempotency import ForgetAnswers
 from gateway.store.leases import AcquireLease, Fence, ReleaseLease, RenewLease, UnderLease
 from gateway.store.links import DropLinkCodes
@@ -39,6 +40,10 @@ REPORT_TIME_MS: Final = 6 * 3600 * 1000
 """An expired envelope stays this much longer, so that its job can still tell the sender why it failed."""
 LINKS_LIFE_MS: Final = 400 * 24 * 3600 * 1000
 """How long a reply, edit or reaction still finds the message it is about."""
+FAILURES_LIFE_MS: Final = 7 * 24 * 3600 * 1000
+"""How long the writer of a message that failed can ask for another try."""
+FAILURES_AT_ONCE: Final = 100
+"""Each may have a megabyte."""
 TRAFFIC_LIFE_MS: Final = 8 * 24 * 3600 * 1000
 """A day longer than the relay shows its figures."""
 CODES_LIFE_MS: Final = 24 * 3600 * 1000
@@ -135,6 +140,7 @@ def _what_is_over(now: int) -> tuple[Op[Any], ...]:
         ExpireSessions(now, ROWS_AT_ONCE),
         ForgetMessages(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
         ForgetStatuses(now - LINKS_LIFE_MS, ROWS_AT_ONCE),
+        ForgetFailures(now - FAILURES_LIFE_MS, FAILURES_AT_ONCE),
         ForgetTraffic(now - TRAFFIC_LIFE_MS, ROWS_AT_ONCE),
         ForgetAnswers(now - ANSWERS_LIFE_MS, ROWS_AT_ONCE),
         ForgetServices(now - DIALECT_LIFE_MS, ROWS_AT_ONCE),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.dm3.spam_report import SpamReport
-from gateway.ids import EnsName, EthAddress
+from gateway.ids import EnsName, EnvelopeId, EthAddress
 from gateway.lifecycle import Clock
 from gateway.relay.spam_reports import LIFE_MS, spam_report_job
 from gateway.store import Store
@@ -29,16 +29,22 @@ class Reports:
 
         False when nobody takes reports, or the sender was not verified and so is nobody's to blame.
         """
-        if not self._enabled or not envelope.verified:
+        if not envelope.verified:
+            return False
+        return await self.pass_on(session.name, envelope.sender, EthAddress(envelope.holder), envelope.id)
+
+    async def pass_on(self, reporter: EnsName, sender: EnsName, holder: EthAddress, envelope: EnvelopeId) -> bool:
+        """The same for an envelope of a verified sender that may have left the store; `holder` signed it."""
+        if not self._enabled:
             return False
         now = self._clock()
         report = SpamReport(
             service=self._service_name,
-            reporter=session.name,
-            sender=envelope.sender,
-            sender_address=EthAddress(envelope.holder),
-            envelope=envelope.id,
+            reporter=reporter,
+            sender=sender,
+            sender_address=holder,
+            envelope=envelope,
             reported_at=now,
         )
-        await self._store.commit(Once(SCOPE, envelope.id, now + LIFE_MS, (Enqueue(spam_report_job(report)),)))
+        await self._store.commit(Once(SCOPE, envelope, now + LIFE_MS, (Enqueue(spam_report_job(report)),)))
         return True

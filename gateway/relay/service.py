@@ -27,6 +27,7 @@ from gateway.rates import Rate
 from gateway.relay.account_api import AccountApi
 from gateway.relay.accounts import Accounts
 from gateway.relay.arrivals import Arrivals
+from gateway.relay.bridged import BridgedRecipients
 from gateway.relay.emptying import EMPTY_MAILBOX, Emptying
 from gateway.relay.extension import ProfileExtensions
 from gateway.relay.forward import FORWARD, Forwarding, ForwardPolicy
@@ -131,6 +132,21 @@ class DeliveryService:
             service_name=around.service_name,
             clock=around.clock,
         )
+        self._reports = Reports(
+            store=around.store,
+            service_name=around.service_name,
+            enabled=settings.stake.report_url is not None,
+            clock=around.clock,
+        )
+        self.bridged = BridgedRecipients(
+            store=around.store,
+            directory=around.directory,
+            accounts=self._accounts,
+            rulebook=rulebook,
+            reports=self._reports,
+            stake_contract=settings.stake.contract,
+            clock=around.clock,
+        )
         self._push = Push(
             sessions=self._sessions,
             submission=self._submission,
@@ -203,13 +219,7 @@ class DeliveryService:
             arrivals=self._arrivals,
             clock=around.clock,
         )
-        reports = Reports(
-            store=around.store,
-            service_name=around.service_name,
-            enabled=self._settings.stake.report_url is not None,
-            clock=around.clock,
-        )
-        mailbox_api = MailboxApi(sessions=self._sessions, mailbox=mailbox, reports=reports, bodies=self._bodies)
+        mailbox_api = MailboxApi(sessions=self._sessions, mailbox=mailbox, reports=self._reports, bodies=self._bodies)
         removal = Removal(
             store=around.store,
             accounts=self._accounts,

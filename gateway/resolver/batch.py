@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from starlette.types import Scope
+
 from gateway.dm3.eth import address_from_bytes
 from gateway.ens.abi import (
     SELECTOR,
@@ -24,9 +26,13 @@ from gateway.ens.abi import (
     word,
 )
 from gateway.ens.ccip import CcipReader, OffchainLookup
+from gateway.ens.chain import Chain
+from gateway.ens.egress import USER_AGENT, GuardedClient
 from gateway.errors import FetchRefused, GatewayError, InvalidInput, UnknownName
 from gateway.ids import EthAddress
+from gateway.rates import Rate, asker_of
 from gateway.resolver.answers import Answer
+from gateway.resolver.endpoint import BATCH_PATH, CcipEndpoint
 
 QUERY: Final = bytes.fromhex("a780bab6")
 """query((address sender, string[] urls, bytes data)[] queries), ENSIP-21."""
@@ -84,6 +90,19 @@ class BatchGateway:
             return True, http_error(403, error.detail)
         except GatewayError as error:
             return True, http_error(502, error.detail)
+
+
+def batch_endpoint(chain: Chain, client: GuardedClient, calls_per_minute: int) -> CcipEndpoint:
+    """The batch gateway at its place; `client` is its own, `calls_per_minute` those of one asker."""
+    rate = Rate(calls_per_minute)
+
+    def admit(scope: Scope) -> None:
+        # Ours or another node's: chains of batch gateways would go round in circles.
+        if (b"user-agent", USER_AGENT.encode()) in scope["headers"]:
+            raise InvalidInput("a batch gateway does not serve a batch gateway")
+        rate.take(asker_of(scope))
+
+    return CcipEndpoint(BatchGateway(CcipReader(chain, client)), path=BATCH_PATH, admit=admit)
 
 
 def parse_query(calldata: bytes) -> tuple[OffchainLookup, ...]:

@@ -2,6 +2,7 @@
 
 `adapter` holds what an adapter must be and may be able to do, `delivery` the values that cross the door,
 `context` what the gateway lends an adapter, `degrade` the shared table for what a network cannot show,
+`people` what its people decide about themselves, `commands` the same as typed commands (loaded by whoever imports it),
 `testing` the conformance kit. adapters/README.md shows a complete adapter in under 100 lines.
 """
 
@@ -14,14 +15,18 @@ from gateway.errors import (
     InvalidInput,
     InvalidName,
     LimitExceeded,
+    ListFull,
     NotFound,
+    PersonDeleted,
     TooLarge,
     Unavailable,
     UnknownName,
 )
 from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
+from gateway.rates import Rate
 from gateway.sdk.adapter import (
     Adapter,
+    Registers,
     ReportsStatus,
     ResolvesAddress,
     SearchesDirectory,
@@ -44,8 +49,25 @@ from gateway.sdk.delivery import (
     Retry,
     StatusReport,
 )
+from gateway.sdk.events import EventOutcome, Handled, HandlesEvents, NativeEvent, Parked
 from gateway.sdk.notices import MailNotice
-from gateway.sections import FilePath, Section
+from gateway.sdk.people import (
+    FailedMessage,
+    Leaving,
+    MailRules,
+    PersonService,
+    PersonView,
+    Removed,
+    Retried,
+    SentMessage,
+    SpamReported,
+    Stranger,
+    allowing,
+    blocking,
+)
+from gateway.sdk.portrait import Portrait
+from gateway.sdk.values import Value, Values
+from gateway.sections import FilePath, Section, WebAddress
 
 __all__ = [
     "Adapter",
@@ -59,38 +81,63 @@ __all__ = [
     "Delivery",
     "DeliveryState",
     "EnsName",
+    "EventOutcome",
+    "FailedMessage",
     "FileContent",
     "FilePath",
     "GatewayError",
+    "Handled",
+    "HandlesEvents",
     "InvalidInput",
     "InvalidName",
+    "Leaving",
     "LimitExceeded",
     "Link",
+    "ListFull",
     "MailNotice",
+    "MailRules",
     "MessageHash",
     "MessageType",
+    "NativeEvent",
     "NativeId",
     "Network",
     "NotFound",
     "Outcome",
     "Outgoing",
+    "Parked",
     "Person",
+    "PersonDeleted",
+    "PersonService",
+    "PersonView",
+    "Portrait",
+    "Rate",
     "Reference",
+    "Registers",
     "Rejected",
+    "Removed",
     "ReportsStatus",
     "ResolvesAddress",
+    "Retried",
     "Retry",
     "SearchesDirectory",
     "Section",
     "SendsNotices",
+    "SentMessage",
     "ServesHttp",
+    "SpamReported",
     "StatusReport",
+    "Stranger",
     "Submitted",
     "TextFormat",
     "TooLarge",
     "Unavailable",
     "UnknownName",
+    "Value",
+    "Values",
+    "WebAddress",
+    "allowing",
     "attachment_content",
+    "blocking",
     "degrade",
     "file_attachment",
 ]

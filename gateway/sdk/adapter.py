@@ -76,6 +76,18 @@ class ServesHttp(Protocol):
 
 
 @runtime_checkable
+class Registers(Protocol):
+    """Has a file by which a server of the network knows the gateway; an ability of the class, nothing is opened."""
+
+    @classmethod
+    def registration(cls, settings: Any, public_url: str) -> str:
+        """The file's text, from a `Settings` value; it may hold secrets. Raises ConfigError when they cannot be read.
+
+        ``public_url`` is where the world finds the gateway.
+        """
+
+
+@runtime_checkable
 class ResolvesAddress(Protocol):
     """Can tell whether somebody exists who has never written."""
 

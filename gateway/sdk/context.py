@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,10 @@ from structlog.typing import FilteringBoundLogger
 
 from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
 from gateway.sdk.delivery import Outgoing
+from gateway.sdk.events import NativeEvent
+from gateway.sdk.people import PersonService
+from gateway.sdk.portrait import Portrait
+from gateway.sdk.values import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,10 @@ class AdapterContext(Protocol):
         """Where people reach this gateway's pages, without a trailing slash."""
 
     @property
+    def service_name(self) -> EnsName:
+        """The gateway's own name: what it says by itself comes from there."""
+
+    @property
     def log(self) -> FilteringBoundLogger:
         """A logger with the adapter's name bound."""
 
@@ -63,6 +72,27 @@ class AdapterContext(Protocol):
 
     async def submit_all(self, outgoing: tuple[Outgoing, ...]) -> tuple[Submitted, ...]:
         """As `submit` for several in ONE transaction: all are taken or none is (mail with many recipients)."""
+
+    async def take(self, events: Sequence[NativeEvent]) -> int:
+        """Write events down, all or none; `HandlesEvents.handle` gets each that was not taken before, in its lane.
+
+        Returns how many are new, after the commit. Raises LimitExceeded and Unavailable when the network should try
+        again later.
+        """
+
+    @property
+    def values(self) -> Values:
+        """What the adapter remembers for itself."""
+
+    def secret(self, purpose: str) -> bytes:
+        """32 bytes for MACs of the adapter's own, the same on every node and after every start."""
+
+    @property
+    def people(self) -> PersonService:
+        """What people of this network know and decide about themselves."""
+
+    async def portrait(self, name: EnsName) -> Portrait:
+        """What the name's records show of its owner. Raises Unavailable; a picture that cannot be had is none."""
 
     async def check_recipient(self, name: EnsName) -> None:
         """Return when the name has a valid DM3 profile; else raise UnknownName, InvalidName, or Unavailable."""

@@ -32,6 +32,8 @@ class Reference:
     message_hash: MessageHash
     native_id: NativeId | None
     """What this network calls it; None when it never passed here."""
+    others: tuple[NativeId, ...] = ()
+    """Further native messages that it was shown as (`Delivered.others`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,8 @@ class Delivered:
     """The network took the message and is responsible for it now."""
 
     native_id: NativeId
+    others: tuple[NativeId, ...] = ()
+    """Ids of further native messages, when it did not fit into one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ Outcome = Delivered | Retry | Rejected
 class DeliveryState(StrEnum):
     """How far a message from the foreign network has come."""
 
+    WAITING = "waiting"
+    """It could not be handed over yet and is tried again; the reason says why."""
     SENT = "sent"
     """A delivery service of the recipient keeps it, or the first of the relays that it goes through."""
     DELIVERED = "delivered"
@@ -125,6 +131,6 @@ class StatusReport:
     recipient: EnsName
     state: DeliveryState
     reason: str = ""
-    """A sentence for people: for FAILED why it will not arrive, for SENT why it may not be seen yet, else empty."""
+    """A sentence for people: for FAILED why it will not arrive, for WAITING and SENT why it may not be seen yet."""
     automatic: bool = False
     """As in the `Outgoing` this is about: a failed auto-reply is not reported to anybody."""

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, select, update
 
 from gateway.errors import InvalidInput, NotFound
 from gateway.ids import CanonicalId, EnsName, EthAddress, IdentityId, Network
-from gateway.store.schema import identities
+from gateway.store.schema import accounts, identities
 from gateway.store.upsert import insert
 
 OWNED: Final = "owned"
@@ -47,6 +47,10 @@ class Identity:
     """Of that wallet, on the profile of the present epoch."""
     linked_at: int | None = None
     """When the present trust level began."""
+    paused_until: int | None = None
+    """Until when (ms) nothing is delivered to this person, by their own wish."""
+    display_name_chosen: bool = False
+    """Whether they chose the display name themselves, and not their network."""
 
     @property
     def shown_name(self) -> EnsName:
@@ -163,6 +167,7 @@ class RotateIdentity:
 
     def apply(self, conn: Connection) -> Identity:
         """Compare and set."""
+        before = conn.scalar(select(identities.c.address).where(identities.c.id == self.id))
         resealed = {} if self.sealed_salt is None else {"sealed_salt": self.sealed_salt}
         rotated = conn.execute(
             update(identities)
@@ -175,6 +180,8 @@ class RotateIdentity:
             .returning(*identities.c)
         ).first()
         if rotated is not None:
+            # What they decided about their mail is kept by address.
+            conn.execute(update(accounts).where(accounts.c.address == before).values(address=self.address))
             return _identity_of(rotated)
         present = find_identity(conn, identities.c.id == self.id)
         if present is None:
@@ -200,7 +207,14 @@ class ShredIdentity:
             conn.execute(
                 update(identities)
                 .where(identities.c.id == self.id, identities.c.sealed_salt.is_not(None))
-                .values(sealed_salt=None, display_name="", rotated_at=self.now, **UNLINKED)
+                .values(
+                    sealed_salt=None,
+                    display_name="",
+                    display_name_chosen=False,
+                    rotated_at=self.now,
+                    paused_until=None,
+                    **UNLINKED,
+                )
             ).rowcount
             > 0
         )
@@ -208,10 +222,14 @@ class ShredIdentity:
 
 @dataclass(frozen=True, slots=True)
 class SetDisplayName:
-    """Change the name that is shown; True when the identity exists and is not shredded."""
+    """Change the name that is shown; True when the identity exists and is not shredded.
+
+    ``chosen`` says whether the person wants this one, whatever their network calls them.
+    """
 
     id: IdentityId
     display_name: str
+    chosen: bool = False
 
     def apply(self, conn: Connection) -> bool:
         """Update one row."""
@@ -219,7 +237,29 @@ class SetDisplayName:
             conn.execute(
                 update(identities)
                 .where(identities.c.id == self.id, identities.c.sealed_salt.is_not(None))
-                .values(display_name=self.display_name)
+                .values(display_name=self.display_name, display_name_chosen=self.chosen)
+            ).rowcount
+            > 0
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetPause:
+    """Deliver nothing to this person until ``until`` (ms), or deliver again when None.
+
+    True when the identity exists and is not shredded.
+    """
+
+    id: IdentityId
+    until: int | None
+
+    def apply(self, conn: Connection) -> bool:
+        """Update one row."""
+        return (
+            conn.execute(
+                update(identities)
+                .where(identities.c.id == self.id, identities.c.sealed_salt.is_not(None))
+                .values(paused_until=self.until)
             ).rowcount
             > 0
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, func
+from sqlalchemy import Connection, Insert, func
 
-from gateway.ids import EnvelopeId, LaneKey
+from gateway.ids import EnsName, EnvelopeId, LaneKey
 from gateway.store.schema import jobs, lanes
-from gateway.store.upsert import insert
+from gateway.store.statement import Statement
+from gateway.store.upsert import insert_for
 
 
 class JobState(StrEnum):
@@ -39,6 +40,8 @@ class NewJob:
     expires_at: int
     envelope: EnvelopeId | None = None
     due_at: int | None = None
+    person: EnsName | None = None
+    """Sub-name of the bridged person whose lane it is, written down with a new lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,38 +89,61 @@ class Enqueue:
 
     def apply(self, conn: Connection) -> int:
         """Insert the job."""
-        return insert_jobs(conn, [self.job])[0]
+        return self.apply_many(conn, [self])[0]
 
     @staticmethod
     def apply_many(conn: Connection, ops: Sequence[Enqueue]) -> list[int]:
         """Insert all jobs with two statements; ids rise in the order of ``ops``."""
-        return insert_jobs(conn, [op.job for op in ops])
+        new = [op.job for op in ops]
+        _wake(conn, new)
+        return [row[0] for row in _APPEND_NUMBERED.run(conn, [_columns(job) for job in new])]
 
 
-def insert_jobs(conn: Connection, new: Sequence[NewJob]) -> list[int]:
-    """Wake the lanes of ``new`` and append the jobs in their order; returns their ids.
+def insert_jobs(conn: Connection, new: Sequence[NewJob]) -> None:
+    """Wake the lanes of ``new`` and append the jobs in their order; whoever needs their ids takes ``Enqueue``."""
+    _wake(conn, new)
+    _APPEND.run(conn, [_columns(job) for job in new])
+
+
+def _waking(dialect: str) -> Insert:
+    wake = insert_for(dialect, lanes)
+    return wake.on_conflict_do_update(
+        index_elements=[lanes.c.name], set_={"due": func.coalesce(lanes.c.due, wake.excluded.due)}
+    )
+
+
+_WAKE: Final = Statement(("name", "destination", "due", "token", "lease_until", "person"), _waking)
+_COLUMNS: Final = ("lane", "kind", "payload", "envelope", "state", "attempts", "reason", "created_at", "expires_at")
+_APPEND: Final = Statement(_COLUMNS, lambda _dialect: jobs.insert())
+_APPEND_NUMBERED: Final = Statement(
+    _COLUMNS, lambda _dialect: jobs.insert().returning(jobs.c.id, sort_by_parameter_order=True)
+)
+
+
+def _wake(conn: Connection, new: Sequence[NewJob]) -> None:
+    """Make the lanes that are not there, and those due that are idle.
 
     The lane rows are written, and so locked, before the jobs: whoever completes a job of the same lane meanwhile
     waits and then sees these jobs. The other order strands jobs in a lane that nobody finds due.
     """
-    first_due: dict[LaneKey, int] = {}
+    first: dict[LaneKey, NewJob] = {}
     for job in new:
         # The first job of a lane says when: one behind it that could be done earlier must not overtake it.
-        first_due.setdefault(job.lane, job.created_at if job.due_at is None else job.due_at)
-    wake = insert(conn, lanes)
-    conn.execute(
-        wake.on_conflict_do_update(
-            index_elements=[lanes.c.name], set_={"due": func.coalesce(lanes.c.due, wake.excluded.due)}
-        ),
+        first.setdefault(job.lane, job)
+    _WAKE.run(
+        conn,
         [
-            {"name": lane, "destination": destination_of(lane), "due": due, "token": 0, "lease_until": 0}
-            for lane, due in sorted(first_due.items())
+            {
+                "name": lane,
+                "destination": destination_of(lane),
+                "due": job.created_at if job.due_at is None else job.due_at,
+                "token": 0,
+                "lease_until": 0,
+                "person": job.person,
+            }
+            for lane, job in sorted(first.items(), key=lambda item: item[0])
         ],
     )
-    appended = conn.execute(
-        jobs.insert().returning(jobs.c.id, sort_by_parameter_order=True), [_columns(job) for job in new]
-    )
-    return [row.id for row in appended]
 
 
 def job_of(row: Any) -> Job:

@@ -185,7 +185,8 @@ class RetryJob:
     """The job failed for now: count the try, and let the whole lane wait ``delay_ms``; raises ``LeaseLost``.
 
     ``payload`` replaces the stored one when given, so that what was prepared for this try (a sealed envelope) is
-    sent again byte for byte. False when the job was no longer there.
+    sent again byte for byte. With ``counts`` False nothing went wrong, and the number of tries stays.
+    False when the job was no longer there.
     """
 
     lease: LaneLease
@@ -194,6 +195,7 @@ class RetryJob:
     delay_ms: int
     reason: str
     payload: bytes | None = field(default=None, repr=False)
+    counts: bool = True
 
     def lanes(self) -> tuple[LaneKey, ...]:
         """The leased lane."""
@@ -206,7 +208,7 @@ class RetryJob:
         found = conn.execute(
             update(jobs)
             .where(jobs.c.id == self.job_id, jobs.c.lane == self.lease.lane)
-            .values(attempts=jobs.c.attempts + 1, reason=self.reason, **kept)
+            .values(attempts=jobs.c.attempts + int(self.counts), reason=self.reason, **kept)
         ).rowcount
         _set_due(conn, self.lease.lane, self.now + self.delay_ms)
         return found > 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, or_, select, tuple_
 
-from gateway.ids import NativeId, Network
+from gateway.ids import EnsName, EnvelopeId, NativeId, Network
 from gateway.store.schema import message_links
 from gateway.store.upsert import insert
 
@@ -33,6 +33,10 @@ class MessageLink:
 
     Of a message that left the network: what it took along as an answer, so that an edit of it finds the same place.
     """
+    envelope: EnvelopeId | None = None
+    """The envelope that a message came in, by which it can be reported."""
+    holder: str | None = None
+    """Address of the verified sender of that envelope, ``UNVERIFIED`` for every other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class MapMessage:
                     outbound=link.outbound,
                     created_at=link.created_at,
                     reply_instruction=link.reply_instruction,
+                    envelope=link.envelope,
+                    holder=link.holder,
                 )
                 .on_conflict_do_nothing()
                 .returning(message_links.c.part)
@@ -124,6 +130,66 @@ class ConversationKnown:
 
 
 @dataclass(frozen=True, slots=True)
+class NewestReceived:
+    """Link of the message of a conversation that came last from DM3 in an envelope that is known, or None."""
+
+    network: Network
+    conversation: str
+
+    def run(self, conn: Connection) -> MessageLink | None:
+        """Read by the index of conversations."""
+        row = conn.execute(
+            select(message_links)
+            .where(
+                message_links.c.network == self.network,
+                message_links.c.conversation == self.conversation,
+                message_links.c.outbound.is_(False),
+                message_links.c.envelope.is_not(None),
+            )
+            .order_by(message_links.c.created_at.desc())
+            .limit(1)
+        ).first()
+        return None if row is None else MessageLink(**row._mapping)
+
+
+@dataclass(frozen=True, slots=True)
+class LinksOfPerson:
+    """Links of all conversations of the person with the sub-name ``name``, at most ``limit``, the newest first."""
+
+    network: Network
+    name: EnsName
+    limit: int
+
+    def run(self, conn: Connection) -> list[MessageLink]:
+        """Read the range of the index in which these conversations stand."""
+        rows = conn.execute(
+            select(message_links)
+            .where(*_of_person(self.network, self.name))
+            .order_by(message_links.c.created_at.desc())
+            .limit(self.limit)
+        )
+        return [MessageLink(**row._mapping) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPerson:
+    """Remove at most ``limit`` links of the person with the sub-name ``name``; returns how many."""
+
+    network: Network
+    name: EnsName
+    limit: int = 1_000
+
+    def apply(self, conn: Connection) -> int:
+        """Find keys by the index of conversations, then delete each: SQLite looks up no wide key in a list."""
+        key = tuple(message_links.primary_key)
+        found = conn.execute(select(*key).where(*_of_person(self.network, self.name)).limit(self.limit)).all()
+        if found:
+            one = delete(message_links).where(*(column == bindparam(f"old_{column.name}") for column in key))
+            conn.execute(one, [{f"old_{name}": value for name, value in row._mapping.items()} for row in found])
+        return len(found)
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetMessages:
     """Remove at most ``limit`` links made before ``before`` (ms); returns how many."""
 
@@ -140,6 +206,15 @@ class ForgetMessages:
             .limit(self.limit)
         )
         return conn.execute(delete(message_links).where(tuple_(*key).in_(old))).rowcount
+
+
+def _of_person(network: Network, name: EnsName) -> tuple[ColumnElement[bool], ...]:
+    """Their conversations are called ``<name>|<other>``; ``}`` follows ``|`` in every byte order."""
+    return (
+        message_links.c.network == network,
+        message_links.c.conversation >= f"{name}|",
+        message_links.c.conversation < f"{name}}}",
+    )
 
 
 def _links(conn: Connection, *where: Any) -> list[MessageLink]:

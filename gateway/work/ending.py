@@ -50,9 +50,9 @@ class Ending:
             return error
         return None
 
-    async def later(self, reason: str, delay_ms: int) -> None:
-        """Count the try and let the lane wait."""
-        await self._write(lambda lease, now: (RetryJob(lease, self._job.id, now, delay_ms, reason),))
+    async def later(self, reason: str, delay_ms: int, *, counts: bool = True) -> None:
+        """Count the try, if it was one, and let the lane wait."""
+        await self._write(lambda lease, now: (RetryJob(lease, self._job.id, now, delay_ms, reason, counts=counts),))
 
     async def hold(self, reason: str, ops: tuple[Op[Any], ...]) -> None:
         """Set the job aside and apply `ops`, or without them when the store refuses them."""

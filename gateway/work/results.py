@@ -34,6 +34,8 @@ class Later:
     reason: str
     after_ms: int | None = None
     """Milliseconds that somebody asked us to wait; None for the usual back-off."""
+    counts: bool = True
+    """Whether this was a try that failed; the pauses after failures grow with their number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,10 +155,10 @@ class Worker:
                 if after is not None:
                     await self._afterwards(job, after())
                 return True
-            case Later(reason, after_ms):
+            case Later(reason, after_ms, counts):
                 delay = back_off_ms(job.attempts) if after_ms is None else after_ms
-                log.info("job.later", job=job.id, kind=job.kind, attempts=job.attempts + 1, delay_ms=delay)
-                await ending.later(clean_reason(reason), delay)
+                log.info("job.later", job=job.id, kind=job.kind, attempts=job.attempts + counts, delay_ms=delay)
+                await ending.later(clean_reason(reason), delay, counts=counts)
                 return False
             case Hold(reason):
                 return await self._hold(ending, job, reason)

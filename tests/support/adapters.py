@@ -56,6 +56,7 @@ class PaperAdapter:
         self.tries: list[Delivery] = []
         self.delivered: list[Delivery] = []
         self.reports: list[StatusReport] = []
+        self.underway: list[StatusReport] = []
         self._changed = asyncio.Event()
 
     async def open(self, ctx: AdapterContext) -> None:
@@ -82,8 +83,9 @@ class PaperAdapter:
         return outcome
 
     async def report(self, status: StatusReport) -> None:
-        """Keep the news."""
-        self.reports.append(status)
+        """Keep the news; that a message is on its way lies on `underway`."""
+        on_its_way = status.state is DeliveryState.WAITING or (status.state is DeliveryState.SENT and not status.reason)
+        (self.underway if on_its_way else self.reports).append(status)
         self._changed.set()
 
     async def write(

@@ -7,5 +7,6 @@ from __future__ import annotations
 
 from gateway.sdk.testing.conformance import Peer, check_conformance
 from gateway.sdk.testing.context import MemoryContext
+from gateway.sdk.testing.people import MemoryPeople
 
-__all__ = ["MemoryContext", "Peer", "check_conformance"]
+__all__ = ["MemoryContext", "MemoryPeople", "Peer", "check_conformance"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -12,6 +15,38 @@ from gateway.errors import GatewayError, UnknownName
 from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
 from gateway.sdk.context import BridgedPerson, Submitted
 from gateway.sdk.delivery import Outgoing
+from gateway.sdk.events import NativeEvent
+from gateway.sdk.portrait import Portrait
+from gateway.sdk.testing.people import MemoryPeople
+from gateway.sdk.values import Value
+
+
+@dataclass
+class MemoryValues:
+    """`gateway.sdk.Values` in a dictionary."""
+
+    texts: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    async def put(self, *values: Value) -> None:
+        """Write all."""
+        for each in values:
+            if each.text is None:
+                self.texts.pop((each.kind, each.key), None)
+            else:
+                self.texts[each.kind, each.key] = each.text
+
+    async def claim(self, value: Value) -> str:
+        """Write unless there is one."""
+        return self.texts.setdefault((value.kind, value.key), value.text or "")
+
+    async def get(self, kind: str, key: str) -> str | None:
+        """The text, or None."""
+        return self.texts.get((kind, key))
+
+    async def find(self, kind: str, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[Value]:
+        """Texts whose keys begin with ``prefix``."""
+        keys = sorted(key for kind_, key in self.texts if kind_ == kind and key.startswith(prefix) and key > after)
+        return [Value(kind, key, self.texts[kind, key]) for key in keys[:limit]]
 
 
 @dataclass(kw_only=True)
@@ -28,8 +63,18 @@ class MemoryContext:
     taken: list[Outgoing] = field(default_factory=list)
     """What was submitted, without repeats, in order."""
     native_ids: dict[MessageHash, NativeId] = field(default_factory=dict)
-    people: dict[CanonicalId, BridgedPerson] = field(default_factory=dict)
+    events: list[NativeEvent] = field(default_factory=list)
+    """What was taken by `take`, without repeats, in order; nobody hands it back to the adapter."""
+    portraits: dict[EnsName, Portrait] = field(default_factory=dict)
+    values: MemoryValues = field(default_factory=MemoryValues)
+    issued: dict[CanonicalId, BridgedPerson] = field(default_factory=dict)
+    """Who was given a name."""
     aliases: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def service_name(self) -> EnsName:
+        """The gateway's own name."""
+        return EnsName(f"ds.{self.parent}")
 
     @property
     def log(self) -> FilteringBoundLogger:
@@ -62,12 +107,36 @@ class MemoryContext:
 
     def _issue(self, outgoing: Outgoing) -> BridgedPerson:
         sender = outgoing.sender
-        known = self.people.get(sender.canonical_id)
+        known = self.issued.get(sender.canonical_id)
         if known is None:
-            name = EnsName(f"p{len(self.people) + 1}.{self.network}.{self.parent}")
+            name = EnsName(f"p{len(self.issued) + 1}.{self.network}.{self.parent}")
             known = BridgedPerson(self.network, sender.canonical_id, name, sender.display_name)
-        self.people[sender.canonical_id] = replace(known, display_name=sender.display_name or known.display_name)
-        return self.people[sender.canonical_id]
+        self.issued[sender.canonical_id] = replace(known, display_name=sender.display_name or known.display_name)
+        return self.issued[sender.canonical_id]
+
+    async def take(self, events: Sequence[NativeEvent]) -> int:
+        """Take all or, when a fault is set, none."""
+        if self.fault is not None:
+            raise self.fault
+        new = 0
+        for event in events:
+            if not event.key or all(event.key != each.key for each in self.events):
+                self.events.append(event)
+                new += 1
+        return new
+
+    @cached_property
+    def people(self) -> MemoryPeople:
+        """What people of this network know and decide about themselves."""
+        return MemoryPeople(network=self.network, parent=self.parent)
+
+    def secret(self, purpose: str) -> bytes:
+        """The same for the same purpose."""
+        return hashlib.sha256(f"{self.network} {purpose}".encode()).digest()
+
+    async def portrait(self, name: EnsName) -> Portrait:
+        """What `portraits` says."""
+        return self.portraits.get(name, Portrait())
 
     async def check_recipient(self, name: EnsName) -> None:
         """Known names pass, others raise UnknownName."""
@@ -78,11 +147,11 @@ class MemoryContext:
 
     async def person(self, canonical_id: CanonicalId) -> BridgedPerson | None:
         """Who was issued a name."""
-        return self.people.get(canonical_id)
+        return self.issued.get(canonical_id)
 
     async def person_named(self, name: EnsName) -> BridgedPerson | None:
         """Whose name this is."""
-        return next((each for each in self.people.values() if each.name == name), None)
+        return next((each for each in self.issued.values() if each.name == name), None)
 
     async def native_id_of(self, message_hash: MessageHash) -> NativeId | None:
         """What `native_ids` says."""

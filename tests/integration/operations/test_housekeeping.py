@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 
 from gateway.errors import LeaseLost
-from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
-from gateway.operations.housekeeping import LEASE_MS, PERIOD_SECONDS, REPORT_TIME_MS, SETTLE_SECONDS, Housekeeping
+from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey, NativeId, Network
+from gateway.operations.housekeeping import (
+    FAILURES_LIFE_MS,
+    LEASE_MS,
+    PERIOD_SECONDS,
+    REPORT_TIME_MS,
+    SETTLE_SECONDS,
+    Housekeeping,
+)
 from gateway.store import Store
+from gateway.store.failed import Failure, FailuresOf, KeepFailed
 from gateway.store.jobs import Enqueue, JobState, NewJob
 from gateway.store.lanes import HoldJob, LeaseLanes, ReleaseLane
 from gateway.store.leases import AcquireLease, UnderLease
@@ -71,6 +79,15 @@ async def test_more_than_one_step_is_done(store: Store, keeper: Housekeeping, mo
     await asyncio.gather(*(store.commit(envelope(number, NOW - REPORT_TIME_MS - 1)) for number in range(10)))
     await keeper.clean()
     assert await store.read(CountMailbox(BOX)) == 0
+
+
+async def test_messages_that_failed_are_forgotten_after_a_week(store: Store, keeper: Housekeeping) -> None:
+    network, sender = Network("paper"), EnsName("bob.paper.gw.eth")
+    for number, at in enumerate((NOW - FAILURES_LIFE_MS - 1, NOW - FAILURES_LIFE_MS + 1)):
+        failure = Failure(network, sender, EnsName("alice.eth"), NativeId(f"n{number}"), "", at)
+        await store.commit(KeepFailed(failure, b"x"))
+    assert await keeper.clean() == 1
+    assert [each.native_id for each in await store.read(FailuresOf(network, sender, 9))] == ["n1"]
 
 
 async def put_on_hold(store: Store, lane: str, expires_at: int) -> None:

@@ -257,6 +257,8 @@ def test_names_are_compared_by_bytes_on_postgresql(postgres_url: str) -> None:
         "webhooks.url",
         "webhooks.events",
         "statuses.reason",
+        "failed_messages.reason",
+        "adapter_values.value",
     }
     assert {column for column, collation in migrate.run(postgres_url, collations) if collation != "C"} == free_text
 

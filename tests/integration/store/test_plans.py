@@ -17,8 +17,19 @@ from gateway.store.accounts import AccountOf
 from gateway.store.admins import AddAdmin, Admin, AdminsOf, DropAdmin, IsAdmin
 from gateway.store.api_keys import AddApiKey, ApiKey, ApiKeyOf, NoteApiKeyUse, RevokeApiKey
 from gateway.store.audit import Audit, AuditEntry, AuditPage, LatestEntries
+from gateway.store.backlog import BacklogOf, LanesOf, NewestWaiting, SendersTo, WakeLanes
 from gateway.store.bulk import NamesAmong, PutNames, WholeZone
 from gateway.store.engine import sqlite_path
+from gateway.store.failed import (
+    DropFailures,
+    Failure,
+    FailuresOf,
+    ForgetFailures,
+    KeepFailed,
+    KeptMessages,
+    LastFailure,
+    RetryFailed,
+)
 from gateway.store.idempotency import ClaimRequest, DropClaim, ForgetAnswers, KeepAnswer
 from gateway.store.identities import IdentityAt, IdentityNamed
 from gateway.store.jobs import Enqueue
@@ -34,7 +45,14 @@ from gateway.store.mailbox import (
     IsWaiting,
     PickUp,
 )
-from gateway.store.messagemap import ConversationKnown, HashesOf, NativeOf
+from gateway.store.messagemap import (
+    ConversationKnown,
+    ForgetPerson,
+    HashesOf,
+    LinksOfPerson,
+    NativeOf,
+    NewestReceived,
+)
 from gateway.store.names import ListNames, NameNamed, NamesEnding, NamesLike, NamesOf, PutName
 from gateway.store.op import Op, Query
 from gateway.store.ownership import ReplaceName, TakeName
@@ -43,6 +61,7 @@ from gateway.store.reservations import ReservationOf
 from gateway.store.schema import metadata
 from gateway.store.sessions import ConsumeChallenge, RevokeTokens, TokenSubject
 from gateway.store.sqlite import sqlite_engine
+from gateway.store.status import ForgetSender, StatusesOfSender
 from gateway.store.usage import MailboxNames, MailboxUsage, Quota, Usage
 from gateway.store.webhooks import (
     AddWebhook,
@@ -102,6 +121,13 @@ OPS: list[Op[Any]] = [
     AddWebhook(Webhook("new", GW, "https://x.example", (), b"", NOW)),
     DropWebhook(GW, "hook"),
     SwitchWebhook(GW, "hook", NOW),
+    KeepFailed(Failure(EMAIL, BOB, ALICE, NativeId("1"), "", NOW), b"x"),
+    RetryFailed(((1, job()),)),
+    DropFailures(EMAIL, BOB),
+    ForgetFailures(NOW, 10),
+    ForgetSender(EMAIL, BOB),
+    ForgetPerson(EMAIL, BOB),
+    WakeLanes((lane(),), NOW),
     PutNames((name_row("bob.gw.eth"), name_row("carol.gw.eth")), 0, overwrite=True),
     TellWebhooks(GW, (News("name.claimed", b"{}"),), NOW, NOW + 1),
 ]
@@ -128,6 +154,16 @@ QUERIES: list[Query[Any]] = [
     IdentityOwning(BOB),
     IdentityBearing(BOB),
     LaneJobs(lane(), 10),
+    FailuresOf(EMAIL, BOB, 10, ALICE),
+    KeptMessages(EMAIL, BOB, None, 0, 9, 10),
+    LastFailure(EMAIL, BOB),
+    BacklogOf(BOB),
+    LanesOf(BOB, NOW, 10),
+    SendersTo(BOB_ADDRESS, 10),
+    NewestWaiting(BOB_ADDRESS, ALICE),
+    StatusesOfSender(EMAIL, BOB, 10),
+    LinksOfPerson(EMAIL, BOB, 10),
+    NewestReceived(EMAIL, "c"),
     NativeOf(EMAIL, encrypted_hash(1)),
     HashesOf(EMAIL, NativeId("1")),
     ConversationKnown(EMAIL, "c"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.ids import CanonicalId, EnsName, EnvelopeId, LaneKey, NativeId
 from gateway.store import Store
 from gateway.store.aliases import AliasTarget, PutAlias
+from gateway.store.failed import Failure, FailuresOf, KeepFailed, KeptMessages
 from gateway.store.identities import IdentityNamed, IdentityOf, IssueIdentity
 from gateway.store.jobs import NewJob
 from gateway.store.lanes import Enqueue, LaneJobs
@@ -115,6 +116,18 @@ async def test_statuses(store: Store, native: str, recipient: str, state: str, r
     id_ = NativeId(f"{next(fresh)}{native}")
     await store.commit(SetStatus(EMAIL, id_, recipient, state, reason, at))
     assert await store.read(StatusOf(EMAIL, id_, recipient)) == Status(state, reason, at)
+
+
+@PROPERTY
+@given(native=ANY, recipient=ANY, reason=ANY, payload=BYTES, at=TIMES)
+async def test_failed_messages(store: Store, native: str, recipient: str, reason: str, payload: bytes, at: int) -> None:
+    sender = EnsName(f"p{next(fresh)}.email.gw.eth")
+    failure = Failure(EMAIL, sender, EnsName(recipient), NativeId(native), reason, at)
+    await store.commit(KeepFailed(failure, payload))
+    [found] = await store.read(FailuresOf(EMAIL, sender, 9, failure.recipient))
+    assert replace(found, id=0) == failure
+    [kept] = await store.read(KeptMessages(EMAIL, sender, None, 0, found.id, 9))
+    assert kept.payload == payload
 
 
 @PROPERTY

@@ -1,0 +1,185 @@
+"""The homeserver's client-server API as a ghost sees it: matrix-nio, told whom the application service speaks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from nio import AsyncClient, AsyncClientConfig, ErrorResponse, Response
+
+from adapters.matrix.depth import loads
+from adapters.matrix.errors import HomeserverDown, HomeserverRefused
+from adapters.matrix.ids import Mxid
+
+CLIENT: Final = "/_matrix/client/v3"
+CONNECTIONS: Final = 64
+"""To the homeserver at one time: a single process of Synapse does one thing after the other anyway."""
+MAX_ANSWER: Final = 4 * 2**20
+"""Bytes of an answer that is no file."""
+Json = dict[str, Any]
+
+
+class GhostClient(AsyncClient):  # type: ignore[misc]
+    """nio's client in the name of one user of the application service (Application Service API, identity assertion).
+
+    Every request goes through `send`, which adds the user, and the time for what happened earlier.
+    """
+
+    def __init__(
+        self, homeserver: str, user: Mxid, token: str, session: aiohttp.ClientSession, config: AsyncClientConfig
+    ) -> None:
+        super().__init__(homeserver, user, config=config)
+        self.user_id: str = user
+        self.access_token = token
+        self.client_session = session
+        self.happened_at: int | None = None
+        """Milliseconds since the epoch: the time that the next event is shown with (timestamp massaging)."""
+
+    async def send(self, method: str, path: str, *rest: Any, **options: Any) -> aiohttp.ClientResponse:
+        """One request; the session is shared, so nio's own is never made."""
+        asserted = {"user_id": self.user_id}
+        if self.happened_at is not None:
+            asserted["ts"] = str(self.happened_at)
+        whole = f"{path}{'&' if '?' in path else '?'}{urlencode(asserted)}"
+        response: aiohttp.ClientResponse = await super().send(method, whole, *rest, **options)
+        return response
+
+    async def close(self) -> None:
+        """Nothing: the session belongs to the adapter."""
+
+
+class Homeserver:
+    """Connections to one homeserver, and the clients of our users on it."""
+
+    def __init__(self, url: str, token: str, *, timeout: float) -> None:
+        self._url = url
+        self._token = token
+        # nio would try again for ever; the lanes do that better, and in order.
+        self._config = AsyncClientConfig(max_limit_exceeded=0, max_timeouts=0, request_timeout=timeout)
+        self._timeout = timeout
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the pool; nothing is sent yet."""
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS)
+        self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+
+    async def close(self) -> None:
+        """Close all connections. A second call does nothing."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def client(self, user: Mxid) -> GhostClient:
+        """A client that speaks for a user of ours."""
+        if self._session is None:
+            raise HomeserverDown("the adapter is closed")
+        return GhostClient(self._url, user, self._token, self._session, self._config)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        user: Mxid | None = None,
+        query: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Json:
+        """One request that nio has no method for; ``user`` is whom it is made for, the bot when absent.
+
+        Raises HomeserverDown for what may pass and HomeserverRefused for what will not.
+        """
+        asked = {**(query or {}), **({"user_id": user} if user else {})}
+        content = None if body is None else json.dumps(body).encode()
+        async with self._request(method, path, asked, content, timeout or self._timeout) as response:
+            return await _answer(response)
+
+    @asynccontextmanager
+    async def file(self, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The open answer to a GET whose body is a file; raises as `call`."""
+        async with self._request("GET", path, {}, None, self._timeout * 5) as response:
+            if response.status != 200:
+                await _answer(response)
+                raise HomeserverDown(f"the homeserver answered {response.status}")
+            yield response
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, query: Mapping[str, str], content: bytes | None, timeout: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise HomeserverDown("the adapter is closed")
+        headers = {"Authorization": f"Bearer {self._token}"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            async with self._session.request(
+                method,
+                self._url + path,
+                params=query,
+                data=content,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=timeout),
+                allow_redirects=False,
+            ) as response:
+                yield response
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise HomeserverDown(f"{method} {path.partition('?')[0][:60]}: {type(error).__name__}") from None
+
+
+async def checked(response: Any) -> Any:
+    """A response of nio, which returns its errors; raises HomeserverDown or HomeserverRefused instead."""
+    try:
+        response = await response
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise HomeserverDown(type(error).__name__) from None
+    if isinstance(response, tuple):
+        response = response[0]
+    if isinstance(response, ErrorResponse):
+        raise _fault(_status(response), response.status_code, response.message, response.retry_after_ms)
+    return response
+
+
+def path(*parts: str) -> str:
+    """A path below the client API, each part quoted: ids hold slashes and more."""
+    return "/".join((CLIENT, *(quote(part, safe="") for part in parts)))
+
+
+def _status(response: Response) -> int:
+    transport = response.transport_response
+    return transport.status if transport is not None else 0
+
+
+async def _answer(response: aiohttp.ClientResponse) -> Json:
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > MAX_ANSWER:
+            raise HomeserverDown("the homeserver's answer is too large")
+    try:
+        answer = loads(bytes(body)) if body else {}
+    except ValueError:
+        answer = None
+    if response.status >= 400:
+        said = answer if isinstance(answer, dict) else {}
+        raise _fault(response.status, said.get("errcode"), said.get("error"), said.get("retry_after_ms"))
+    if not isinstance(answer, dict):
+        raise HomeserverDown("the homeserver's answer is no JSON object")
+    return answer
+
+
+def _fault(status: int, errcode: object, error: object, after_ms: object) -> HomeserverDown | HomeserverRefused:
+    code = errcode if isinstance(errcode, str) else "M_UNKNOWN"
+    text = error if isinstance(error, str) else ""
+    if code == "M_LIMIT_EXCEEDED" or status in (0, 408, 425, 429) or status >= 500:
+        after = after_ms / 1000 if isinstance(after_ms, int | float) and 0 <= after_ms < 10**8 else None
+        return HomeserverDown(f"{status} {code} {text[:200]}", after)
+    if code in ("M_UNKNOWN_TOKEN", "M_MISSING_TOKEN"):
+        # The registration is not there yet, or another one: the operator mends that, and nothing is lost meanwhile.
+        return HomeserverDown(f"the homeserver does not know us: {code}")
+    return HomeserverRefused(status, code, text[:500])

@@ -1,0 +1,131 @@
+"""Signed links to large files: who has the link may fetch the file for some days, and nothing is stored here.
+
+Media of a homeserver are for its users only (1.11), so a DM3 reader cannot be given their address.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from adapters.matrix.content import Media
+from adapters.matrix.errors import HomeserverDown, HomeserverRefused
+from adapters.matrix.intent import Intent
+
+PATH: Final = "/files/matrix"
+PURPOSE: Final = "links to files"
+MAC_BYTES: Final = 16
+CHUNK: Final = 64 * 2**10
+SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "audio/ogg", "audio/mpeg", "video/mp4"})
+"""Types that a browser may show; everything else is saved: a page of a stranger must not run under our origin."""
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, max-age=3600",
+    "X-Robots-Tag": "noindex",
+}
+_PARTS: Final = re.compile(r"[A-Za-z0-9._=:\[\]-]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Makes and reads links; ``key`` is secret and the same on every node."""
+
+    base: str
+    key: bytes
+
+    def to(self, media: Media, media_type: str, expires_at: int) -> str:
+        """The address of a file until ``expires_at`` (ms since the epoch)."""
+        until = str(expires_at // 1000)
+        mac = self._mac(until, media.server, media.id, media_type)
+        type_ = base64.urlsafe_b64encode(media_type.encode()).decode().rstrip("=")
+        parts = (until, mac, quote(media.server, safe=""), media.id, type_ or "-", quote(media.name, safe=""))
+        return f"{self.base}{PATH}/{'/'.join(parts)}"
+
+    def permits(self, until: str, mac: str, server: str, media_id: str, media_type: str, now: int) -> bool:
+        """Whether we made this link, and it still holds at ``now`` (ms)."""
+        if not (until.isascii() and until.isdigit() and len(until) < 12) or int(until) * 1000 < now:
+            return False
+        return hmac.compare_digest(self._mac(until, server, media_id, media_type).encode(), mac.encode())
+
+    def _mac(self, *parts: str) -> str:
+        text = "\n".join(parts).encode()
+        digest = hmac.digest(self.key, text, hashlib.sha256)[:MAC_BYTES]
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+class LinkedFiles:
+    """Serves the files behind links, straight from the homeserver."""
+
+    def __init__(self, opened: Callable[[], tuple[Links, Intent, int]]) -> None:
+        """``opened``: links, the bot and the time in ms; raises HomeserverDown while the adapter is closed."""
+        self._opened = opened
+
+    def route(self) -> Route:
+        """GET and HEAD."""
+        return Route(PATH + "/{until}/{mac}/{server}/{media}/{type}/{name:path}", self.serve, methods=["GET"])
+
+    async def serve(self, request: Request) -> Response:
+        """The file, or a sentence: 404 for a link that is not ours or over, 503 while the homeserver is away."""
+        given = request.path_params
+        media_type = _decoded(given["type"])
+        try:
+            links, bot, now = self._opened()
+            if not (
+                _PARTS.fullmatch(given["server"])
+                and _PARTS.fullmatch(given["media"])
+                and links.permits(given["until"], given["mac"], given["server"], given["media"], media_type, now)
+            ):
+                return _sentence(404, "This link is not valid, or its time is over.")
+            return await self._streamed(request, bot, given, media_type)
+        except HomeserverRefused:
+            return _sentence(404, "The file is not there any more.")
+        except HomeserverDown:
+            return _sentence(503, "The file cannot be fetched now; please try again later.")
+
+    async def _streamed(self, request: Request, bot: Intent, given: Mapping[str, str], media_type: str) -> Response:
+        stack = AsyncExitStack()
+        answer = await stack.enter_async_context(bot.download(given["server"], given["media"]))
+        shown = media_type in SHOWN
+        how = "inline" if shown else "attachment"
+        headers = {
+            **HEADERS,
+            "Content-Disposition": f"{how}; filename*=UTF-8''{quote(given['name'], safe='')}",
+        }
+        if answer.content_length is not None:
+            headers["Content-Length"] = str(answer.content_length)
+
+        async def parts() -> AsyncIterator[bytes]:
+            async with stack:
+                if request.method != "HEAD":
+                    async for part in answer.content.iter_chunked(CHUNK):
+                        yield part
+
+        return StreamingResponse(
+            parts(), headers=headers, media_type=media_type if shown else "application/octet-stream"
+        )
+
+
+def _sentence(status: int, text: str) -> Response:
+    return PlainTextResponse(text + "\n", status, headers=dict(HEADERS) | {"Cache-Control": "no-store"})
+
+
+def _decoded(text: str) -> str:
+    """A media type from its base64; "" for what is none."""
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
+    except ValueError:
+        return ""

@@ -1,0 +1,55 @@
+"""Files on their way: from a homeserver into a DM3 message, as content or as a link, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adapters.matrix.content import Media
+from adapters.matrix.errors import HomeserverRefused, Unfit
+from adapters.matrix.intent import Intent
+from adapters.matrix.links import Links
+from adapters.matrix.settings import MatrixSettings
+from gateway.sdk import Attachment, file_attachment
+
+CHUNK = 64 * 2**10
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Carries files of one homeserver over."""
+
+    settings: MatrixSettings
+    links: Links
+
+    async def attachment(self, media: Media, intent: Intent, now: int) -> Attachment:
+        """A file inside the message, or as a link when it is too large for that.
+
+        Raises Unfit for what is too large or gone, HomeserverDown for what can be tried again.
+        """
+        if media.size > self.settings.max_media_bytes:
+            raise Unfit(_too_large(self.settings.max_media_bytes))
+        if media.encryption is not None:
+            raise Unfit("Files of encrypted rooms cannot be carried over.")
+        linked = Attachment(self.links.to(media, media.media_type, now + self.settings.link_days * DAY_MS), media.name)
+        if media.size > self.settings.embed_bytes:
+            return linked
+        try:
+            data = await self._fetch(media, intent)
+        except HomeserverRefused as refusal:
+            raise Unfit("The file is not on the homeserver any more.") from refusal
+        return linked if data is None else file_attachment(media.name, media.media_type, data)
+
+    async def _fetch(self, media: Media, intent: Intent) -> bytes | None:
+        """The content; None when it is larger than its sender said and than what goes into a message."""
+        data = bytearray()
+        async with intent.download(media.server, media.id) as answer:
+            async for part in answer.content.iter_chunked(CHUNK):
+                data += part
+                if len(data) > self.settings.embed_bytes:
+                    return None
+        return bytes(data)
+
+
+def _too_large(limit: int) -> str:
+    return f"The file is too large: at most {limit // 1_000_000} MB are carried over."

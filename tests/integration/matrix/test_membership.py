@@ -1,0 +1,130 @@
+"""Who comes and who goes: declining, leaving, putting out, upgrades, groups, strangers."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.demo.matrix_user import MatrixFault
+from gateway.dm3.message import MessageType
+from tests.integration.matrix.test_kinds import talk, words
+from tests.integration.matrix.worlds import MatrixWorld
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("matrix")]
+
+
+async def test_who_declines_is_not_asked_again_until_they_begin(world: MatrixWorld) -> None:
+    bob, native = await world.person(), await world.native()
+    await native.send(world.name_of(bob), "hello?")
+    invite = await bob.wait_invite()
+    await bob.leave(invite.room_id)
+    await world.gone(bob, native)
+    await native.send(world.name_of(bob), "hello??")
+    (refused,) = await world.mail(native, kind=MessageType.REPLY)
+    assert "declined this conversation" in (refused.message.text or "")
+    room = await world.chat(bob, native)
+    await native.send(world.name_of(bob), "now?")
+    assert (await bob.wait_text(room, "now?"))["sender"] == world.ghost(native)
+
+
+async def test_who_leaves_is_asked_into_a_new_room_by_the_next_message(world: MatrixWorld) -> None:
+    bob, native = await world.person(), await world.native()
+    await native.send(world.name_of(bob), "one")
+    first = await bob.wait_invite()
+    await bob.join(first.room_id)
+    await bob.wait_text(first.room_id, "one")
+    await bob.leave(first.room_id)
+    await world.gone(bob, native)
+    await native.send(world.name_of(bob), "two")
+    second = await bob.wait_invite()
+    assert second.room_id != first.room_id
+    await bob.join(second.room_id)
+    await bob.wait_text(second.room_id, "two")
+
+
+async def test_an_upgraded_room_goes_on(world: MatrixWorld) -> None:
+    alice, native = await world.person(), await world.native()
+    ghost = world.ghost(native)
+    old = await alice.create_room(invite=[ghost], is_direct=True, preset="trusted_private_chat", room_version="11")
+    await alice.say(old, "before")
+    await world.mail(native)
+    new = await alice.upgrade_room(old, "12")
+    await alice.invite(new, ghost)
+    await alice.wait_event(
+        lambda event: (
+            event["room_id"] == new and event["state_key"] == ghost and event["content"]["membership"] == "join"
+        )
+    )
+    await alice.say(new, "after")
+    assert [words(each) for each in await world.mail(native, 2)] == ["before", "after"]
+    await native.send(world.name_of(alice), "heard")
+    assert (await alice.wait_text(new, "heard"))["room_id"] == new
+
+
+async def test_a_room_of_several_people_speaks_as_one(world: MatrixWorld) -> None:
+    alice, bob, native = await world.person(), await world.person(), await world.native()
+    room = await alice.create_room(invite=[bob.user_id], name="Tea & talk")
+    await bob.wait_invite()
+    await bob.join(room)
+    ghost = world.ghost(native)
+    await alice.invite(room, ghost)
+    await alice.wait_event(lambda event: event["state_key"] == ghost and event["content"]["membership"] == "join")
+    await alice.say(room, "hello")
+    await bob.say(room, "hello too")
+    one, two = await world.mail(native, 2)
+    assert words(one) == f"{alice.user_id[1:].partition(':')[0]}: hello"
+    assert words(two) == f"{bob.user_id[1:].partition(':')[0]}: hello too"
+    assert one.message.from_ == two.message.from_
+    await native.send(one.sender, "hello, room", kind=MessageType.REPLY, reference=two.message_hash)
+    for person in (alice, bob):
+        heard = await person.wait_text(room, "hello, room")
+        assert heard["sender"] == ghost
+
+
+async def test_a_third_person_in_a_chat_of_two_is_told_that_nobody_hears_them(world: MatrixWorld) -> None:
+    alice, native, room = await talk(world)
+    bob = await world.person()
+    await alice.invite(room, bob.user_id)
+    await bob.wait_invite()
+    await bob.join(room)
+    await bob.say(room, "can you hear me?")
+    await bob.wait_event(lambda event: event["content"]["body"].startswith(f"Only {alice.user_id} speaks"))
+    await alice.say(room, "I can")
+    assert [words(each) for each in await world.mail(native)] == ["I can"]
+
+
+async def test_the_room_says_what_it_is_bridged_to(world: MatrixWorld) -> None:
+    alice, native, room = await talk(world)
+    bridge = await alice.wait_event(lambda event: event["type"] == "m.bridge")
+    assert bridge["content"]["channel"]["id"] == native.name
+    assert bridge["content"]["bridgebot"] == f"@dm3:{world.synapse.server_name}"
+    assert (await alice.profile(world.ghost(native)))["displayname"] == f"{native.name} (DM3)"
+    assert room == bridge["room_id"]
+
+
+async def test_an_encrypted_room_gets_one_clear_notice(world: MatrixWorld) -> None:
+    alice, native, room = await talk(world)
+    await alice.set_state(room, "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
+    for number in range(3):
+        await alice.send(room, "m.room.encrypted", {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": str(number)})
+    await alice.wait_event(lambda event: event["content"]["body"].startswith("This room is encrypted"))
+    await alice.say(room, "in clear")
+    await world.mail(native)
+    notices = [event for event in await alice.messages(room) if "encrypted, and" in event["content"].get("body", "")]
+    assert len(notices) == 1
+
+
+async def test_a_ghost_put_out_is_a_conversation_declined(world: MatrixWorld) -> None:
+    alice, native = await world.person(), await world.native()
+    ghost = world.ghost(native)
+    room = await alice.create_room(invite=[ghost], is_direct=True, preset="private_chat")
+    await alice.wait_event(lambda event: event["state_key"] == ghost and event["content"]["membership"] == "join")
+    await alice.say(room, "hello")
+    await world.mail(native)
+    try:
+        await alice.kick(room, ghost)
+    except MatrixFault as fault:
+        pytest.fail(f"the ghost cannot be put out: {fault}")
+    await world.gone(alice, native)
+    await native.send(world.name_of(alice), "wait!")
+    (refused,) = await world.mail(native, kind=MessageType.REPLY)
+    assert "declined" in (refused.message.text or "")

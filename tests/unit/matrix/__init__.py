@@ -1,0 +1,3 @@
+"""The pure parts of the Matrix adapter."""
+
+from __future__ import annotations
