@@ -6,7 +6,7 @@ import re
 from enum import IntEnum
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from gateway.sdk import FilePath, Section, WebAddress
 
@@ -54,7 +54,17 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _permission(word: object) -> Permission:
+    if isinstance(word, Permission):
+        return word
+    try:
+        return Permission[word.upper()] if isinstance(word, str) else Permission(-1)
+    except (KeyError, ValueError):
+        raise ValueError('must be "none", "user" or "admin"') from None
+
+
 Who = Annotated[str, AfterValidator(_who)]
+Allowed = Annotated[Permission, BeforeValidator(_permission)]
 
 
 class MatrixSettings(Section):
@@ -74,7 +84,7 @@ class MatrixSettings(Section):
         description="where the homeserver finds us; the public URL when absent",
         examples=["http://127.0.0.1:8080"],
     )
-    permissions: dict[Who, Permission] = Field(
+    permissions: dict[Who, Allowed] = Field(
         default_factory=dict,
         description='who may do what: "*", servers and persons to "none", "user" or "admin"; absent: the own server',
         examples=[{"example.org": "user", "@op:example.org": "admin"}],
