@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -86,17 +87,20 @@ class Bot:
         line = _line(event)
         if line is None:
             return False
-        spoken_to = line == PREFIX or line.startswith(PREFIX + " ")
+        spoken_to = line.text == PREFIX or line.text.startswith(PREFIX + " ")
         if not spoken_to:
             owner = None if portals else await self._world.ctx.values.get(DESK_ROOM, event.room)
             if owner is None or owner != event.sender:
                 return False
+        if line.edited:
+            # What was done is done; and it is nobody else's to read.
+            return True
         voice = await self._world.ghosts.of(portals[0].name) if portals else self._world.bot
         if self._world.settings.permission_of(event.sender) < Permission.USER:
             await self._say(voice, event.room, NOT_ALLOWED, event.id)
             return True
         person = Person(event.sender)
-        answer = await self._commands.run(person, line.removeprefix(PREFIX).strip() if spoken_to else line)
+        answer = await self._commands.run(person, line.text)
         await self._answer(voice, event, answer)
         if answer.deleted:
             await self._forget(event.sender)
@@ -132,6 +136,10 @@ class Bot:
     async def _forget(self, person: Mxid) -> None:
         """Of somebody who was deleted: conversations, what was said in them, how they called themselves."""
         values = self._world.ctx.values
+        desk = await values.get(DESK, person)
+        if desk is not None:
+            await values.put(Value(DESK, person, None), Value(DESK_ROOM, desk, None))
+            await self._world.bot.leave(RoomId(desk))
         for portal in await self._world.portals.drop_person(person):
             said = await values.find(SAID, f"{portal.key} ")
             await values.put(*(Value(SAID, each.key, None) for each in said))
@@ -177,7 +185,13 @@ class Bot:
         return f"I invited you into a chat with {name}: https://matrix.to/#/{portal.room}"
 
 
-def _line(event: RoomEvent) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    text: str
+    edited: bool
+
+
+def _line(event: RoomEvent) -> _Line | None:
     """What might be a command; None for what cannot be one."""
     if event.type != "m.room.message" or text(event.content, "msgtype") != "m.text":
         return None
@@ -185,4 +199,4 @@ def _line(event: RoomEvent) -> str | None:
         written = read_message({**event.content, "format": ""})
     except (BadEvent, Unfit):
         return None
-    return None if written.replaces is not None else written.text.strip()
+    return _Line(written.text.strip(), written.replaces is not None)

@@ -39,7 +39,8 @@ class Intent:
             await self._homeserver.call("POST", path("register"), body)
         except HomeserverRefused as refusal:
             if refusal.errcode != "M_USER_IN_USE":
-                raise
+                # The registration does not fit: that is for the operator to mend, and no message's fault.
+                raise HomeserverDown(f"the homeserver does not let us have {self.user}: {refusal.errcode}") from None
 
     async def show(self, display_name: str) -> None:
         """Set the display name."""

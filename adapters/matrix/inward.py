@@ -143,11 +143,12 @@ class Inward:
 
     async def _each(self, event: RoomEvent, portals: Sequence[Portal], handle: Handle) -> None:
         """For each name behind the room. What does not fit is told where it was written."""
-        if self._world.settings.permission_of(event.sender) < Permission.USER:
+        permission = self._world.settings.permission_of(event.sender)
+        if permission < Permission.USER:
             for portal in portals:
                 await self._notice_once(portal, f"not allowed {event.sender}", NOT_ALLOWED)
             return
-        if portals:
+        if portals and permission < Permission.ADMIN:
             self._world.rate.take(event.sender)
         for portal in portals:
             if portal.kind is PortalKind.DIRECT and event.sender != portal.person:

@@ -102,7 +102,8 @@ class Membership:
     async def _begin(self, event: RoomEvent, name: EnsName, backfill: Backfill) -> None:
         ghost = await self._world.ghosts.of(name)
         if await ghost.membership(event.room, ghost.user) != "join":
-            self._world.chats.take(event.sender)
+            if self._world.settings.permission_of(event.sender) < Permission.ADMIN:
+                self._world.chats.take(event.sender)
             try:
                 await ghost.join(event.room)
             except HomeserverRefused as refusal:
@@ -123,9 +124,7 @@ class Membership:
                 if old.name == name:
                     await values.put(Value(MOVED, f"{event.room} {name}", None))
                     return await portals.move(old, event.room)
-        people = {
-            user: shown for user, shown in (await ghost.joined(event.room)).items() if not self._world.ids.is_ours(user)
-        }
+        people = await self._people_in(ghost, event.room)
         await values.put(*(Value(FACE, user, shown[:200] or None) for user, shown in people.items()))
         direct = event.content.get("is_direct") is True or len(people) <= 1
         if direct:
@@ -168,9 +167,21 @@ class Membership:
     async def _person_gone(self, event: RoomEvent, about: Mxid, portals: Sequence[Portal]) -> None:
         """An empty portal is left too. Who declines an invitation is not asked again; who leaves may be."""
         for portal in portals:
+            ghost = await self._world.ghosts.of(portal.name)
             if portal.kind is PortalKind.DIRECT and portal.person == about:
                 await self._world.portals.change(portal, closed=True, declined=not portal.accepted)
-                await (await self._world.ghosts.of(portal.name)).leave(portal.room)
+                await ghost.leave(portal.room)
+            elif portal.kind is PortalKind.GROUP and not await self._people_in(ghost, portal.room):
+                await self._world.portals.change(portal, closed=True, declined=True)
+                await ghost.leave(portal.room)
+
+    async def _people_in(self, ghost: Intent, room: RoomId) -> dict[str, str]:
+        """Humans in a room, with their display names; nobody when the ghost is not there any more."""
+        try:
+            joined = await ghost.joined(room)
+        except HomeserverRefused:
+            return {}
+        return {user: shown for user, shown in joined.items() if not self._world.ids.is_ours(user)}
 
     def _ignored(self, user: Mxid) -> bool:
         return self._world.is_ignored(user)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from adapters.matrix.ids import RoomId
 from gateway.demo.matrix_user import MatrixFault
 from gateway.dm3.message import MessageType
 from tests.integration.matrix.test_kinds import talk, words
 from tests.integration.matrix.worlds import MatrixWorld
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("matrix")]
 
@@ -78,6 +80,14 @@ async def test_a_room_of_several_people_speaks_as_one(world: MatrixWorld) -> Non
     for person in (alice, bob):
         heard = await person.wait_text(room, "hello, room")
         assert heard["sender"] == ghost
+    for person in (bob, alice):
+        await person.leave(room)
+
+    async def look() -> bool | None:
+        (portal,) = await world.portals().in_room(RoomId(room))
+        return portal.closed or None
+
+    await until(look)
 
 
 async def test_a_third_person_in_a_chat_of_two_is_told_that_nobody_hears_them(world: MatrixWorld) -> None:

@@ -99,8 +99,11 @@ class MatrixWorld:
 
     async def portal(self, person: MatrixUser, client: Dm3Client) -> Portal | None:
         """What the gateway knows of a conversation."""
-        values = StoredValues(self.adapter.name, self.house.gateway.store, now_ms)
-        return await Portals(values).of(CanonicalId(person.user_id), client.name)
+        return await self.portals().of(CanonicalId(person.user_id), client.name)
+
+    def portals(self) -> Portals:
+        """What the gateway keeps of all conversations."""
+        return Portals(StoredValues(self.adapter.name, self.house.gateway.store, now_ms))
 
     async def gone(self, person: MatrixUser, client: Dm3Client) -> None:
         """Return when the gateway has seen that the person ended the conversation."""
