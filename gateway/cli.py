@@ -21,6 +21,7 @@ from gateway.settings import Settings, find_config, load_settings, shown
 
 if TYPE_CHECKING:
     from gateway.demo.ground import GivenChain
+    from gateway.demo.homeserver import GivenHomeserver
 
 
 class Commands(TyperGroup):
@@ -108,26 +109,39 @@ def init(
     rpc: Annotated[str | None, typer.Option(help="Ethereum JSON-RPC server.")] = None,
     chain_id: Annotated[int, typer.Option(help="Chain id of that server.")] = 1,
     email_domain: Annotated[str | None, typer.Option(help="Switch e-mail on for this domain.")] = None,
+    matrix_homeserver: Annotated[str | None, typer.Option(help="Switch Matrix on for the homeserver here.")] = None,
+    matrix_server_name: Annotated[
+        str | None, typer.Option(help="Its name in Matrix ids.", show_default="host of --matrix-homeserver")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
 ) -> None:
     """Make a new installation: configuration, seed and keys."""
     from gateway.dm3.eth import checksum
-    from gateway.operations.installation import RELAY_KEY, SEED, SIGNER_KEY, VAPID_KEY, Answers, create_installation
+    from gateway.operations import installation
+    from gateway.operations.installation import RELAY_KEY, SEED, SIGNER_KEY, VAPID_KEY
     from gateway.resolver.signer import load_signer
+
+    if matrix_server_name is not None and matrix_homeserver is None:
+        raise typer.BadParameter("--matrix-server-name needs --matrix-homeserver")
 
     def answer(given: str | None, question: str, example: str) -> str:
         if given is not None:
             return given
         return example if yes else str(typer.prompt(question, default=example))
 
-    answers = Answers(
+    adapters: dict[str, dict[str, Any]] = {}
+    if email_domain:
+        adapters["email"] = {"domain": email_domain}
+    if matrix_homeserver:
+        adapters["matrix"] = installation.matrix_table(matrix_homeserver, matrix_server_name)
+    answers = installation.Answers(
         parent=answer(parent, "ENS name under which names are issued", "gw.example.eth"),
         public_url=answer(public_url, "Public address of this server", "https://gw.example"),
         rpc_url=answer(rpc, "Ethereum JSON-RPC server", "http://127.0.0.1:8545"),
         chain_id=chain_id,
-        adapters={"email": {"domain": email_domain}} if email_domain else {},
+        adapters=adapters,
     )
-    path = create_installation(folder, answers)
+    path = installation.create_installation(folder, answers)
     signer = load_signer(folder / SIGNER_KEY).address
     out.print(f"Wrote {path}, {SEED}, {RELAY_KEY}, {SIGNER_KEY} and {VAPID_KEY}.")
     out.print(f"Back up {SEED} now: without it the keys of every bridged person are lost.", style="yellow")
@@ -136,6 +150,40 @@ def init(
         f"Its URL: {answers.public_url}/ccip/<address of the contract>/{{data}}.json?via={{sender}}", markup=False
     )
     out.print(f"Next: dm3-gateway migrate --config {path}, then dm3-gateway serve --config {path}")
+    if "matrix" in adapters:
+        registered = (folder / installation.MATRIX_REGISTRATION).resolve()
+        name, tokens = adapters["matrix"]["server_name"], ", ".join(installation.SECRETS_OF["matrix"].values())
+        out.print(
+            f"\nMatrix: wrote {tokens} and {registered.name} for {name}.\n"
+            f"The homeserver at {matrix_homeserver} must reach this gateway at {answers.public_url}; if it cannot, set "
+            "adapters.matrix.url and run dm3-gateway registration matrix.\n"
+            "Put this into homeserver.yaml, let the homeserver read the file (nobody else: it holds both tokens), "
+            f"and restart it:\n\napp_service_config_files:\n  - {json.dumps(str(registered), ensure_ascii=False)}",
+            markup=False,
+        )
+
+
+@app.command("registration")
+def show_registration(
+    network: Annotated[str, typer.Argument(help="The adapter, such as matrix.")],
+    config: ConfigOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write it here, readable by its owner only.")
+    ] = None,
+) -> None:
+    """Print the file by which a server of another network knows this gateway; it holds secrets."""
+    from gateway.operations.adapter_types import registration
+    from gateway.operations.secret_files import replace_secret
+
+    path = find_config(config)
+    settings = load_settings(path)
+    base, url = path.resolve().parent, settings.server.public_url
+    text = registration(network, settings.adapters, base=base, public_url=url)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        replace_secret(output, text)
+        out.print(f"Wrote {output}.", markup=False)
 
 
 @app.command()
@@ -246,6 +294,7 @@ def keys_rotate(
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the story; exit 0 only if every step held.")] = False,
     only: Annotated[str, typer.Option(help="Peers to take part, e.g. email,matrix.")] = "",
+    no_matrix: Annotated[bool, typer.Option("--no-matrix", help="Leave Matrix out.")] = False,
     gateway_port: PortOption = None,
     rpc_port: PortOption = None,
     smtp_port: PortOption = None,
@@ -254,10 +303,16 @@ def demo(
     signer_key: Annotated[
         Path | None, typer.Option("--signer-key", help="File with the key that this contract believes.")
     ] = None,
+    matrix_homeserver: Annotated[
+        str | None, typer.Option(help="A homeserver of yours instead of ours; with --matrix-registration.")
+    ] = None,
+    matrix_registration: Annotated[
+        Path | None, typer.Option(help="The registration file by which it knows this demo.")
+    ] = None,
     folder: Annotated[Path, typer.Option("--dir", help="Where the demo's files go; emptied first.")] = Path(".demo"),
     log_level: LogLevel = "ERROR",
 ) -> None:
-    """A whole world on this machine: chain, relay, mail, and a told story of real messages."""
+    """A whole world on this machine: chain, relay, mail, Matrix, and a told story of real messages."""
     from gateway.demo.options import DemoOptions
     from gateway.demo.run import run_demo
 
@@ -266,10 +321,12 @@ def demo(
         folder=folder,
         once=once,
         only=tuple(filter(None, only.split(","))),
+        without=("matrix",) if no_matrix else (),
         gateway_port=gateway_port,
         rpc_port=rpc_port,
         smtp_port=smtp_port,
         chain=_given_chain(rpc, resolver, signer_key),
+        homeserver=_given_homeserver(matrix_homeserver, matrix_registration),
     )
     held = run(lambda stop: run_demo(options, out.console, stop))
     raise SystemExit(0 if held else 1)
@@ -285,6 +342,16 @@ def _given_chain(rpc: str | None, resolver: str | None, signer_key: Path | None)
     if rpc is None or resolver is None or signer_key is None:
         raise typer.BadParameter("--rpc, --resolver and --signer-key go together")
     return GivenChain(rpc, parse_address(resolver), signer_key)
+
+
+def _given_homeserver(url: str | None, registration: Path | None) -> GivenHomeserver | None:
+    from gateway.demo.homeserver import GivenHomeserver
+
+    if url is None and registration is None:
+        return None
+    if url is None or registration is None:
+        raise typer.BadParameter("--matrix-homeserver and --matrix-registration go together")
+    return GivenHomeserver(url, registration)
 
 
 def run(work: Any) -> Any:

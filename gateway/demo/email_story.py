@@ -83,7 +83,7 @@ async def _reply(teller: Teller, world: World, received: Received) -> None:
     await teller.step(f"{world.native.name} replies to Bob's name", send)
 
     async def arrive() -> tuple[EmailMessage, str]:
-        mail = await until("the reply in Bob's mailbox", lambda: _find(world, ANSWER))
+        mail = await until("the reply in Bob's mailbox", lambda: world.mail.find(BOB, ANSWER))
         check(mail["In-Reply-To"] == FIRST_ID, f"In-Reply-To is {mail['In-Reply-To']}")
         check(FIRST_ID in str(mail["References"]), "References do not hold the first mail")
         check(f"{world.native.name}@{EMAIL_DOMAIN}" in str(mail["From"]), f"From is {mail['From']}")
@@ -109,7 +109,7 @@ async def _echo(teller: Teller, world: World) -> None:
     async def work() -> tuple[None, str]:
         text = "Is anybody there?"
         await _mail(world, early, "Echo", text, "<echo.1@mail.example>")
-        mail = await until("the echo", lambda: _find(world, PREFIX, text))
+        mail = await until("the echo", lambda: world.mail.find(BOB, PREFIX, text))
         check(f"{early}@{EMAIL_DOMAIN}" in str(mail["From"]), f"From is {mail['From']}")
         return None, f"From: {mail['From']}"
 
@@ -139,11 +139,3 @@ async def _mail(world: World, to: EnsName, subject: str, text: str, message_id: 
         text=text,
         message_id=message_id,
     )
-
-
-async def _find(world: World, *texts: str) -> EmailMessage | None:
-    for mail in await world.mail.messages(BOB):
-        body = mail.get_body(("plain",))
-        if body is not None and all(text in body.get_content() for text in texts):
-            return mail
-    return None

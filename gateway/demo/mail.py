@@ -66,9 +66,20 @@ class MailServer:
 
         return await asyncio.to_thread(read)
 
+    async def find(self, address: str, *texts: str) -> EmailMessage | None:
+        """A mail in a mailbox whose plain text holds all of `texts`."""
+        for mail in await self.messages(address):
+            body = mail.get_body(("plain",))
+            if body is not None and all(text in body.get_content() for text in texts):
+                return mail
+        return None
+
     def _maildir(self, address: str) -> mailbox.Maildir:
         folder = self._folder / address.lower()
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Maildir makes them one after the other, and takes a folder that is there for a complete one: whoever looks for
+        # the first mail would be in the way of whoever brings it.
+        for part in ("tmp", "new", "cur"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
         return mailbox.Maildir(folder)
 
 

@@ -95,7 +95,7 @@ async def _change(teller: Teller, world: World, wallet: Wallet) -> None:
 async def _link(teller: Teller, world: World, wallet: Wallet) -> None:
     async def work() -> tuple[None, str]:
         asked = await wallet.post(f"/names/{NAME}/link", {"network": "email", "person": CAROL}, 202)
-        mail = await until("the code in Carol's mailbox", lambda: _find(world, "is the code to link"))
+        mail = await until("the code in Carol's mailbox", lambda: world.mail.find(CAROL, "is the code to link"))
         code = CODE.search(_text(mail))
         check(code is not None, "the mail holds no code")
         assert code is not None
@@ -141,7 +141,7 @@ async def _answer(teller: Teller, world: World) -> None:
 
     async def work() -> tuple[None, str]:
         await world.native.send(NAME, text)
-        mail = await until("the answer in Carol's mailbox", lambda: _find(world, text))
+        mail = await until("the answer in Carol's mailbox", lambda: world.mail.find(CAROL, text))
 
         async def look() -> Received | None:
             waiting = await world.native.fetch()
@@ -153,11 +153,6 @@ async def _answer(teller: Teller, world: World) -> None:
         return None, f"From: {mail['From']}"
 
     await teller.step(f"{world.native.name} writes to {NAME}, and it is in Carol's mailbox", work)
-
-
-async def _find(world: World, text: str) -> EmailMessage | None:
-    mails = await world.mail.messages(CAROL)
-    return next((mail for mail in mails if text in _text(mail)), None)
 
 
 def _text(mail: EmailMessage) -> str:

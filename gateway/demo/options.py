@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from gateway.demo.ground import GivenChain
+from gateway.demo.homeserver import GivenHomeserver
+from gateway.demo.synapse import MISSING, find_synapse
 from gateway.errors import ConfigError
+from gateway.operations.adapter_types import adapter_type
 
-KNOWN_PEERS: Final = ("email",)
-"""Networks whose peer the demo can start; Matrix and XMPP come with their adapters."""
+KNOWN_PEERS: Final = ("email", "matrix")
+"""Networks whose peer the demo can start; XMPP comes with its adapter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,17 +24,41 @@ class DemoOptions:
     once: bool
     only: tuple[str, ...] = ()
     """Peers that take part; empty for all that can be had."""
+    without: tuple[str, ...] = ()
+    """Peers that take no part all the same."""
     gateway_port: int | None = None
     """None takes the usual port, or any free one where that is taken; 0 any free one."""
     rpc_port: int | None = None
     smtp_port: int | None = None
     chain: GivenChain | None = None
     """A chain of the caller's instead of our own."""
+    homeserver: GivenHomeserver | None = None
+    """A Matrix homeserver of the caller's instead of our own."""
 
     @property
     def peers(self) -> tuple[str, ...]:
-        """Peers to start; ConfigError for one that nobody knows."""
+        """Peers that take part; ConfigError for one that nobody knows."""
         unknown = [peer for peer in self.only if peer not in KNOWN_PEERS]
         if unknown:
             raise ConfigError(f"--only: no peer {', '.join(unknown)} (known: {', '.join(KNOWN_PEERS)})")
-        return self.only or KNOWN_PEERS
+        return tuple(peer for peer in self.only or KNOWN_PEERS if peer not in self.without)
+
+    def lacking(self) -> dict[str, str]:
+        """Why peers cannot take part that should, with the line that would help.
+
+        ConfigError when the caller asked for one of them by name.
+        """
+        reasons: dict[str, str] = {}
+        if "matrix" in self.peers:
+            try:
+                adapter_type("matrix")
+            except ConfigError as error:
+                reasons["matrix"] = error.detail
+            else:
+                if self.homeserver is None and find_synapse() is None:
+                    reasons["matrix"] = MISSING
+        elif self.homeserver is not None:
+            raise ConfigError("--matrix-homeserver: Matrix takes no part, by --only or --no-matrix")
+        if reasons and self.only:
+            raise ConfigError("\n".join(f"{peer}: {reason}" for peer, reason in reasons.items()))
+        return reasons

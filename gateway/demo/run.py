@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Final
 
 import structlog
 from rich.console import Console
 
 from gateway.demo.email_story import tell_email
 from gateway.demo.ground_story import tell_ground
+from gateway.demo.homeserver import MatrixSide
+from gateway.demo.matrix_story import tell_matrix
 from gateway.demo.names_story import tell_names
 from gateway.demo.options import DemoOptions
 from gateway.demo.teller import StepFailed, Teller
@@ -17,32 +22,54 @@ from gateway.demo.world_file import FILE, write_world_file
 
 log = structlog.get_logger(__name__)
 
+TITLES: Final = {"email": "mail", "matrix": "Matrix"}
+
 
 async def run_demo(options: DemoOptions, console: Console, stop: asyncio.Event) -> bool:
     """True when every step held (or the caller stopped it after the story)."""
-    peers = options.peers
-    console.print("[bold]DM3 Gateway[/bold]: a world on this machine (local chain, relay, resolver, mail)")
-    console.print("Matrix and XMPP take no part: their adapters are not written yet.", style="dim")
+    lacking = options.lacking()
+    options = replace(options, without=(*options.without, *lacking))
+    parts = ["local chain", "relay", "resolver", *(TITLES[peer] for peer in options.peers)]
+    console.print(f"[bold]DM3 Gateway[/bold]: a world on this machine ({', '.join(parts)})")
+    for peer, reason in lacking.items():
+        console.print(f"{TITLES[peer].capitalize()} takes no part: {reason}", style="dim", markup=False)
+    console.print("XMPP takes no part: its adapter is not written yet.", style="dim")
+    over = asyncio.Event()
+    living = asyncio.create_task(_while_heard(_live(options, console, stop, over.set)))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((living, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not living.done() and not over.is_set():
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+        console.print("\nStopped before the story was over.")
+        return False
+    return await living
+
+
+async def _while_heard(living: Coroutine[Any, Any, bool]) -> bool:
+    """Rich raises SystemExit when its pipe is closed, and out of a task that would tear the loop down at once."""
+    try:
+        return await living
+    except SystemExit:
+        return False
+
+
+async def _live(options: DemoOptions, console: Console, stop: asyncio.Event, over: Callable[[], None]) -> bool:
+    """The world from its start to its end; `over` is called after the last step."""
     async with running_world(options) as world:
         await write_world_file(world)
         teller = Teller(console)
-        story = asyncio.create_task(_tell(teller, world, peers))
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait((story, stopped), return_when=asyncio.FIRST_COMPLETED)
-        if not story.done():
-            story.cancel()
-            await asyncio.gather(story, return_exceptions=True)
-            console.print("\nStopped before the story was over.")
-            return False
-        stopped.cancel()
         try:
-            await story
+            await _tell(teller, world, options.peers)
         except StepFailed as failed:
             console.print(f"\n[red]The story ended early:[/red] {failed}")
             return False
         # By now people of other networks have names too.
         await write_world_file(world)
-        console.print(f"\n[green]All {teller.steps} steps held[/green], in {teller.seconds:.1f} s.")
+        over()
+        untold = "; Matrix had no chapter, see above" if world.matrix is not None and world.matrix.reason else ""
+        console.print(f"\n[green]All {teller.steps} steps held[/green], in {teller.seconds:.1f} s{untold}.")
         if not options.once:
             _invite(console, world)
             await stop.wait()
@@ -51,17 +78,42 @@ async def run_demo(options: DemoOptions, console: Console, stop: asyncio.Event) 
 
 
 async def _tell(teller: Teller, world: World, peers: tuple[str, ...]) -> None:
+    mail, matrix = "email" in peers, world.matrix
     await tell_ground(teller, world)
-    if "email" in peers:
+    if mail:
         await tell_email(teller, world)
-    await tell_names(teller, world, linked="email" in peers)
+    if matrix is not None and matrix.people is not None:
+        await tell_matrix(teller, world, matrix, matrix.people, mail=mail)
+    elif matrix is not None:
+        teller.chapter("Matrix")
+        teller.remark(f"Not told: {matrix.reason}.")
+    await tell_names(teller, world, linked=mail)
 
 
 def _invite(console: Console, world: World) -> None:
-    console.print(f"""
-The world goes on until Ctrl-C. Try it:
-  web      {world.gateway_url}
-  claim    {world.gateway_url}/claim, with a browser's wallet on any chain: it only signs
-  mail     any client to {HOST}:{world.smtp_port}, from somebody@mail.example to {world.echo.name}@{EMAIL_DOMAIN}
-  chain    {world.ground.url} (chain id {world.ground.chain_id})
-  facts    {world.folder / FILE}, with funded accounts and their keys""")
+    lines = [
+        f"web      {world.gateway_url}",
+        f"claim    {world.gateway_url}/claim, with a browser's wallet on any chain: it only signs",
+    ]
+    if world.smtp_port:
+        to = f"{world.echo.name}@{EMAIL_DOMAIN}"
+        lines.append(f"mail     any client to {HOST}:{world.smtp_port}, from somebody@mail.example to {to}")
+    if world.matrix is not None:
+        lines += _matrix(world, world.matrix)
+    lines += [
+        f"chain    {world.ground.url} (chain id {world.ground.chain_id})",
+        f"facts    {world.folder / FILE}, with funded accounts and their keys",
+    ]
+    told = "".join(f"\n  {line}" for line in lines)
+    console.print(f"\nThe world goes on until Ctrl-C. Try it:{told}", markup=False)
+
+
+def _matrix(world: World, side: MatrixSide) -> list[str]:
+    ghost = side.ghost(world.echo.name)
+    who = ""
+    if side.people is not None:
+        who = f" as {side.people.alice.user_id} with the password {side.people.password}"
+    return [
+        f"matrix   any client to {side.homeserver.url}{who}:",
+        f"         a chat without encryption with {ghost}, or help to {side.bot}",
+    ]

@@ -32,6 +32,10 @@ class Teller:
         """A heading."""
         self._console.print(f"\n[bold]{escape(title)}[/bold]")
 
+    def remark(self, sentence: str) -> None:
+        """A line that tells of no step."""
+        self._console.print(f"  {sentence}", style="dim", markup=False)
+
     async def step(self, sentence: str, work: Callable[[], Awaitable[tuple[T, str]]]) -> T:
         """Run `work`, which returns its result and what it found out; raises StepFailed when it raises."""
         begun = time.monotonic()

@@ -16,6 +16,7 @@ import httpx2
 
 from gateway.app import Gateway, make_adapters
 from gateway.demo.ground import Ground, found_parent, future_resolver, given_ground, own_ground, settle
+from gateway.demo.homeserver import Homeserver, MatrixSide, OthersHomeserver, OwnHomeserver, populated
 from gateway.demo.mail import DOMAIN as MAIL_DOMAIN
 from gateway.demo.mail import MailServer
 from gateway.demo.options import DemoOptions
@@ -67,6 +68,8 @@ class World:
     """One wallet with all the echo names."""
     mail: MailServer
     smtp_port: int
+    """Of the gateway; 0 without e-mail."""
+    matrix: MatrixSide | None
     http: httpx2.AsyncClient
     admin_token: str
 
@@ -87,7 +90,13 @@ async def running_world(options: DemoOptions) -> AsyncIterator[World]:
         mail = MailServer(options.folder / "mail")
         await mail.start()
         stack.push_async_callback(mail.stop)
-        settings, config = _settings(options, ground, mail, bound.getsockname()[1])
+        port = bound.getsockname()[1]
+        homeserver = _homeserver(options, port)
+        if homeserver is not None:
+            stack.push_async_callback(homeserver.close)
+        settings, config = _settings(options, ground, mail, homeserver, port)
+        starting = asyncio.create_task(_start(homeserver), name="homeserver")
+        stack.push_async_callback(_give_up, starting)
         signer = load_signer(settings.ens.signer_key_file).address
         resolver = parse_address(settings.ens.resolver_addresses[0])
         if ground.own is not None:
@@ -102,7 +111,9 @@ async def running_world(options: DemoOptions) -> AsyncIterator[World]:
         server = HttpServer(gateway.app, bound)
         await server.start()
         stack.push_async_callback(server.stop)
-        yield await _people(stack, options, settings, ground, resolver, signer, gateway, mail)
+        await starting
+        matrix = None if homeserver is None else await populated(homeserver)
+        yield await _people(stack, options, settings, ground, resolver, signer, gateway, mail, matrix)
 
 
 async def _ground(stack: AsyncExitStack, options: DemoOptions) -> Ground:
@@ -113,14 +124,40 @@ async def _ground(stack: AsyncExitStack, options: DemoOptions) -> Ground:
     return await stack.enter_async_context(own_ground(port))
 
 
-def _settings(options: DemoOptions, ground: Ground, mail: MailServer, port: int) -> tuple[Settings, Path]:
+def _homeserver(options: DemoOptions, port: int) -> Homeserver | None:
+    if "matrix" not in options.peers:
+        return None
+    url = _url(port)
+    if options.homeserver is not None:
+        return OthersHomeserver(options.homeserver, options.folder, url)
+    return OwnHomeserver(options.folder, url)
+
+
+async def _start(homeserver: Homeserver | None) -> None:
+    """While the gateway opens: a homeserver takes seconds."""
+    if homeserver is not None:
+        await homeserver.start()
+
+
+async def _give_up(starting: asyncio.Task[None]) -> None:
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+
+
+def _url(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def _settings(
+    options: DemoOptions, ground: Ground, mail: MailServer, homeserver: Homeserver | None, port: int
+) -> tuple[Settings, Path]:
     """The configuration of this world, written as an operator's would be."""
     given = options.chain
     config = create_installation(
         options.folder,
         Answers(
             parent=PARENT,
-            public_url=f"http://{HOST}:{port}",
+            public_url=_url(port),
             port=port,
             rpc_url=ground.url,
             chain_id=ground.chain_id,
@@ -129,7 +166,7 @@ def _settings(options: DemoOptions, ground: Ground, mail: MailServer, port: int)
             resolver_address=given.resolver if given else future_resolver(ground.own) if ground.own else None,
             allow_private_gateways=True,
             claims="open",
-            adapters=_adapters(options, mail),
+            adapters=_adapters(options, mail, homeserver),
         ),
     )
     key = {"DM3_GATEWAY__ENS__SIGNER_KEY_FILE": str(given.signer_key_file.resolve())} if given else {}
@@ -145,6 +182,7 @@ async def _people(
     signer: EthAddress,
     gateway: Gateway,
     mail: MailServer,
+    matrix: MatrixSide | None,
 ) -> World:
     """The people of the story with ways of their own to ENS and to the relay."""
     client = GuardedClient(allow_private=True)
@@ -177,26 +215,28 @@ async def _people(
         native=native,
         echo=echo,
         mail=mail,
-        smtp_port=int(settings.adapters["email"]["smtp_port"]),
+        smtp_port=int(settings.adapters.get("email", {}).get("smtp_port", 0)),
+        matrix=matrix,
         http=http,
         admin_token=secrets.token_urlsafe(32),
     )
 
 
-def _adapters(options: DemoOptions, mail: MailServer) -> Mapping[str, Mapping[str, Any]]:
-    if "email" not in options.peers:
-        return {}
-    with _listen(options.smtp_port, usual=2525) as probe:
-        port = probe.getsockname()[1]
-    return {
-        "email": {
+def _adapters(options: DemoOptions, mail: MailServer, homeserver: Homeserver | None) -> Mapping[str, Mapping[str, Any]]:
+    tables: dict[str, Mapping[str, Any]] = {}
+    if "email" in options.peers:
+        with _listen(options.smtp_port, usual=2525) as probe:
+            port = probe.getsockname()[1]
+        tables["email"] = {
             "domain": EMAIL_DOMAIN,
             "smtp_host": HOST,
             "smtp_port": port,
             "relay_host": f"{HOST}:{mail.port}",
             "allowed_senders": [MAIL_DOMAIN],
         }
-    }
+    if homeserver is not None:
+        tables["matrix"] = homeserver.table
+    return tables
 
 
 def _sample(ground: Ground) -> NameRow:

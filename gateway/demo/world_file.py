@@ -53,7 +53,7 @@ async def describe(world: World) -> dict[str, Any]:
         ],
         "samples": await _samples(world),
         "smtp": _smtp(world),
-        "matrix": None,
+        "matrix": _matrix(world),
         "xmpp": None,
         "admin_token": world.admin_token,
     }
@@ -69,6 +69,20 @@ def _smtp(world: World) -> dict[str, Any] | None:
         "domain": EMAIL_DOMAIN,
         "user": BOB,
         "password": None,
+    }
+
+
+def _matrix(world: World) -> dict[str, Any] | None:
+    """Without user and password where nobody could be registered."""
+    if world.matrix is None:
+        return None
+    homeserver, people = world.matrix.homeserver, world.matrix.people
+    return {
+        "homeserver_url": homeserver.url,
+        "server_name": homeserver.server_name,
+        "registration_file": str(homeserver.registration),
+        "user": people and people.alice.user_id,
+        "password": people and people.password,
     }
 
 

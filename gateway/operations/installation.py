@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from gateway.custody.seed import create_seed
 from gateway.ens.names import require_normal
 from gateway.errors import ConfigError, InvalidName
 from gateway.ids import EnsName
+from gateway.operations.adapter_types import adapter_settings, registration
+from gateway.operations.secret_files import write_secret
 from gateway.resolver.signer import create_signer
 from gateway.settings import load_settings
 
 CONFIG, SEED, RELAY_KEY, SIGNER_KEY, DATABASE = "gateway.toml", "seed.key", "relay.key", "resolver.key", "gateway.db"
 RETURN_PATH_KEY, VAPID_KEY = "return-path.key", "vapid.key"
+MATRIX_REGISTRATION: Final = "matrix-registration.yaml"
+SECRETS_OF: Final = {
+    "email": {"return_path_key_file": RETURN_PATH_KEY},
+    "matrix": {"as_token_file": "matrix-as.token", "hs_token_file": "matrix-hs.token"},
+}
+"""Settings of adapters that name files: 32 random bytes in hexadecimal each, made unless the answers name others."""
 P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Number of points of the curve of VAPID keys (FIPS 186, SP 800-186)."""
 
@@ -71,13 +79,16 @@ def parent_name(text: str) -> EnsName:
 def _create(folder: Path, answers: Answers) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = folder / CONFIG
-    ours = (CONFIG, SEED, RELAY_KEY, SIGNER_KEY, RETURN_PATH_KEY, VAPID_KEY)
+    made = [file for files in SECRETS_OF.values() for file in files.values()]
+    ours = (CONFIG, SEED, RELAY_KEY, SIGNER_KEY, VAPID_KEY, MATRIX_REGISTRATION, *made)
     present = [name for name in ours if (folder / name).exists()]
     if present:
         raise ConfigError(f"{folder}: has {', '.join(present)} already; an installation is never overwritten")
     config.write_text(configuration(answers), encoding="utf-8")
     try:
-        load_settings(config, environ={})
+        settings = load_settings(config, environ={})
+        for name, table in settings.adapters.items():
+            adapter_settings(name, table, folder)
     except ConfigError:
         config.unlink()
         raise
@@ -85,8 +96,13 @@ def _create(folder: Path, answers: Answers) -> Path:
     create_relay_key(folder / RELAY_KEY)
     create_signer(folder / SIGNER_KEY)
     create_vapid_key(folder / VAPID_KEY)
-    if "email" in answers.adapters:
-        write_secret(folder / RETURN_PATH_KEY, secrets.token_hex(32) + "\n")
+    for name, table in answers.adapters.items():
+        for key, file in SECRETS_OF.get(name, {}).items():
+            if key not in table:
+                write_secret(folder / file, secrets.token_hex(32) + "\n")
+    if "matrix" in settings.adapters:
+        text = registration("matrix", settings.adapters, base=folder, public_url=settings.server.public_url)
+        write_secret(folder / MATRIX_REGISTRATION, text)
     return config
 
 
@@ -105,11 +121,10 @@ def create_vapid_key(path: Path) -> None:
     write_secret(path, base64.urlsafe_b64encode(scalar.to_bytes(32, "big")).decode().rstrip("=") + "\n")
 
 
-def write_secret(path: Path, content: str) -> None:
-    """A new file that only its owner may read; raises FileExistsError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(content)
+def matrix_table(homeserver_url: str, server_name: str | None) -> dict[str, Any]:
+    """``[adapters.matrix]`` for a homeserver; its name is the host in its address when it is not given."""
+    name = server_name or urlsplit(homeserver_url).hostname
+    return {"homeserver_url": homeserver_url, **({"server_name": name} if name else {})}
 
 
 def configuration(answers: Answers) -> str:
@@ -133,9 +148,7 @@ def configuration(answers: Answers) -> str:
         "subnames": {"policy": answers.claims},
         "notifications": {"vapid_key_file": VAPID_KEY},
     }
-    tables |= {f"adapters.{name}": dict(values) for name, values in answers.adapters.items()}
-    if "email" in answers.adapters:
-        tables["adapters.email"].setdefault("return_path_key_file", RETURN_PATH_KEY)
+    tables |= {f"adapters.{name}": SECRETS_OF.get(name, {}) | dict(values) for name, values in answers.adapters.items()}
     return "\n".join(_table(name, values) for name, values in tables.items())
 
 

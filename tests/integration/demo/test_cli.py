@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.demo.registration_file import read_registration
 from gateway.store.schema import REVISION
 
 INIT = ("--parent", "gw.eth", "--public-url", "https://gw.example", "--rpc", "http://127.0.0.1:9")
@@ -78,6 +79,86 @@ def test_a_wrong_answer_leaves_nothing_behind(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "server.public_url" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def with_matrix(tmp_path: Path) -> Path:
+    flags = ("--matrix-homeserver", "http://hs.example:8008", "--matrix-server-name", "people.example")
+    done = run("init", "--dir", str(tmp_path), *INIT, *flags, "--yes")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "told").write_text(done.stdout)
+    return tmp_path
+
+
+def test_init_makes_what_matrix_needs(with_matrix: Path) -> None:
+    tokens = [(with_matrix / f"matrix-{which}.token").read_text().strip() for which in ("as", "hs")]
+    assert all(len(bytes.fromhex(token)) == 32 for token in tokens)
+    for name in ("matrix-as.token", "matrix-hs.token", "matrix-registration.yaml"):
+        assert stat.S_IMODE((with_matrix / name).stat().st_mode) == 0o600
+    registered = read_registration(with_matrix / "matrix-registration.yaml")
+    assert [registered.as_token, registered.hs_token] == tokens
+    assert registered.server_name == "people.example"
+    assert registered.url == "https://gw.example"
+    checked = run("config", "check", "--config", str(with_matrix / "gateway.toml"))
+    assert "right. Adapters: matrix" in checked.stdout
+    told = (with_matrix / "told").read_text()
+    assert not any(token in told for token in tokens)
+    assert told.endswith(f'app_service_config_files:\n  - "{(with_matrix / "matrix-registration.yaml").resolve()}"\n')
+
+
+def test_the_server_s_name_is_the_host_of_its_address_unless_it_is_told(tmp_path: Path) -> None:
+    done = run("init", "--dir", str(tmp_path), *INIT, "--matrix-homeserver", "https://hs.example:8448", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert 'server_name = "hs.example"' in (tmp_path / "gateway.toml").read_text()
+    alone = run("init", "--dir", str(tmp_path / "b"), *INIT, "--matrix-server-name", "hs.example", "--yes")
+    assert alone.returncode == 2
+    assert "--matrix-homeserver" in alone.stderr
+
+
+@pytest.mark.parametrize("url", ["hs.example", "ftp://hs.example", "http://"])
+def test_a_wrong_homeserver_leaves_nothing_behind(tmp_path: Path, url: str) -> None:
+    done = run("init", "--dir", str(tmp_path), *INIT, "--matrix-homeserver", url, "--yes")
+    assert done.returncode == 1
+    assert "adapters.matrix: homeserver_url" in done.stderr or "adapters.matrix.homeserver_url" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_registration_is_printed_or_written_whole(with_matrix: Path) -> None:
+    config, file = str(with_matrix / "gateway.toml"), with_matrix / "elsewhere.yaml"
+    made = (with_matrix / "matrix-registration.yaml").read_text()
+    assert run("registration", "matrix", "--config", config).stdout == made
+    file.write_text("an old one")
+    file.chmod(0o644)
+    done = run("registration", "matrix", "--config", config, "--output", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "token" not in done.stdout
+    assert file.read_text() == made
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("network", "change", "said"),
+    [
+        ("telex", "", "adapters.telex: no such adapter is installed (known: email, matrix"),
+        ("email", "", "adapters.email: servers of this network take no registration file"),
+        ("matrix", "section", "adapters.matrix: the configuration has no such table"),
+        ("matrix", "token", "matrix-hs.token: cannot be read"),
+        ("matrix", "folder", "cannot be written"),
+    ],
+)
+def test_why_there_is_no_registration(with_matrix: Path, network: str, change: str, said: str) -> None:
+    config = with_matrix / "gateway.toml"
+    output = with_matrix / ("nowhere" if change == "folder" else "") / "registration.yaml"
+    if change == "section":
+        config.write_text(config.read_text().partition("[adapters.matrix]")[0])
+    if change == "token":
+        (with_matrix / "matrix-hs.token").unlink()
+    done = run("registration", network, "--config", str(config), "--output", str(output))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
 
 
 def test_migrate_makes_the_database_and_says_so(installed: Path) -> None:
@@ -194,5 +275,5 @@ def test_identities_of_a_new_installation_are_none(installed: Path) -> None:
 def test_version_and_help() -> None:
     assert run("--version").stdout.strip() == "0.1.0"
     shown = run("--help").stdout
-    for command in ("serve", "demo", "init", "migrate", "config", "identities"):
+    for command in ("serve", "demo", "init", "migrate", "config", "identities", "registration"):
         assert command in shown

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import stat
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 from gateway.demo.chain.running import running_chain
 from gateway.demo.ground import found_parent
 from gateway.demo.mail import send_mail
+from gateway.demo.matrix_user import MatrixUser
+from gateway.demo.synapse import MISSING, find_synapse
 from gateway.dm3.eth import parse_address
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
@@ -26,6 +29,7 @@ from gateway.ids import EnsName
 from gateway.operations.installation import Answers, create_installation
 from gateway.resolver.signer import create_signer
 from gateway.web.server import listen
+from tests.support.require import require
 from tests.support.waiting import until
 
 PORTS = ("--gateway-port", "0", "--rpc-port", "0", "--smtp-port", "0")
@@ -40,32 +44,70 @@ async def start(folder: Path, *flags: str) -> asyncio.subprocess.Process:
     )
 
 
-async def test_the_story_holds_and_ends_with_zero(tmp_path: Path) -> None:
-    process = await start(tmp_path / "world", "--once", "--only", "email")
-    out, err = await asyncio.wait_for(process.communicate(), 90)
-    told = out.decode()
-    assert process.returncode == 0, told + err.decode()
-    assert err == b"", "nothing is complained about"
-    assert "All 17 steps held" in told
-    for part in ("picks the envelope up and opens it", "in the thread of his mail", "550 5.1.1", "echo comes back"):
-        assert part in told
-    assert "failed" not in told
+async def told_by(process: asyncio.subprocess.Process) -> str:
+    """All that is told until the story is over and the world goes on."""
+    assert process.stdout is not None
+    told = ""
+    async with asyncio.timeout(90):
+        while "goes on until" not in told:
+            line = await process.stdout.readline()
+            assert line, told
+            told += line.decode()
+    return told
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """In order, so that its Synapse ends too; by force when it does not listen."""
+    if process.returncode is None:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 30)
+        except TimeoutError:
+            process.kill()
+    await process.wait()
+
+
+async def test_the_whole_story_holds_with_matrix_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    """One run for everything about Matrix: each world with a homeserver takes its seconds."""
+    require(find_synapse(), MISSING)
+    process = await start(tmp_path / "world")
+    try:
+        told = await told_by(process)
+        assert "All 27 steps held" in told
+        assert "failed" not in told
+        for part in ("picks the envelope up and opens it", "in the thread of his mail", "550 5.1.1", "echo comes back"):
+            assert part in told
+        for part in ("as a reply from @dm3_native.eth:localhost", "he finds an invitation", "and Bob has it as mail"):
+            assert part in told
+        facts = json.loads((tmp_path / "world" / "demo.json").read_text("utf-8"))
+        assert any(sample["name"] == "dave.localhost.matrix.gw.eth" for sample in facts["samples"])
+        matrix = facts["matrix"]
+        assert set(matrix) == {"homeserver_url", "server_name", "registration_file", "user", "password"}
+        assert stat.S_IMODE(os.stat(matrix["registration_file"]).st_mode) == 0o600
+        alice = await MatrixUser.log_in(matrix["homeserver_url"], matrix["user"], matrix["password"])
+        async with alice:
+            room = await alice.create_room(invite=[f"@dm3_echo.eth:{matrix['server_name']}"], is_direct=True)
+            await alice.say(room, "is anybody there?")
+            await alice.wait_event(lambda event: event["content"]["body"].startswith("echo: is anybody there?"))
+        process.send_signal(signal.SIGINT)
+        _, err = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0
+        assert err == b"", err.decode()
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            with pytest.raises(httpx2.ConnectError):
+                await http.get(matrix["homeserver_url"])
+    finally:
+        await end(process)
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, dict[str, Any]]]:
-    process = await start(tmp_path / "world")
-    file = tmp_path / "world" / "demo.json"
-    assert process.stdout is not None
+    process = await start(tmp_path / "world", "--no-matrix")
     try:
-        async with asyncio.timeout(90):
-            while b"goes on until" not in await process.stdout.readline():
-                assert process.returncode is None
-        yield process, json.loads(file.read_text("utf-8"))
+        await told_by(process)
+        yield process, json.loads((tmp_path / "world" / "demo.json").read_text("utf-8"))
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await end(process)
 
 
 async def test_ctrl_c_ends_it_cleanly(world: tuple[asyncio.subprocess.Process, dict[str, Any]]) -> None:
@@ -82,6 +124,7 @@ async def test_ctrl_c_ends_it_cleanly(world: tuple[asyncio.subprocess.Process, d
 async def test_the_facts_are_true(world: tuple[asyncio.subprocess.Process, dict[str, Any]]) -> None:
     """Every sample resolves from the outside to what demo.json says, and nothing of the promised keys is missing."""
     _, facts = world
+    assert facts["matrix"] is None
     assert set(facts) == {
         *("gateway_url", "rpc_url", "chain_id", "ens_registry", "universal_resolver", "parent", "resolver_address"),
         *("resolver_signer", "ds_name", "ds_profile", "ccip_url", "accounts", "samples", "smtp", "matrix", "xmpp"),
@@ -179,7 +222,7 @@ async def test_a_chain_of_the_caller_s_can_be_given(tmp_path: Path) -> None:
         resolver = await asyncio.to_thread(found_parent, chain, parent, url, signer.address)
         before = chain.core.head.number
         given = ("--rpc", chain.url, "--resolver", resolver, "--signer-key", str(tmp_path / "signer.key"))
-        process = await start(tmp_path / "world", "--once", *given, "--gateway-port", str(port))
+        process = await start(tmp_path / "world", "--once", "--no-matrix", *given, "--gateway-port", str(port))
         out, err = await asyncio.wait_for(process.communicate(), 90)
         told = out.decode()
         assert process.returncode == 0, told + err.decode()

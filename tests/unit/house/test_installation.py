@@ -10,7 +10,7 @@ import pytest
 
 from gateway.custody.seed import load_seed
 from gateway.errors import ConfigError
-from gateway.operations.installation import Answers, create_installation, create_relay_key
+from gateway.operations.installation import Answers, create_installation, create_relay_key, matrix_table
 from gateway.relay.keys import load_service_keys
 from gateway.relay.notify.vapid import load_vapid_key
 from gateway.resolver.signer import load_signer
@@ -23,6 +23,8 @@ ANSWERS = Answers(
     resolver_address="0x" + "12" * 20,
     adapters={"email": {"domain": "gw.example", "allowed_senders": ["example.org"], "smtp_port": 25}},
 )
+
+MATRIX_TOKENS = ("matrix-as.token", "matrix-hs.token")
 
 
 def test_everything_that_was_written_can_be_read(tmp_path: Path) -> None:
@@ -38,14 +40,44 @@ def test_everything_that_was_written_can_be_read(tmp_path: Path) -> None:
 
 
 def test_no_two_secrets_are_the_same(tmp_path: Path) -> None:
-    create_installation(tmp_path / "a", ANSWERS)
-    create_installation(tmp_path / "b", ANSWERS)
-    names = ("seed.key", "relay.key", "resolver.key", "return-path.key", "vapid.key")
+    answers = replace(ANSWERS, adapters={**ANSWERS.adapters, "matrix": matrix_table("http://hs.example", None)})
+    create_installation(tmp_path / "a", answers)
+    create_installation(tmp_path / "b", answers)
+    names = ("seed.key", "relay.key", "resolver.key", "return-path.key", "vapid.key", *MATRIX_TOKENS)
     contents = [(tmp_path / folder / name).read_text() for folder in "ab" for name in names]
     assert len(set(contents)) == len(contents)
 
 
-@pytest.mark.parametrize("present", ["gateway.toml", "seed.key", "relay.key", "resolver.key", "vapid.key"])
+def test_tokens_that_the_answers_name_are_not_made(tmp_path: Path) -> None:
+    given = {}
+    for which in ("as", "hs"):
+        (tmp_path / f"{which}.token").write_text(which * 20)
+        given[f"{which}_token_file"] = f"{which}.token"
+    table = {**matrix_table("http://hs.example", "people.example"), **given}
+    create_installation(tmp_path, replace(ANSWERS, adapters={"matrix": table}))
+    assert not any((tmp_path / name).exists() for name in MATRIX_TOKENS)
+    assert "as" * 20 in (tmp_path / "matrix-registration.yaml").read_text()
+
+
+def test_an_adapter_s_wrong_answer_leaves_nothing_behind(tmp_path: Path) -> None:
+    wrong = replace(ANSWERS, adapters={"matrix": matrix_table("http://hs.example", "two words")})
+    with pytest.raises(ConfigError, match=r"adapters\.matrix.*server_name"):
+        create_installation(tmp_path, wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "present",
+    [
+        "gateway.toml",
+        "seed.key",
+        "relay.key",
+        "resolver.key",
+        "vapid.key",
+        "matrix-hs.token",
+        "matrix-registration.yaml",
+    ],
+)
 def test_nothing_is_overwritten(tmp_path: Path, present: str) -> None:
     (tmp_path / present).write_text("precious")
     with pytest.raises(ConfigError, match=present):
