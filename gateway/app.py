@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from gateway.bridge.context import BridgeContext, Installation
 from gateway.bridge.events import Events
+from gateway.bridge.holding import Holding, elsewhere
 from gateway.bridge.inbound import Inbound
 from gateway.bridge.jobs import JobKind, inbound_job, notice_job
 from gateway.bridge.newcomers import Newcomers
@@ -238,7 +239,13 @@ class Gateway:
             **service.handlers(),
             **names.handlers(),
         }
-        self._worker = Worker(store=self.store, handlers=handlers, owner=self._owner, clock=self._clock)
+        self._worker = Worker(
+            store=self.store,
+            handlers=handlers,
+            owner=self._owner,
+            clock=self._clock,
+            elsewhere=partial(elsewhere, self.adapters),
+        )
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
         batch = self._batch_gateway(chain)
         self.app = self._http(service, self._resolver(keyring, signer), chain, batch)
@@ -334,6 +341,7 @@ class Gateway:
             message_ttl_ms=self._message_ttl_ms,
             clock=self._clock,
             portraits=portraits,
+            holding=Holding(self.store, self._owner, self._clock),
             secret=secret,
             people=people,
             changed=self.identity_rows.forget,
@@ -414,13 +422,8 @@ class Gateway:
         return NameService(self._policies, self.parent, around)
 
     def _resolver(self, keyring: Keyring, signer: Signer) -> Resolver:
-        newcomers = Newcomers(
-            store=self.store,
-            identities=Identities(keyring, self.parent),
-            adapters=self.adapters,
-            clock=self._clock,
-            changed=self.identity_rows.forget,
-        )
+        identities = Identities(keyring, self.parent)
+        newcomers = Newcomers(self.store, identities, self.adapters, self._clock, self.identity_rows.forget)
         own = {self.service_name: sources.delivery_service_records(self.service_profile)}
         return Resolver(
             (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from gateway.bridge.holding import Holding
 from gateway.bridge.jobs import OutboundJob, event_job, outbound_job
 from gateway.bridge.people import Household, People
 from gateway.bridge.values import StoredValues
@@ -61,6 +62,7 @@ class Installation:
     message_ttl_ms: int
     clock: Clock
     portraits: Portraits
+    holding: Holding
     secret: Callable[[Network, str], bytes]
     """A key of 32 bytes for an adapter and a purpose."""
     people: Household
@@ -144,6 +146,10 @@ class BridgeContext:
     def people(self) -> People:
         """What people of this network know and decide about themselves."""
         return self._people
+
+    async def hold(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something on one node at a time; see `AdapterContext.hold`."""
+        await self._house.holding.hold(f"adapter {self._network} {what}", work)
 
     def secret(self, purpose: str) -> bytes:
         """32 bytes for MACs of the adapter's own."""

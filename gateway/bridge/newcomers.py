@@ -35,7 +35,6 @@ class Newcomers:
 
     def __init__(
         self,
-        *,
         store: Store,
         identities: Identities,
         adapters: Mapping[Network, Adapter],

@@ -26,6 +26,7 @@ from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
 from gateway.rates import Rate
 from gateway.sdk.adapter import (
     Adapter,
+    HasOneLink,
     Registers,
     ReportsStatus,
     ResolvesAddress,
@@ -88,6 +89,7 @@ __all__ = [
     "GatewayError",
     "Handled",
     "HandlesEvents",
+    "HasOneLink",
     "InvalidInput",
     "InvalidName",
     "Leaving",

@@ -68,6 +68,15 @@ class SendsNotices(Protocol):
 
 
 @runtime_checkable
+class HasOneLink(Protocol):
+    """Reaches its network from one node at a time (`AdapterContext.hold`)."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """True while another node has the link: deliveries are that node's."""
+
+
+@runtime_checkable
 class ServesHttp(Protocol):
     """Has routes on the gateway's own HTTP server."""
 

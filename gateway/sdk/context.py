@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,6 +83,12 @@ class AdapterContext(Protocol):
     @property
     def values(self) -> Values:
         """What the adapter remembers for itself."""
+
+    async def hold(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do ``work`` on one node of the gateway at a time, until cancelled: the one connection that a network allows.
+
+        ``work`` is cancelled when this node loses the right; another node has it 15 seconds later at the latest.
+        """
 
     def secret(self, purpose: str) -> bytes:
         """32 bytes for MACs of the adapter's own, the same on every node and after every start."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -50,11 +50,21 @@ GAVE_UP: Final = "The gateway met an error of its own and gave up."
 class Worker:
     """Runs on every node; leases keep each lane with one of them."""
 
-    def __init__(self, *, store: Store, handlers: Mapping[str, Handler], owner: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        handlers: Mapping[str, Handler],
+        owner: str,
+        clock: Clock,
+        elsewhere: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        """``elsewhere`` names destinations whose lanes are another node's for now."""
         self._store = store
         self._handlers = handlers
         self._owner = owner
         self._clock = clock
+        self._elsewhere = elsewhere
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._stopping = False
 
@@ -93,7 +103,7 @@ class Worker:
             return []
         try:
             return await self._store.commit(
-                LeaseLanes(self._owner, self._clock(), LEASE_MS, room, except_for=self._full())
+                LeaseLanes(self._owner, self._clock(), LEASE_MS, room, except_for=(*self._full(), *self._elsewhere()))
             )
         except GatewayError as error:
             # Whatever is under way goes on; it must not be broken off because nothing can be added.

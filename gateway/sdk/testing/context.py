@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -129,6 +129,10 @@ class MemoryContext:
     def people(self) -> MemoryPeople:
         """What people of this network know and decide about themselves."""
         return MemoryPeople(network=self.network, parent=self.parent)
+
+    async def hold(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it: there is one node."""
+        await work()
 
     def secret(self, purpose: str) -> bytes:
         """The same for the same purpose."""
