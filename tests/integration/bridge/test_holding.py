@@ -1,0 +1,92 @@
+"""Work of one node at a time: taken, kept, given back, and lost when another node has it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.bridge import holding
+from gateway.bridge.holding import Holding
+from gateway.lifecycle import now_ms
+from gateway.store import Store
+from gateway.store.migrate import upgrade
+from tests.support.waiting import until
+
+
+class MovingClock:
+    """The machine's time and a step that a test chooses."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+
+    def __call__(self) -> int:
+        return now_ms() + self.ahead
+
+
+class Work:
+    """Runs until cancelled, and says so."""
+
+    def __init__(self) -> None:
+        self.running = False
+
+    async def __call__(self) -> None:
+        self.running = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.running = False
+
+    async def is_running(self) -> bool | None:
+        return self.running or None
+
+    async def is_over(self) -> bool | None:
+        return not self.running or None
+
+
+async def test_one_node_works_and_the_next_one_takes_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holding, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(holding, "RENEW_SECONDS", 0.05)
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    await asyncio.to_thread(upgrade, url)
+    clock = MovingClock()
+    async with await Store.open(url, clock=clock) as store:
+        one, two = Work(), Work()
+        first = asyncio.create_task(Holding(store, "one", clock).hold("link", one))
+        await until(one.is_running)
+        second = asyncio.create_task(Holding(store, "two", clock).hold("link", two))
+        with pytest.raises(TimeoutError):
+            await until(two.is_running, 0.3)
+        # Given back by a node that stops.
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        assert not one.running
+        await until(two.is_running)
+        # Lost by one that slept for longer than its lease, once another one has it.
+        third = asyncio.create_task(Holding(store, "three", clock).hold("link", one))
+        await asyncio.sleep(0)
+        monkeypatch.setattr(holding, "RENEW_SECONDS", 0.5)
+        clock.ahead += holding.LEASE_MS + 1000
+        await until(one.is_running)
+        await until(two.is_over)
+        for task in (second, third):
+            task.cancel()
+        await asyncio.gather(second, third, return_exceptions=True)
+
+
+async def test_what_the_work_raises_is_raised_and_the_right_given_back(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    await asyncio.to_thread(upgrade, url)
+    async with await Store.open(url) as store:
+
+        async def fails() -> None:
+            raise ValueError("broken")
+
+        with pytest.raises(ValueError, match="broken"):
+            await Holding(store, "one", now_ms).hold("link", fails)
+        work = Work()
+        other = asyncio.create_task(Holding(store, "two", now_ms).hold("link", work))
+        await until(work.is_running, 1)
+        other.cancel()
+        await asyncio.gather(other, return_exceptions=True)
