@@ -1,8 +1,25 @@
 #!/bin/sh
-# How fast each hot path is, beside its floor, measured in one run: a table, and bench.json. See tests/bench/README.md.
+# How fast each hot path is, beside its floor or its peer, measured in one run: a table, and bench.json. See
+# tests/bench/README.md.
 #   sh deploy/bench.sh [row ...]
+# tests/bench/requirements.lock is the dependency group "bench" of pyproject.toml; what those packages need in turn is
+# in tests/requirements.lock already.
 set -eu
 cd "$(dirname "$0")/.."
 . deploy/venv.sh
+. deploy/synapse.sh
 make_venv tests/requirements.lock
+make_synapse
+
+# install_peers: nothing to do when they are there. Without them their rows have no peer to stand beside.
+install_peers() {
+    set -- --quiet --no-deps --require-hashes -r tests/bench/requirements.lock
+    if [ -x .venv/bin/pip ]; then
+        .venv/bin/python -m pip install --disable-pip-version-check "$@"
+    else
+        uv pip install --python .venv/bin/python "$@"
+    fi
+}
+install_peers || say "The peers could not be installed; they are left out."
+
 exec .venv/bin/python -m tests.bench "$@"

@@ -5,8 +5,12 @@ set -eu
 cd "$(dirname "$0")/.."
 . deploy/venv.sh
 . deploy/synapse.sh
+. deploy/apt.sh
 make_venv requirements.lock
 if wants_matrix "$@"; then
     make_synapse
+fi
+if wants_xmpp "$@"; then
+    have_apt prosody prosody prosody-modules
 fi
 exec .venv/bin/dm3-gateway demo "$@"

@@ -66,7 +66,7 @@ from gateway.resolver.registries.registries import Registries
 from gateway.resolver.resolver import Resolver
 from gateway.resolver.rows import Rows
 from gateway.resolver.signer import Signer
-from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp
+from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp, ServesTrees
 from gateway.settings import Settings, validate_section
 from gateway.store import Store
 from gateway.store.identities import Identity, IdentityNamed
@@ -388,7 +388,7 @@ class Gateway:
             JobKind.OUTBOUND: outbound,
             JobKind.REPORT: reports,
             JobKind.NOTICE: Notices(self.adapters, self.service_name),
-            JobKind.EVENT: Events(self.adapters),
+            JobKind.EVENT: Events(self.adapters, self._clock),
         }
 
     def _name_service(
@@ -475,6 +475,8 @@ class Gateway:
         for adapter in self.adapters.values():
             if isinstance(adapter, ServesHttp):
                 routes.extend(adapter.routes())
+            if isinstance(adapter, ServesTrees):
+                trees.update(adapter.trees())
         routes.append(static_files())
         health = Health({"store": self._check_store, "chain": chain.check_chain_id})
         public_url = self.settings.server.public_url

@@ -6,15 +6,20 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import structlog
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from adapters.matrix import endpoint
 from adapters.matrix.bot import Bot
 from adapters.matrix.client import Homeserver
+from adapters.matrix.crypto import PURPOSE as KEYS
+from adapters.matrix.crypto import SealingHomeserver, crypto_store, open_crypto, open_reader
+from adapters.matrix.crypto_errors import KeyAwaited
+from adapters.matrix.crypto_pushed import devices_event
 from adapters.matrix.directory import Directory
 from adapters.matrix.errors import BadEvent, HomeserverDown, HomeserverRefused
 from adapters.matrix.events import Events
@@ -32,7 +37,7 @@ from adapters.matrix.registration import ID, registration
 from adapters.matrix.rooms import Rooms
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.status import Status
-from adapters.matrix.transactions import native_events, read_transaction
+from adapters.matrix.transactions import DEVICES, native_events, read_transaction
 from adapters.matrix.world import World
 from gateway.sdk import (
     AdapterContext,
@@ -53,12 +58,17 @@ from gateway.sdk import (
     Unavailable,
 )
 
+if TYPE_CHECKING:
+    from adapters.matrix.crypto_keys import Crypto
+
 log = structlog.get_logger(__name__)
 
 PING_PAUSES: Final = (0.1, 0.3, 1.0, 2.0, 5.0, 15.0, 60.0)
 """Seconds between tries to ping; the last one repeats."""
 FAST_PAUSE: Final = 2.0
 """Seconds that a person who writes too fast is made to wait."""
+KEY_PAUSE: Final = 0.25
+"""Seconds between looks for the key of an encrypted event."""
 _TOKEN: Final = re.compile(r"[!-~]{16,}")
 
 
@@ -76,6 +86,7 @@ class MatrixAdapter:
         self._homeserver: Homeserver | None = None
         self._world: World | None = None
         self._directory: Directory | None = None
+        self._crypto: Crypto | None = None
         self._events: Events
         self._outward: Outward
         self._status: Status
@@ -94,10 +105,14 @@ class MatrixAdapter:
     async def open(self, ctx: AdapterContext) -> None:
         """Read the tokens and join the parts; raises ConfigError. The homeserver need not be there yet."""
         settings = self._settings
+        store = crypto_store(settings) if settings.encryption else None
         as_token = await asyncio.to_thread(_token, settings.as_token_file)
         self._hs_token = await asyncio.to_thread(_token, settings.hs_token_file)
-        homeserver = self._homeserver = Homeserver(settings.homeserver_url, as_token, timeout=settings.request_timeout)
+        kind = Homeserver if store is None else SealingHomeserver
+        homeserver = self._homeserver = kind(settings.homeserver_url, as_token, timeout=settings.request_timeout)
         await homeserver.open()
+        if store is not None and isinstance(homeserver, SealingHomeserver):
+            self._crypto = await open_crypto(homeserver, self._ids, store, ctx.secret(KEYS))
         world = World(
             settings=settings,
             ctx=ctx,
@@ -114,7 +129,9 @@ class MatrixAdapter:
         self._bot = Bot(world, rooms)
         self._outward = Outward(world, rooms, self._bot.tell)
         self._directory = Directory(world)
-        self._events = Events(world, Inward(world, self._status), Membership(world, rooms, self._bot.tell), self._bot)
+        opener = None if self._crypto is None else open_reader(world, self._crypto, self._status)
+        membership = Membership(world, rooms, self._bot.tell)
+        self._events = Events(world, Inward(world, self._status), membership, self._bot, opener)
         self._world = world
 
     async def run(self) -> None:
@@ -160,7 +177,9 @@ class MatrixAdapter:
         self._opened()
         try:
             raw = parse_json(event.payload)
-            if isinstance(raw, Mapping) and raw.get("type") == RECEIPTS:
+            if event.lane == DEVICES:
+                await self._pushed(raw)
+            elif isinstance(raw, Mapping) and raw.get("type") == RECEIPTS:
                 await self._events.receipts(*parse_receipts(raw))
             else:
                 await self._events.handle(parse_room_event(raw))
@@ -168,23 +187,37 @@ class MatrixAdapter:
             return Parked(f"an event that cannot be read: {error}")
         except HomeserverDown as error:
             return Retry(error.sentence, error.after)
+        except KeyAwaited as error:
+            return Retry(error.sentence, KEY_PAUSE)
         except LimitExceeded as error:
             return Retry(error.sentence, FAST_PAUSE)
         except HomeserverRefused as refusal:
             return Parked(f"the homeserver refused a step: {refusal.status} {refusal.errcode}")
         return Handled()
 
+    async def _pushed(self, raw: object) -> None:
+        """For devices; of nobody any more when encryption was switched off meanwhile."""
+        if self._crypto is not None and isinstance(raw, Mapping):
+            await self._crypto.pushed(raw)
+
     async def exists(self, canonical_id: CanonicalId) -> bool:
         """Whether somebody of the homeserver can be written to."""
         return await self._looked_up().person_exists(canonical_id)
 
     def routes(self) -> Sequence[BaseRoute]:
-        """The application service's interface, and the files behind links."""
-        return [*endpoint.routes(self), LinkedFiles(self._linked).route()]
+        """The old paths of the application service's interface, and the files behind links."""
+        return [*endpoint.old_routes(self), LinkedFiles(self._linked).route()]
+
+    def trees(self) -> Mapping[str, ASGIApp]:
+        """The application service's interface."""
+        return {endpoint.ROOT: endpoint.tree(self)}
 
     async def close(self) -> None:
         """Close the connections to the homeserver."""
         self._world = None
+        if self._crypto is not None:
+            await self._crypto.close()
+            self._crypto = None
         if self._homeserver is not None:
             await self._homeserver.close()
             self._homeserver = None
@@ -198,9 +231,11 @@ class MatrixAdapter:
     async def transaction(self, body: bytes) -> None:
         """On disk when this returns."""
         world = self._opened()
-        events = native_events(read_transaction(body))
+        events = native_events(read_transaction(body), self._ids.is_ours)
+        if self._crypto is not None and (devices := devices_event(body)) is not None:
+            events.insert(0, devices)
         new = await world.ctx.take(events)
-        log.info("transaction.taken", events=len(events), new=new)
+        log.debug("transaction.taken", events=len(events), new=new)
 
     async def user_exists(self, user: str) -> bool:
         """See `Directory`."""

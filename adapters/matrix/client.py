@@ -26,7 +26,7 @@ Json = dict[str, Any]
 class GhostClient(AsyncClient):  # type: ignore[misc]
     """nio's client in the name of one user of the application service (Application Service API, identity assertion).
 
-    Every request goes through `send`, which adds the user, and the time for what happened earlier.
+    Every request goes through `send`, which adds the user.
     """
 
     def __init__(
@@ -36,14 +36,10 @@ class GhostClient(AsyncClient):  # type: ignore[misc]
         self.user_id: str = user
         self.access_token = token
         self.client_session = session
-        self.happened_at: int | None = None
-        """Milliseconds since the epoch: the time that the next event is shown with (timestamp massaging)."""
 
     async def send(self, method: str, path: str, *rest: Any, **options: Any) -> aiohttp.ClientResponse:
         """One request; the session is shared, so nio's own is never made."""
         asserted = {"user_id": self.user_id}
-        if self.happened_at is not None:
-            asserted["ts"] = str(self.happened_at)
         whole = f"{path}{'&' if '?' in path else '?'}{urlencode(asserted)}"
         response: aiohttp.ClientResponse = await super().send(method, whole, *rest, **options)
         return response

@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.matrix.errors import BadEvent
 from adapters.matrix.transactions import MAX_BODY
@@ -19,7 +19,8 @@ from gateway.sdk import GatewayError, LimitExceeded
 
 log = structlog.get_logger(__name__)
 
-STABLE: Final = "/_matrix/app"
+ROOT: Final = "/_matrix"
+STABLE: Final = f"{ROOT}/app"
 BODY_SECONDS: Final = 60.0
 LOOKUP_SECONDS: Final = 20.0
 """For finding out whether a name exists: a person waits, and so does a worker of the homeserver."""
@@ -62,16 +63,11 @@ NOT_FOUND: Final = Refusal(404, "M_NOT_FOUND", "There is no such thing here.")
 TOO_LARGE: Final = Refusal(413, "M_TOO_LARGE", f"A transaction has at most {MAX_BODY} bytes.")
 
 
-def routes(service: Service) -> list[BaseRoute]:
-    """All routes: ``/_matrix/app/v1/…`` and, for older homeservers, the same without it and under ``unstable``."""
+def tree(service: Service) -> ASGIApp:
+    """All below ``/_matrix``: the interface at ``/_matrix/app/v1/…``, and nothing else."""
     questions = _Questions(service)
-    old: dict[str, Methods] = {
-        "/transactions/{txn}": {"PUT": questions.transaction},
-        "/users/{user:path}": {"GET": questions.user},
-        "/rooms/{alias:path}": {"GET": questions.room},
-    }
     table: dict[str, Methods] = {
-        **old,
+        **_old(questions),
         "/ping": {"POST": questions.ping},
         "/thirdparty/protocol/{protocol}": {"GET": questions.protocol},
         "/thirdparty/user/{protocol}": {"GET": questions.find_users},
@@ -80,15 +76,25 @@ def routes(service: Service) -> list[BaseRoute]:
         "/thirdparty/location": {"GET": questions.no_locations},
     }
     nothing = _Door(service, {})
-    below = [Route(path, _Door(service, methods)) for path, methods in table.items()]
-    versions = [
-        Mount(f"/{version}", app=Router(below, redirect_slashes=False, default=nothing))
+    below = [
+        Route(f"{STABLE}/{version}{path}", _Door(service, methods))
         for version in ("v1", "unstable")
+        for path, methods in table.items()
     ]
-    return [
-        Mount(STABLE, app=Router(versions, redirect_slashes=False, default=nothing)),
-        *(Route(path, _Door(service, methods)) for path, methods in old.items()),
-    ]
+    return Router(below, redirect_slashes=False, default=nothing)
+
+
+def old_routes(service: Service) -> list[BaseRoute]:
+    """The paths of homeservers before the first version of the specification."""
+    return [Route(path, _Door(service, methods)) for path, methods in _old(_Questions(service)).items()]
+
+
+def _old(questions: _Questions) -> dict[str, Methods]:
+    return {
+        "/transactions/{txn}": {"PUT": questions.transaction},
+        "/users/{user:path}": {"GET": questions.user},
+        "/rooms/{alias:path}": {"GET": questions.room},
+    }
 
 
 class _Door:

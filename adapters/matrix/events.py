@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from adapters.matrix.bot import Bot
 from adapters.matrix.ids import Mxid, RoomId, mxid
@@ -21,11 +21,22 @@ TIMELINE: Final = frozenset(
 Handler = Callable[[RoomEvent, Sequence[Portal]], Awaitable[None]]
 
 
+class Opens(Protocol):
+    """Opens what is encrypted."""
+
+    async def read(self, event: RoomEvent) -> RoomEvent | None:
+        """The event in clear; None when there is nothing to be handled. Sees every event, in its order."""
+
+
 class Events:
     """Hands each event to the part that knows what it means."""
 
-    def __init__(self, world: World, inward: Inward, membership: Membership, bot: Bot) -> None:
+    def __init__(
+        self, world: World, inward: Inward, membership: Membership, bot: Bot, opener: Opens | None = None
+    ) -> None:
+        """``opener`` is absent without encryption."""
         self._world = world
+        self._opener = opener
         self._inward = inward
         self._membership = membership
         self._bot = bot
@@ -38,6 +49,11 @@ class Events:
 
     async def handle(self, event: RoomEvent) -> None:
         """One event of a room's timeline. What our own users do is an echo."""
+        if self._opener is not None:
+            opened = await self._opener.read(event)
+            if opened is None:
+                return
+            event = opened
         if self._world.ids.is_ours(event.sender) and event.type != "m.room.member":
             return
         if event.type == "m.room.member":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from cachetools import TTLCache
 
 from adapters.matrix.content import Written, read_message, read_poll, read_reaction, read_sticker, text_content
 from adapters.matrix.errors import BadEvent, Unfit
@@ -19,6 +20,7 @@ from adapters.matrix.status import Status
 from adapters.matrix.world import World, txn
 from gateway.sdk import (
     Attachment,
+    CanonicalId,
     InvalidInput,
     MessageType,
     NativeId,
@@ -34,6 +36,7 @@ FACE: Final = "face"
 """Values: how people of the network call themselves, by id."""
 LONG: Final = 2_000
 """Characters of HTML that are converted in a thread."""
+FACE_SECONDS: Final = 10.0
 SAID: Final = "said"
 """Values: what was said once in a room."""
 POLLS: Final = frozenset({"m.poll.start", "org.matrix.msc3381.poll.start"})
@@ -88,6 +91,7 @@ class Inward:
     def __init__(self, world: World, status: Status) -> None:
         self._world = world
         self._status = status
+        self._faces: TTLCache[CanonicalId, str] = TTLCache(10_000, FACE_SECONDS)
 
     async def message(self, event: RoomEvent, portals: Sequence[Portal]) -> None:
         """``m.room.message``, ``m.sticker`` and polls."""
@@ -154,7 +158,7 @@ class Inward:
             if portal.kind is PortalKind.DIRECT and event.sender != portal.person:
                 await self._notice_once(portal, "others", ONLY_ONE.format(person=portal.person, name=portal.name))
                 continue
-            person = Person(portal.person, await self._world.ctx.values.get(FACE, portal.person) or "")
+            person = Person(portal.person, await self._face(portal.person))
             try:
                 await handle(Spoken(portal, event, person))
             except (Unfit, TooLarge, InvalidInput) as error:
@@ -195,7 +199,14 @@ class Inward:
         return f"{name}: {words}" if words else f"{name} sent a file:"
 
     async def _name_of(self, user: Mxid) -> str:
-        return await self._world.ctx.values.get(FACE, user) or user
+        return await self._face(user) or user
+
+    async def _face(self, user: CanonicalId) -> str:
+        """How somebody calls themselves, "" when they do not; remembered for some seconds."""
+        known = self._faces.get(user)
+        if known is None:
+            known = self._faces[user] = await self._world.ctx.values.get(FACE, user) or ""
+        return known
 
     async def _notice_once(self, portal: Portal, what: str, words: str) -> None:
         """Say something in a room, and never again there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from adapters.matrix.content import Media
@@ -13,6 +14,7 @@ from gateway.sdk import Attachment, file_attachment
 
 CHUNK = 64 * 2**10
 DAY_MS = 24 * 3600 * 1000
+GONE = "The file is not on the homeserver any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,29 @@ class Files:
         if media.size > self.settings.max_media_bytes:
             raise Unfit(_too_large(self.settings.max_media_bytes))
         if media.encryption is not None:
-            raise Unfit("Files of encrypted rooms cannot be carried over.")
+            return await self._decrypted(media, intent)
         linked = Attachment(self.links.to(media, media.media_type, now + self.settings.link_days * DAY_MS), media.name)
         if media.size > self.settings.embed_bytes:
             return linked
         try:
             data = await self._fetch(media, intent)
         except HomeserverRefused as refusal:
-            raise Unfit("The file is not on the homeserver any more.") from refusal
+            raise Unfit(GONE) from refusal
         return linked if data is None else file_attachment(media.name, media.media_type, data)
+
+    async def _decrypted(self, media: Media, intent: Intent) -> Attachment:
+        """A file of an encrypted room: inside the message or not at all, because what serves links has no keys."""
+        if not self.settings.encryption or media.encryption is None:
+            raise Unfit("Files of encrypted rooms cannot be carried over.")
+        from adapters.matrix.crypto_files import unlocked
+
+        try:
+            data = None if media.size > self.settings.embed_bytes else await self._fetch(media, intent)
+        except HomeserverRefused as refusal:
+            raise Unfit(GONE) from refusal
+        if data is None:
+            raise Unfit(f"{_too_large(self.settings.embed_bytes)[:-1]} out of encrypted rooms.")
+        return file_attachment(media.name, media.media_type, await asyncio.to_thread(unlocked, data, media.encryption))
 
     async def _fetch(self, media: Media, intent: Intent) -> bytes | None:
         """The content; None when it is larger than its sender said and than what goes into a message."""

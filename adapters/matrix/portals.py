@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from cachetools import TTLCache
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.matrix.ids import EventId, RoomId
@@ -20,6 +21,9 @@ MARK: Final = "mark"
 UNREAD: Final = "unread"
 """Values: events that nobody has seen yet, by room and name."""
 MAX_UNREAD: Final = 100
+KNOWN: Final = 10_000
+KNOWN_SECONDS: Final = 2.0
+"""For which a portal is remembered here: what another node changes is seen after that."""
 
 
 class PortalKind(StrEnum):
@@ -74,16 +78,35 @@ class Portals:
 
     def __init__(self, values: Values) -> None:
         self._values = values
+        self._rooms: TTLCache[RoomId, list[Portal]] = TTLCache(KNOWN, KNOWN_SECONDS)
+        self._talks: TTLCache[str, Portal] = TTLCache(KNOWN, KNOWN_SECONDS)
 
     async def in_room(self, room: RoomId) -> list[Portal]:
         """The portals of a room: none, one, or one for each ghost of a room of several people."""
-        found = await self._values.find(ROOM, f"{room} ")
-        return [portal for value in found if (portal := _read(value.text)) is not None]
+        known = self._rooms.get(room)
+        if known is None:
+            found = await self._values.find(ROOM, f"{room} ")
+            known = [portal for value in found if (portal := _read(value.text)) is not None]
+            if known:
+                self._rooms[room] = known
+        return known
 
     async def of(self, person: CanonicalId, name: EnsName) -> Portal | None:
         """Where a conversation goes on."""
-        room = await self._values.get(CURRENT, f"{person} {name}")
-        return None if room is None else _read(await self._values.get(ROOM, f"{room} {name}"))
+        talk = f"{person} {name}"
+        known = self._talks.get(talk)
+        if known is None:
+            room = await self._values.get(CURRENT, talk)
+            known = None if room is None else _read(await self._values.get(ROOM, f"{room} {name}"))
+            if known is not None:
+                self._talks[talk] = known
+        return known
+
+    def _forget(self, *portals: Portal) -> None:
+        """What is remembered of portals that change."""
+        for portal in portals:
+            self._rooms.pop(portal.room, None)
+            self._talks.pop(f"{portal.person} {portal.name}", None)
 
     async def put(self, portal: Portal) -> None:
         """Write it, and make its room the one where the conversation goes on."""
@@ -91,12 +114,14 @@ class Portals:
             Value(ROOM, portal.key, _PORTAL.dump_json(portal).decode()),
             Value(CURRENT, f"{portal.person} {portal.name}", portal.room),
         )
+        self._forget(portal)
 
     async def change(self, portal: Portal, *, closed: bool, declined: bool) -> Portal:
         """Write that it ended, or that the person is there."""
         changed = replace(portal, closed=closed, declined=declined, accepted=portal.accepted or not closed)
         if changed != portal:
             await self._values.put(Value(ROOM, portal.key, _PORTAL.dump_json(changed).decode()))
+            self._forget(portal)
         return changed
 
     async def close(self, portal: Portal) -> None:
@@ -155,6 +180,7 @@ class Portals:
                 dropped.append(portal)
                 gone += [Value(ROOM, portal.key, None), Value(UNREAD, portal.key, None)]
             await self._values.put(*gone)
+        self._forget(*dropped)
         return dropped
 
 

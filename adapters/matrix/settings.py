@@ -104,6 +104,9 @@ class MatrixSettings(Section):
     status_events: bool = Field(True, description="say with each message how far it came (message_send_status)")
     read_receipts: bool = Field(True, description="tell the other side what was read")
     encryption: bool = Field(False, description="end-to-bridge encryption; needs the extra matrix-e2ee")
+    crypto_store: FilePath | None = Field(
+        None, description="folder for the keys of encrypted rooms, on a disk of the only node; needed with encryption"
+    )
     request_timeout: float = Field(60, gt=0, description="seconds for one request to the homeserver")
 
     def permission_of(self, mxid: str) -> Permission:

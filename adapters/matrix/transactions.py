@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -61,16 +61,28 @@ def read_transaction(body: bytes) -> Transaction:
     return Transaction(events, next((found for name in _EPHEMERAL if (found := lists.get(name)) is not None), ()))
 
 
-def native_events(transaction: Transaction) -> list[NativeEvent]:
+def native_events(transaction: Transaction, is_ours: Callable[[str], bool] = lambda _user: False) -> list[NativeEvent]:
     """All that is to be kept, in order; what cannot be read is kept too, so that its handler can set it aside.
 
+    What users of ours did is an echo, but for who comes and goes: every message and every status of theirs comes back.
     A repeat is recognised by the event's own id: a homeserver may send old events again under a new transaction id.
     """
-    kept = [NativeEvent(_lane(each.raw), _key(each.raw), each.payload) for each in transaction.events]
+    kept = [
+        NativeEvent(_lane(each.raw), _key(each.raw), each.payload)
+        for each in transaction.events
+        if not _is_echo(each.raw, is_ours)
+    ]
     for each in transaction.ephemeral:
         if isinstance(each.raw, dict) and each.raw.get("type") == RECEIPTS:
             kept.append(NativeEvent(_lane(each.raw), "", each.payload))
     return kept
+
+
+def _is_echo(raw: object, is_ours: Callable[[str], bool]) -> bool:
+    if not isinstance(raw, dict) or raw.get("type") == "m.room.member":
+        return False
+    sender = raw.get("sender")
+    return isinstance(sender, str) and is_ours(sender)
 
 
 def _key(raw: object) -> str:

@@ -11,7 +11,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from gateway.bridge.holding import Holding
-from gateway.bridge.jobs import OutboundJob, event_job, outbound_job
+from gateway.bridge.jobs import OutboundJob, event_groups, event_job, outbound_job
 from gateway.bridge.people import Household, People
 from gateway.bridge.values import StoredValues
 from gateway.custody.directory import Directory
@@ -133,7 +133,8 @@ class BridgeContext:
         house, now = self._house, self._house.clock()
         expires_at = now + house.message_ttl_ms
         arrivals = tuple(
-            Arrival(_event_key(each), event_job(self._network, each, now=now, expires_at=expires_at)) for each in events
+            Arrival(_group_key(group), event_job(self._network, group, now=now, expires_at=expires_at))
+            for group in event_groups(events)
         )
         return await house.store.commit(TakeArrivals(f"event:{self._network}", arrivals, expires_at)) if arrivals else 0
 
@@ -247,9 +248,13 @@ def _once_key(outgoing: Outgoing) -> str:
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _event_key(event: NativeEvent) -> str:
-    """Ids are of any length and come from strangers: keys in an index are not."""
-    return event.key and hashlib.sha256(event.key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+def _group_key(events: Sequence[NativeEvent]) -> str:
+    """The same for the same events in the same order; none where one of them may be handled twice.
+
+    A repeat in other company is handled again, which every step bears; what is submitted has a key of its own.
+    """
+    keys = [event.key for event in events]
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:40] if all(keys) else ""
 
 
 def _person(identity: Identity | None) -> BridgedPerson | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -32,8 +33,11 @@ class JobKind(StrEnum):
     NOTICE = "notice"
     """Something that the gateway itself has to say to a bridged person."""
     EVENT = "event"
-    """Something that happened in a network, for its adapter to handle."""
+    """Things that happened in one place of a network, for its adapter to handle."""
 
+
+EVENTS_BYTES: Final = 256 * 1024
+"""Of events in one job: what is done is noted by writing the rest anew."""
 
 NoticeFor = Identity | NewIdentity
 
@@ -191,23 +195,56 @@ def notice_job(identity: NoticeFor, text: str, *, now: int, expires_at: int) -> 
     return NewJob(lane, JobKind.NOTICE, _NOTICE.dump_json(work), now, expires_at)
 
 
-def event_job(network: Network, event: NativeEvent, *, now: int, expires_at: int) -> NewJob:
-    """One lane for what the adapter says belongs together."""
-    lane = lane_key(network, _short(f"event|{event.lane}"))
-    head = f"{len(event.lane)} {len(event.key)} {event.lane}{event.key}".encode()
-    return NewJob(lane, JobKind.EVENT, b"%d %b%b" % (len(head), head, event.payload), now, expires_at)
+def event_groups(events: Iterable[NativeEvent]) -> list[list[NativeEvent]]:
+    """Events in their order, grouped by what belongs together, up to `EVENTS_BYTES` or one larger event."""
+    together: dict[str, list[list[NativeEvent]]] = {}
+    sizes: dict[str, int] = {}
+    for event in events:
+        groups = together.setdefault(event.lane, [[]])
+        size = sizes.get(event.lane, 0) + len(event.payload)
+        if size > EVENTS_BYTES and groups[-1]:
+            groups.append([])
+            size = len(event.payload)
+        groups[-1].append(event)
+        sizes[event.lane] = size
+    return [group for groups in together.values() for group in groups]
 
 
-def decode_event(payload: bytes) -> NativeEvent:
-    """Read a payload; InvalidInput when it was not written by `event_job`."""
+def event_job(network: Network, events: Sequence[NativeEvent], *, now: int, expires_at: int) -> NewJob:
+    """A job for a group of events."""
+    return NewJob(event_lane(network, events[0].lane), JobKind.EVENT, encode_events(events), now, expires_at)
+
+
+def event_lane(network: Network, lane: str) -> LaneKey:
+    """The lane of what an adapter says belongs together."""
+    return lane_key(network, _short(f"event|{lane}"))
+
+
+def encode_events(events: Sequence[NativeEvent]) -> bytes:
+    """Payload of an EVENT job: events of one lane, whose payloads stand there as they are."""
+    lane, keys = events[0].lane.encode(), [event.key.encode() for event in events]
+    sizes = (f"{len(key)} {len(event.payload)}" for key, event in zip(keys, events, strict=True))
+    head = " ".join((str(len(lane)), *sizes)).encode()
+    parts = (part for key, event in zip(keys, events, strict=True) for part in (key, event.payload))
+    return b"".join((head, b"\n", lane, *parts))
+
+
+def decode_events(payload: bytes) -> list[NativeEvent]:
+    """Read a payload; InvalidInput when it was not written by `encode_events`."""
+    head, _, rest = payload.partition(b"\n")
     try:
-        size, _, rest = payload.partition(b" ")
-        lane_size, key_size, text = rest[: int(size)].decode().split(" ", 2)
-        if len(text) != int(lane_size) + int(key_size):
-            raise ValueError("length")
+        lane_size, *sizes = map(int, head.split(b" "))
+        if not sizes or len(sizes) % 2 or lane_size + sum(sizes) != len(rest):
+            raise ValueError("sizes")
+        lane, at = rest[:lane_size].decode(), lane_size
+        events = []
+        for key_size, size in zip(sizes[::2], sizes[1::2], strict=True):
+            key, at = rest[at : at + key_size].decode(), at + key_size
+            events.append(NativeEvent(lane, key, rest[at : at + size]))
+            at += size
     except ValueError:
-        raise InvalidInput("not the payload of an event") from None
-    return NativeEvent(text[: int(lane_size)], text[int(lane_size) :], rest[int(size) :])
+        raise InvalidInput("not the payload of events") from None
+    return events
 
 
 def _short(text: str) -> str:

@@ -33,12 +33,14 @@ from gateway.sdk.adapter import (
     SearchesDirectory,
     SendsNotices,
     ServesHttp,
+    ServesTrees,
 )
 from gateway.sdk.attachments import FileContent, Link, attachment_content, file_attachment
 from gateway.sdk.capabilities import Capabilities, TextFormat
 from gateway.sdk.context import AdapterContext, BridgedPerson, Submitted
 from gateway.sdk.degrade import degrade
 from gateway.sdk.delivery import (
+    NOTICE_MARK,
     Delivered,
     Delivery,
     DeliveryState,
@@ -71,6 +73,7 @@ from gateway.sdk.values import Value, Values
 from gateway.sections import FilePath, Section, WebAddress
 
 __all__ = [
+    "NOTICE_MARK",
     "Adapter",
     "AdapterContext",
     "Attachment",
@@ -126,6 +129,7 @@ __all__ = [
     "SendsNotices",
     "SentMessage",
     "ServesHttp",
+    "ServesTrees",
     "SpamReported",
     "StatusReport",
     "Stranger",

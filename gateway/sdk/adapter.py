@@ -6,11 +6,12 @@ that an adapter never carries a method which only raises.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from gateway.ids import CanonicalId, Network
 from gateway.sdk.capabilities import Capabilities
@@ -93,6 +94,17 @@ class Registers(Protocol):
         """The file's text, from a `Settings` value; it may hold secrets. Raises ConfigError when they cannot be read.
 
         ``public_url`` is where the world finds the gateway.
+        """
+
+
+@runtime_checkable
+class ServesTrees(Protocol):
+    """Has paths that are asked so often, and by programs only, that the application's middleware would be a burden."""
+
+    def trees(self) -> Mapping[str, ASGIApp]:
+        """Endpoints by the first segment of their paths (``/_matrix``): they get every request below it.
+
+        They are on their own: they answer their errors, and no page of another origin is kept out for them.
         """
 
 

@@ -74,10 +74,11 @@ class AdapterContext(Protocol):
         """As `submit` for several in ONE transaction: all are taken or none is (mail with many recipients)."""
 
     async def take(self, events: Sequence[NativeEvent]) -> int:
-        """Write events down, all or none; `HandlesEvents.handle` gets each that was not taken before, in its lane.
+        """Write events down, all or none; `HandlesEvents.handle` gets each, in the order of its lane.
 
-        Returns how many are new, after the commit. Raises LimitExceeded and Unavailable when the network should try
-        again later.
+        Events that come again in the same company are not taken again; in other company they are, and handling bears
+        that. Returns how many groups of one lane are new, after the commit. Raises LimitExceeded and Unavailable when
+        the network should try again later.
         """
 
     @property

@@ -19,7 +19,7 @@ class NativeEvent:
     lane: str
     """What it belongs to: events of one lane are handled in order, one at a time, by one node."""
     key: str
-    """The network's own id, by which a repeat is recognised; "" for what may be handled twice."""
+    """The network's own id, by which a repeat is recognised where it can be; "" for what is always handled again."""
     payload: bytes = field(repr=False)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, CursorResult, bindparam, select, update
 
 from gateway.errors import InvalidInput, NotFound
 from gateway.ids import CanonicalId, EnsName, EthAddress, IdentityId, Network
@@ -124,7 +124,7 @@ class IdentityOf:
 
     def run(self, conn: Connection) -> Identity | None:
         """Look up by the unique key."""
-        return find_identity(conn, *_person(self.network, self.canonical_id))
+        return identity_in(conn.execute(_OF, {"network": self.network, "person": self.canonical_id}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class IdentityNamed:
 
     def run(self, conn: Connection) -> Identity | None:
         """Look up by the unique key."""
-        return find_identity(conn, identities.c.name == self.name)
+        return identity_in(conn.execute(_NAMED, {"name": self.name}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +287,19 @@ def _person(network: Network, canonical_id: CanonicalId) -> tuple[ColumnElement[
 
 def find_identity(conn: Connection, *where: ColumnElement[bool]) -> Identity | None:
     """The one identity that fits, or None."""
-    row = conn.execute(select(identities).where(*where)).first()
+    return identity_in(conn.execute(select(identities).where(*where)))
+
+
+def identity_in(found: CursorResult[Any]) -> Identity | None:
+    """The one identity of a result, or None."""
+    row = found.first()
     return None if row is None else _identity_of(row)
+
+
+_OF: Final = select(identities).where(
+    identities.c.network == bindparam("network"), identities.c.canonical_id == bindparam("person")
+)
+_NAMED: Final = select(identities).where(identities.c.name == bindparam("name"))
 
 
 def _identity_of(row: Any) -> Identity:

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
-from sqlalchemy import Connection, Insert
+from sqlalchemy import Connection
 
 from gateway.ids import LaneKey
 from gateway.store.jobs import NewJob, insert_jobs
-from gateway.store.schema import once
-from gateway.store.statement import Statement
-from gateway.store.upsert import insert_for
-
-
-def _claim(dialect: str) -> Insert:
-    return insert_for(dialect, once).on_conflict_do_nothing().returning(once.c.key)
-
-
-CLAIM: Final = Statement(("scope", "key", "expires_at"), _claim)
-"""Keys that nobody had used, and nobody can use from now on."""
+from gateway.store.once import CLAIM
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,11 @@ def insert_jobs(conn: Connection, new: Sequence[NewJob]) -> None:
     _APPEND.run(conn, [_columns(job) for job in new])
 
 
+def insert_held(conn: Connection, job: NewJob, reason: str) -> None:
+    """Insert a job on hold into a lane that exists; the lane's due time is about ready jobs only."""
+    _APPEND.run(conn, [{**_columns(job), "state": JobState.HOLD.value, "attempts": 1, "reason": reason}])
+
+
 def _waking(dialect: str) -> Insert:
     wake = insert_for(dialect, lanes)
     return wake.on_conflict_do_update(

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from sqlalchemy import Connection, case, delete, exists, null, select, update
+from sqlalchemy import Connection, Integer, bindparam, case, delete, exists, null, select, update
 
 from gateway.errors import LeaseLost
 from gateway.ids import LaneKey
 from gateway.store.jobs import Enqueue, Job, JobState, NewJob, destination_of, jobs_of, lane_key
 from gateway.store.queue import DropJob, ExpireJobs, QueueCount, QueueCounts, QueueList, ReviveJob, SweepLanes
-from gateway.store.schema import jobs, lanes
+from gateway.store.schema import Millis, jobs, lanes
 
 __all__ = [
     "CompleteJob",
@@ -28,6 +29,7 @@ __all__ = [
     "Enqueue",
     "ExpireJobs",
     "ExtendLease",
+    "FinishJob",
     "HoldJob",
     "Job",
     "JobState",
@@ -60,6 +62,8 @@ class LaneLease:
     owner: str
     lease_until: int
     token: int
+    first: Job | None = field(default=None, compare=False, repr=False)
+    """The job that was the first of the lane when it was leased: nobody but the holder ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +81,19 @@ class LeaseLanes:
 
     def apply(self, conn: Connection) -> list[LaneLease]:
         """Pick and lock, skipping what another node is just taking, then mark."""
-        wanted = [lanes.c.due <= self.now, lanes.c.lease_until <= self.now]
-        if self.except_for:
-            wanted.append(lanes.c.destination.not_in(self.except_for))
-        picked = conn.scalars(
-            select(lanes.c.name)
-            .where(*wanted)
-            .order_by(lanes.c.due)
-            .limit(self.limit)
-            .with_for_update(skip_locked=True)
-        ).all()
-        if not picked:
-            return []
+        due = _DUE if not self.except_for else _DUE.where(lanes.c.destination.not_in(self.except_for))
+        picked = conn.scalars(due.limit(self.limit), {"now": self.now}).all()
         until = self.now + self.lease_ms
-        marked = conn.execute(
-            update(lanes)
-            .where(lanes.c.name.in_(picked))
-            .values(owner=self.owner, lease_until=until, token=lanes.c.token + 1)
-            .returning(lanes.c.name, lanes.c.token)
-        )
-        tokens = {row.name: row.token for row in marked}
-        return [LaneLease(LaneKey(name), self.owner, until, tokens[name]) for name in picked]
+        return [
+            LaneLease(
+                LaneKey(name),
+                self.owner,
+                until,
+                conn.execute(_MARK, {"lane": name, "by": self.owner, "until": until}).scalar_one(),
+                next(iter(LaneJobs(LaneKey(name), 1).run(conn)), None),
+            )
+            for name in picked
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +105,7 @@ class LaneJobs:
 
     def run(self, conn: Connection) -> list[Job]:
         """Read by the lane's index."""
-        return jobs_of(
-            conn.execute(
-                select(jobs)
-                .where(jobs.c.lane == self.lane, jobs.c.state == JobState.READY)
-                .order_by(jobs.c.id)
-                .limit(self.limit)
-            )
-        )
+        return jobs_of(conn.execute(_FIRST, {"lane": self.lane, "at_most": self.limit}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +167,29 @@ class CompleteJob:
             results.append(op.job_id in removed)
             removed.discard(op.job_id)
         return results
+
+
+@dataclass(frozen=True, slots=True)
+class FinishJob:
+    """As CompleteJob, and the lane is given back when nothing of it is ready; True then. Raises ``LeaseLost``.
+
+    One transaction less than to complete the last job, to look for a next one, and to give the lane back.
+    """
+
+    lease: LaneLease
+    job_id: int
+    now: int
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The leased lane."""
+        return (self.lease.lane,)
+
+    def apply(self, conn: Connection) -> bool:
+        """Delete the job, then bring the lane up to date and see what is left."""
+        _fence(conn, self.lease, self.now)
+        conn.execute(_REMOVE, {"lane": self.lease.lane, "job": self.job_id})
+        left = conn.execute(_FINISH, {"lane": self.lease.lane, "at": self.now}).scalar_one()
+        return left is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,16 +311,56 @@ class ReleaseLane:
 
 def _fence(conn: Connection, lease: LaneLease, now: int | None) -> None:
     """Lock the lane's row, or raise ``LeaseLost`` when the lease is no longer ours (or, given ``now``, is over)."""
-    held = select(lanes.c.name).where(
-        lanes.c.name == lease.lane, lanes.c.owner == lease.owner, lanes.c.token == lease.token
-    )
-    if now is not None:
-        held = held.where(lanes.c.lease_until > now)
-    if conn.execute(held.with_for_update()).first() is None:
+    held = {"lane": lease.lane, "by": lease.owner, "number": lease.token, "now": -1 if now is None else now}
+    if conn.execute(_HELD, held).first() is None:
         raise LeaseLost(f"lane {lease.lane!r} is no longer held by {lease.owner!r}")
 
 
 def _set_due(conn: Connection, lane: LaneKey, due: int) -> None:
     """Set the due time of a locked lane, or none when no job of it is ready."""
-    ready = exists().where(jobs.c.lane == lane, jobs.c.state == JobState.READY)
-    conn.execute(update(lanes).where(lanes.c.name == lane).values(due=case((ready, due), else_=null())))
+    conn.execute(_SET_DUE, {"lane": lane, "at": due})
+
+
+# Made once: SQLAlchemy takes longer to build these than SQLite to run them.
+_READY: Final = exists().where(jobs.c.lane == bindparam("lane"), jobs.c.state == JobState.READY.value)
+_NEXT_DUE: Final = case((_READY, bindparam("at", type_=Millis)), else_=null())
+_DUE: Final = (
+    select(lanes.c.name)
+    .where(lanes.c.due <= bindparam("now"), lanes.c.lease_until <= bindparam("now"))
+    .order_by(lanes.c.due)
+    .with_for_update(skip_locked=True)
+)
+_MARK: Final = (
+    update(lanes)
+    .where(lanes.c.name == bindparam("lane"))
+    .values(owner=bindparam("by"), lease_until=bindparam("until"), token=lanes.c.token + 1)
+    .returning(lanes.c.token)
+)
+_HELD: Final = (
+    select(lanes.c.name)
+    .where(
+        lanes.c.name == bindparam("lane"),
+        lanes.c.owner == bindparam("by"),
+        lanes.c.token == bindparam("number"),
+        lanes.c.lease_until > bindparam("now"),
+    )
+    .with_for_update()
+)
+_FIRST: Final = (
+    select(jobs)
+    .where(jobs.c.lane == bindparam("lane"), jobs.c.state == JobState.READY.value)
+    .order_by(jobs.c.id)
+    .limit(bindparam("at_most", type_=Integer))
+)
+_SET_DUE: Final = update(lanes).where(lanes.c.name == bindparam("lane")).values(due=_NEXT_DUE)
+_REMOVE: Final = delete(jobs).where(jobs.c.id == bindparam("job"), jobs.c.lane == bindparam("lane"))
+_FINISH: Final = (
+    update(lanes)
+    .where(lanes.c.name == bindparam("lane"))
+    .values(
+        due=_NEXT_DUE,
+        owner=case((_READY, lanes.c.owner), else_=null()),
+        lease_until=case((_READY, lanes.c.lease_until), else_=0),
+    )
+    .returning(lanes.c.due)
+)

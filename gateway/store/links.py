@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, tuple_, update
 
 from gateway.errors import LimitExceeded, NotFound
 from gateway.ids import CanonicalId, EnsName, EthAddress, IdentityId, Network
-from gateway.store.identities import MOVED, OWNED, UNLINKED, Identity, find_identity
+from gateway.store.identities import MOVED, OWNED, UNLINKED, Identity, find_identity, identity_in
 from gateway.store.schema import identities, link_codes
 from gateway.store.upsert import insert
 
@@ -246,4 +246,9 @@ class IdentityBearing:
 
     def run(self, conn: Connection) -> Identity | None:
         """Look up by two unique indexes."""
-        return find_identity(conn, or_(identities.c.name == self.name, identities.c.owned_name == self.name))
+        return identity_in(conn.execute(_BEARING, {"name": self.name}))
+
+
+_BEARING: Final = select(identities).where(
+    or_(identities.c.name == bindparam("name"), identities.c.owned_name == bindparam("name"))
+)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, or_, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, Connection, bindparam, delete, or_, select, tuple_
 
 from gateway.ids import EnsName, EnvelopeId, NativeId, Network
 from gateway.store.schema import message_links
-from gateway.store.upsert import insert
+from gateway.store.statement import Statement
+from gateway.store.upsert import insert_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +48,8 @@ class MapMessage:
 
     def apply(self, conn: Connection) -> bool:
         """Insert unless there."""
-        link = self.link
-        return (
-            conn.execute(
-                insert(conn, message_links)
-                .values(
-                    network=link.network,
-                    native_id=link.native_id,
-                    part=link.part,
-                    conversation=link.conversation,
-                    message_hash=link.message_hash,
-                    encrypted_hash=link.encrypted_hash,
-                    outbound=link.outbound,
-                    created_at=link.created_at,
-                    reply_instruction=link.reply_instruction,
-                    envelope=link.envelope,
-                    holder=link.holder,
-                )
-                .on_conflict_do_nothing()
-                .returning(message_links.c.part)
-            ).first()
-            is not None
-        )
+        row = {name: getattr(self.link, name) for name in _LINK_COLUMNS}
+        return bool(_MAP.run(conn, [row]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +98,10 @@ class ConversationKnown:
 
     def run(self, conn: Connection) -> bool:
         """Look for one link."""
-        found = (
-            select(message_links.c.part)
-            .where(
-                message_links.c.network == self.network,
-                message_links.c.conversation == self.conversation,
-                *([message_links.c.outbound == self.outbound] if self.outbound is not None else []),
-            )
-            .limit(1)
-        )
-        return conn.execute(found).first() is not None
+        given = {"network": self.network, "talk": self.conversation}
+        if self.outbound is None:
+            return conn.execute(_TALKED, given).first() is not None
+        return conn.execute(_TALKED_ONE_WAY, {**given, "outbound": self.outbound}).first() is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,3 +204,16 @@ def _links(conn: Connection, *where: Any) -> list[MessageLink]:
         )
     )
     return [MessageLink(**row._mapping) for row in rows]
+
+
+_LINK_COLUMNS: Final = tuple(column.name for column in message_links.c)
+_MAP: Final = Statement(
+    _LINK_COLUMNS,
+    lambda dialect: insert_for(dialect, message_links).on_conflict_do_nothing().returning(message_links.c.part),
+)
+_TALKED: Final = (
+    select(message_links.c.part)
+    .where(message_links.c.network == bindparam("network"), message_links.c.conversation == bindparam("talk"))
+    .limit(1)
+)
+_TALKED_ONE_WAY: Final = _TALKED.where(message_links.c.outbound == bindparam("outbound", type_=Boolean))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select, tuple_
 
 from gateway.ids import EnvelopeId, EthAddress, LaneKey
 from gateway.store.op import Op, lanes_of, mailboxes_of, wakes
 from gateway.store.schema import once
-from gateway.store.upsert import insert
+from gateway.store.statement import Statement
+from gateway.store.upsert import insert_for
+
+CLAIM: Final = Statement(
+    ("scope", "key", "expires_at"),
+    lambda dialect: insert_for(dialect, once).on_conflict_do_nothing().returning(once.c.key),
+)
+"""Keys that nobody had used, and nobody can use from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +47,8 @@ class Once:
 
     def apply(self, conn: Connection) -> tuple[Any, ...] | None:
         """Insert the key, then apply the operations in their order."""
-        used = conn.execute(
-            insert(conn, once)
-            .values(scope=self.scope, key=self.key, expires_at=self.expires_at)
-            .on_conflict_do_nothing()
-            .returning(once.c.key)
-        ).first()
-        return None if used is None else tuple(op.apply(conn) for op in self.ops)
+        used = CLAIM.run(conn, [{"scope": self.scope, "key": self.key, "expires_at": self.expires_at}])
+        return None if not used else tuple(op.apply(conn) for op in self.ops)
 
 
 @dataclass(frozen=True, slots=True)

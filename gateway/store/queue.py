@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, exists, func, select, update
 
 from gateway.ids import LaneKey
-from gateway.store.jobs import Job, JobState, jobs_of, lane_key
+from gateway.store.jobs import Job, JobState, NewJob, insert_held, jobs_of, lane_key
 from gateway.store.schema import jobs, lanes
 
 
@@ -19,6 +19,22 @@ class QueueCount:
     state: JobState
     jobs: int
     oldest_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddHeld:
+    """Set something aside that was part of a job: a job on hold in a lane that exists, which goes on without it."""
+
+    job: NewJob
+    reason: str
+
+    def lanes(self) -> tuple[LaneKey, ...]:
+        """The job's lane."""
+        return (self.job.lane,)
+
+    def apply(self, conn: Connection) -> None:
+        """Insert the job."""
+        insert_held(conn, self.job, self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
-from sqlalchemy import Connection, delete, func, select, tuple_
+from sqlalchemy import Connection, Insert, delete, func, select, tuple_
 
 from gateway.ids import EnsName, NativeId, Network
 from gateway.store.schema import statuses
-from gateway.store.upsert import insert
+from gateway.store.statement import Statement
+from gateway.store.upsert import insert_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +38,8 @@ class SetStatus:
 
     def apply(self, conn: Connection) -> bool:
         """Insert, or replace what is not newer."""
-        put = insert(conn, statuses).values(
-            network=self.network,
-            native_id=self.native_id,
-            recipient=self.recipient,
-            state=self.state,
-            reason=self.reason,
-            at=self.at,
-            sender=self.sender,
-        )
-        changed = {"state": put.excluded.state, "reason": put.excluded.reason, "at": put.excluded.at}
-        if self.sender:
-            changed["sender"] = put.excluded.sender
-        stored = put.on_conflict_do_update(
-            index_elements=[statuses.c.network, statuses.c.native_id, statuses.c.recipient],
-            set_=changed,
-            where=statuses.c.at <= put.excluded.at,
-        ).returning(statuses.c.at)
-        return conn.execute(stored).first() is not None
+        row = {name: getattr(self, name) for name in _COLUMNS}
+        return bool((_SET_SENT if self.sender else _SET).run(conn, [row]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +131,22 @@ class ForgetStatuses:
         key = statuses.c.network, statuses.c.native_id, statuses.c.recipient
         old = select(*key).where(statuses.c.at < self.before).order_by(statuses.c.at).limit(self.limit)
         return conn.execute(delete(statuses).where(tuple_(*key).in_(old))).rowcount
+
+
+_COLUMNS: Final = ("network", "native_id", "recipient", "state", "reason", "at", "sender")
+
+
+def _setting(dialect: str, *, sender: bool) -> Insert:
+    put = insert_for(dialect, statuses)
+    changed = {"state": put.excluded.state, "reason": put.excluded.reason, "at": put.excluded.at}
+    if sender:
+        changed["sender"] = put.excluded.sender
+    return put.on_conflict_do_update(
+        index_elements=[statuses.c.network, statuses.c.native_id, statuses.c.recipient],
+        set_=changed,
+        where=statuses.c.at <= put.excluded.at,
+    ).returning(statuses.c.at)
+
+
+_SET: Final = Statement(_COLUMNS, partial(_setting, sender=False))
+_SET_SENT: Final = Statement(_COLUMNS, partial(_setting, sender=True))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, delete, select
 
 from gateway.ids import Network
 from gateway.store.schema import adapter_values
@@ -72,7 +73,7 @@ class ValueOf:
 
     def run(self, conn: Connection) -> str | None:
         """Look up by the key."""
-        return conn.scalar(select(adapter_values.c.value).where(*_at(self.network, self.kind, self.key)))
+        return conn.scalar(_ONE, {"network": self.network, "kind": self.kind, "key": self.key})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +88,9 @@ class ValuesOf:
 
     def run(self, conn: Connection) -> Sequence[StoredValue]:
         """Read a range of the key."""
-        rows = conn.execute(
-            select(adapter_values.c.kind, adapter_values.c.key, adapter_values.c.value)
-            .where(
-                adapter_values.c.network == self.network,
-                adapter_values.c.kind == self.kind,
-                adapter_values.c.key.startswith(self.prefix, autoescape=True),
-                adapter_values.c.key >= self.prefix,
-                adapter_values.c.key > self.after,
-            )
-            .order_by(adapter_values.c.key)
-            .limit(self.limit)
-        )
+        given = {"network": self.network, "kind": self.kind, "first": self.prefix, "after": self.after}
+        end = self.prefix + chr(0x10FFFF)
+        rows = conn.execute(_RANGE, {**given, "end": end, "at_most": self.limit})
         return [StoredValue(*row) for row in rows]
 
 
@@ -121,3 +113,23 @@ def _at(network: Network, kind: str, key: str) -> tuple[ColumnElement[bool], ...
         adapter_values.c.kind == kind,
         adapter_values.c.key == key,
     )
+
+
+_ONE: Final = select(adapter_values.c.value).where(
+    adapter_values.c.network == bindparam("network"),
+    adapter_values.c.kind == bindparam("kind"),
+    adapter_values.c.key == bindparam("key"),
+)
+_RANGE: Final = (
+    select(adapter_values.c.kind, adapter_values.c.key, adapter_values.c.value)
+    .where(
+        adapter_values.c.network == bindparam("network"),
+        adapter_values.c.kind == bindparam("kind"),
+        adapter_values.c.key >= bindparam("first"),
+        # Keys are compared byte by byte, and no text comes behind this one.
+        adapter_values.c.key < bindparam("end"),
+        adapter_values.c.key > bindparam("after"),
+    )
+    .order_by(adapter_values.c.key)
+    .limit(bindparam("at_most", type_=Integer))
+)

@@ -12,7 +12,7 @@ from gateway.errors import GatewayError, LeaseLost, Unavailable
 from gateway.lifecycle import Clock
 from gateway.store import Store
 from gateway.store.jobs import Job
-from gateway.store.lanes import CompleteJob, HoldJob, LaneJobs, LaneLease, RetryJob
+from gateway.store.lanes import FinishJob, HoldJob, LaneJobs, LaneLease, RetryJob
 from gateway.store.op import Op
 from gateway.work.keeper import Keeper
 
@@ -40,14 +40,19 @@ class Ending:
         self._job = job
 
     async def done(self, ops: tuple[Op[Any], ...]) -> Exception | None:
-        """Remove the job and apply `ops`; the error, and nothing is written, when the store refuses them."""
+        """Remove the job and apply `ops`; the error, and nothing is written, when the store refuses them.
+
+        The lane is given back in the same transaction when nothing of it is left, and the keeper is told so.
+        """
+        # The operations come first: one of them may put a further job into this lane.
         try:
-            await self._write(lambda lease, now: (CompleteJob(lease, self._job.id, now), *ops))
+            results = await self._write(lambda lease, now: (*ops, FinishJob(lease, self._job.id, now)))
         except LeaseLost:
             raise
         except Exception as error:
             log.error("job.result_refused", job=self._job.id, kind=self._job.kind, error=type(error).__name__)
             return error
+        self._keeper.released = bool(results) and results[-1] is True
         return None
 
     async def later(self, reason: str, delay_ms: int, *, counts: bool = True) -> None:
@@ -66,21 +71,23 @@ class Ending:
             log.error("job.notice_refused", job=self._job.id, error=type(error).__name__)
             await self.hold(reason, ())
 
-    async def _write(self, unit: Callable[[LaneLease, int], tuple[Op[Any], ...]]) -> None:
+    async def _write(self, unit: Callable[[LaneLease, int], tuple[Op[Any], ...]]) -> tuple[Any, ...]:
         """Commit; a cancellation waits a little for what is being written, so that what was done stays done."""
-        await _unbroken(self._offer(unit, self._clock()))
+        return await _unbroken(self._offer(unit, self._clock()))
 
-    async def _offer(self, unit: Callable[[LaneLease, int], tuple[Op[Any], ...]], now: int) -> None:
-        """`now` (ms) is when the try ended; later offers count from when they are made."""
+    async def _offer(self, unit: Callable[[LaneLease, int], tuple[Op[Any], ...]], now: int) -> tuple[Any, ...]:
+        """The results; none when an earlier offer was taken after all.
+
+        `now` (ms) is when the try ended; later offers count from when they are made.
+        """
         tries = 0
         while True:
             tries += 1
             try:
                 # An unavailable store may have committed all the same.
                 if tries > 1 and not await self._is_there():
-                    return
-                await self._store.commit_all(*unit(self._keeper.lease, now))
-                return
+                    return ()
+                return await self._store.commit_all(*unit(self._keeper.lease, now))
             except LeaseLost:
                 raise
             except GatewayError as error:
@@ -95,10 +102,10 @@ class Ending:
         return any(job.id == self._job.id for job in await self._store.read(LaneJobs(self._job.lane, 1)))
 
 
-async def _unbroken(work: Coroutine[Any, Any, None]) -> None:
+async def _unbroken(work: Coroutine[Any, Any, tuple[Any, ...]]) -> tuple[Any, ...]:
     task = asyncio.create_task(work)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait({task}, timeout=STOP_SECONDS)
         if not task.done():

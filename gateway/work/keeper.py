@@ -26,6 +26,8 @@ class Keeper:
 
     def __init__(self, store: Store, clock: Clock, lease: LaneLease) -> None:
         self.lease = lease
+        self.released = False
+        """True once the lane was given back together with its last job: from then on it may be another's."""
         self._store = store
         self._clock = clock
         self._lost: LeaseLost | None = None
@@ -47,6 +49,8 @@ class Keeper:
     async def _extend(self, serving: asyncio.Task[object] | None) -> None:
         while self._lost is None:
             await asyncio.sleep(EXTEND_AFTER_SECONDS)
+            if self.released:
+                return
             try:
                 async with asyncio.timeout(max(0, self.lease.lease_until - self._clock()) / 1000):
                     self.lease = await self._store.commit(ExtendLease(self.lease, self._clock(), LEASE_MS))

@@ -78,7 +78,8 @@ class Worker:
                     task = asyncio.create_task(self._serve(lease), name=f"lane {lease.lane}")
                     self._tasks[task] = destination_of(lease.lane)
                     task.add_done_callback(self._tasks.pop)
-                if not leased:
+                if len(leased) < LEASE_AT_ONCE:
+                    # That was all: what becomes due from here on is announced.
                     await self._wait()
         finally:
             await self._stop()
@@ -134,9 +135,11 @@ class Worker:
         try:
             async with keeper.extending():
                 # One job at a time: each may have megabytes, and the first may make the lane wait.
-                while not self._stopping and (jobs := await self._store.read(LaneJobs(lease.lane, 1))):
-                    if not await self._run(keeper, jobs[0]):
+                job = lease.first
+                while not self._stopping and (job := job or await self._next(lease)) is not None:
+                    if not await self._run(keeper, job) or keeper.released:
                         break
+                    job = None
         except LeaseLost:
             log.warning("lane.lost", lane=lease.lane)
         except GatewayError as error:
@@ -150,7 +153,12 @@ class Worker:
         else:
             await self._release(keeper)
 
+    async def _next(self, lease: LaneLease) -> Job | None:
+        return next(iter(await self._store.read(LaneJobs(lease.lane, 1))), None)
+
     async def _release(self, keeper: Keeper) -> None:
+        if keeper.released:
+            return
         with contextlib.suppress(GatewayError):
             await asyncio.shield(self._store.commit(ReleaseLane(keeper.lease, self._clock())))
 

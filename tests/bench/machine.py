@@ -42,6 +42,12 @@ def resident_bytes(pid: int) -> int:
     raise ProcessLookupError(f"process {pid} has no memory any more")
 
 
+def children() -> frozenset[int]:
+    """Processes that this one has started and that live (proc_pid_task_children(5))."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return frozenset(int(pid) for task in tasks for pid in task.read_text(encoding="ascii").split())
+
+
 def description() -> dict[str, object]:
     """What a reader of figures should know about the machine."""
     return {

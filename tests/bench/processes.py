@@ -84,6 +84,11 @@ class LineProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     async def say(self, line: str) -> None:
         """Send a line."""
         assert self._process.stdin is not None

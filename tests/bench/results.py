@@ -24,6 +24,8 @@ class Figure:
     target: float | None = None
     """The greatest median that is good; None for a figure that is only told."""
     note: str = ""
+    at_least: bool = False
+    """The target is the least median that is good."""
 
     @property
     def median(self) -> float:
@@ -38,7 +40,9 @@ class Figure:
     @property
     def met(self) -> bool | None:
         """Whether the median keeps the target; None without one."""
-        return None if self.target is None else self.median <= self.target
+        if self.target is None:
+            return None
+        return self.median >= self.target if self.at_least else self.median <= self.target
 
     def to_json(self) -> dict[str, Any]:
         """All of it, for programs that compare runs."""
@@ -52,6 +56,7 @@ class Figure:
             "max": high,
             "rounds": list(self.rounds),
             "target": self.target,
+            "at_least": self.at_least,
             "met": self.met,
             "note": self.note,
         }
@@ -72,7 +77,7 @@ def print_table(figures: Sequence[Figure], console: Console) -> None:
             figure.quantity,
             f"{_short(figure.median)} {figure.unit}",
             f"{_short(low)} .. {_short(high)}",
-            "" if figure.target is None else f"<= {_short(figure.target)}",
+            "" if figure.target is None else f"{'>=' if figure.at_least else '<='} {_short(figure.target)}",
             {None: "", True: "met", False: "NOT MET"}[figure.met],
             figure.note,
         )

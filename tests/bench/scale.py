@@ -30,6 +30,10 @@ class Scale:
     starts: int
     names: int
     """Looked up once in each round, or rows of the file that is imported."""
+    transactions: int
+    """Of 100 events each, of a homeserver in each round."""
+    messages: int
+    """Of a Matrix user in each round, one after the other, and at the end in a burst."""
 
 
 FULL: Final = Scale(
@@ -44,6 +48,8 @@ FULL: Final = Scale(
     acknowledged=200,
     starts=5,
     names=10_000,
+    transactions=20,
+    messages=50,
 )
 TINY: Final = Scale(
     rounds=2,
@@ -57,4 +63,6 @@ TINY: Final = Scale(
     acknowledged=4,
     starts=1,
     names=40,
+    transactions=2,
+    messages=5,
 )

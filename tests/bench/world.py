@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gateway.demo.chain.accounts import ACCOUNT_NAMES
 from gateway.demo.chain.running import RunningChain, running_chain
@@ -55,20 +56,27 @@ class World:
 
 
 @asynccontextmanager
-async def founded(folder: Path, *, senders: int, recipients: int) -> AsyncIterator[World]:
-    """A fresh world in ``folder``; its chain is served by this process."""
+async def founded(
+    folder: Path, *, senders: int, recipients: int, adapters: Mapping[str, Mapping[str, Any]] | None = None
+) -> AsyncIterator[World]:
+    """A fresh world in ``folder``; its chain is served by this process. ``adapters`` are tables by network."""
     writing, reading = crowd("sender", senders), crowd("recipient", recipients)
     labels = [person.name.removesuffix(".eth") for person in (*writing, *reading)]
     # Bound and never listened on: nobody else is given this port, and the server may bind it all the same.
     with listen(HOST, 0) as reserved:
         port: int = reserved.getsockname()[1]
         async with running_chain(names=(*ACCOUNT_NAMES, *labels)) as chain:
-            yield await _installed(folder, chain, port, writing, reading)
+            yield await _installed(folder, chain, port, (writing, reading), adapters or {})
 
 
 async def _installed(
-    folder: Path, chain: RunningChain, port: int, writing: tuple[Person, ...], reading: tuple[Person, ...]
+    folder: Path,
+    chain: RunningChain,
+    port: int,
+    people: tuple[tuple[Person, ...], tuple[Person, ...]],
+    adapters: Mapping[str, Mapping[str, Any]],
 ) -> World:
+    writing, reading = people
     config = create_installation(
         folder,
         Answers(
@@ -80,6 +88,7 @@ async def _installed(
             ens_registry=chain.registry,
             resolver_address=future_resolver(chain),
             allow_private_gateways=True,
+            adapters=adapters,
         ),
     )
     settings = load_settings(config, environ={})

@@ -11,9 +11,14 @@ from typing import Any
 
 import pytest
 
+from gateway.demo.synapse import MISSING, find_synapse
+from tests.bench import peer
 from tests.bench.__main__ import ROWS
+from tests.support.require import require
 
-FIELDS = {"row", "quantity", "unit", "median", "min", "max", "rounds", "target", "met", "note"}
+FIELDS = {"row", "quantity", "unit", "median", "min", "max", "rounds", "target", "at_least", "met", "note"}
+PEERS = {"mautrix, in turn with it", "mautrix, CPU per event", "taken by mautrix", "CPU by mautrix"}
+"""Only deploy/bench.sh installs the peer."""
 QUANTITIES = {
     "submit": {"CPU per envelope", "floor, in turn with it", "CPU by floor", "latency p50", "latency p99", "accepted"},
     "pick-up": {"CPU", "latency", "body"},
@@ -29,21 +34,32 @@ QUANTITIES = {
     },
     "footprint": {"memory (RSS)", "start to /healthz", "CPU of the start"},
     "import": {"file to names", "CPU", "the same file again"},
+    "transactions": {
+        "taken",
+        "CPU per event",
+        "latency p50",
+        "latency p99",
+        "taken while handling",
+        "CPU until handled",
+        *(PEERS if peer.installed() else ()),
+    },
+    "conversation": {"CPU per message", "CPU of Synapse", "time per message"},
 }
 
 
-def bench(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def bench(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.bench", *arguments, "--out", str(folder / "bench.json")],
         capture_output=True,
         text=True,
         timeout=240,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), **environment},
     )
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row(row: str, tmp_path: Path) -> None:
+    require(row != "conversation" or find_synapse(), MISSING)
     done = bench("--tiny", row, folder=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     figures: list[dict[str, Any]] = json.loads((tmp_path / "bench.json").read_text())["figures"]
@@ -61,3 +77,10 @@ def test_a_row_that_does_not_exist(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "no such row: submitt" in done.stderr
     assert not (tmp_path / "bench.json").exists()
+
+
+def test_without_a_homeserver_its_row_is_left_out(tmp_path: Path) -> None:
+    done = bench("--tiny", "conversation", folder=tmp_path, DM3_SYNAPSE_PYTHON="/nowhere")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert MISSING in done.stderr
+    assert json.loads((tmp_path / "bench.json").read_text())["figures"] == []

@@ -18,6 +18,7 @@ from gateway.errors import Unavailable
 from gateway.ids import CanonicalId, EnsName, NativeId
 from gateway.sdk import Handled, MessageType, Retry
 from gateway.sdk.testing import MemoryContext, check_conformance
+from gateway.web.direct import Direct
 from tests.support.asgi import serving
 from tests.support.synapse import synapse_server
 
@@ -106,7 +107,7 @@ async def test_conformance(tmp_path: Path) -> None:
             hs_token_file=tmp_path / "hs",
         )
         adapter = MatrixAdapter(settings)
-        async with serving(Starlette(routes=list(adapter.routes()))) as port:
+        async with serving(Direct(Starlette(routes=list(adapter.routes())), {}, adapter.trees())) as port:
             url = f"http://127.0.0.1:{port}"
             file = tmp_path / "registration.yaml"
             file.write_text(MatrixAdapter.registration(settings, url))

@@ -32,6 +32,7 @@ from gateway.store.failed import (
 )
 from gateway.store.idempotency import ClaimRequest, DropClaim, ForgetAnswers, KeepAnswer
 from gateway.store.identities import IdentityAt, IdentityNamed
+from gateway.store.intake import Arrival, TakeArrivals
 from gateway.store.jobs import Enqueue
 from gateway.store.lanes import LaneJobs
 from gateway.store.links import IdentityBearing, IdentityOwning, TryLinkCode, UnlinkName
@@ -104,6 +105,7 @@ OPS: list[Op[Any]] = [
     ConsumeChallenge(b"digest", "bob.eth", "login", NOW),
     RevokeTokens(BOB_ADDRESS),
     Enqueue(job()),
+    TakeArrivals("event:email", tuple(Arrival(key, job()) for key in ("a", "b", "")), NOW),
     TakeName(name_row("bob.gw.eth"), 0),
     ReplaceName(name_row("carol.gw.eth")),
     Audit(AuditEntry(NOW, "gateway", "name.claimed", "bob.gw.eth")),

@@ -13,6 +13,7 @@ from gateway.store import Store
 from gateway.store.aliases import AliasTarget, PutAlias
 from gateway.store.failed import Failure, FailuresOf, KeepFailed, KeptMessages
 from gateway.store.identities import IdentityNamed, IdentityOf, IssueIdentity
+from gateway.store.intake import Arrival, TakeArrivals
 from gateway.store.jobs import NewJob
 from gateway.store.lanes import Enqueue, LaneJobs
 from gateway.store.mailbox import AcceptEnvelope, Acknowledge, GetEnvelope, PickUp
@@ -63,10 +64,13 @@ async def test_jobs(
 ) -> None:
     which = LaneKey(f"{next(fresh)}:{conversation}")
     about = None if envelope_ is None else EnvelopeId(envelope_)
-    number = await store.commit(Enqueue(NewJob(which, kind, payload, created_at, expires_at, about)))
-    [queued] = await store.read(LaneJobs(which, 10))
+    new = NewJob(which, kind, payload, created_at, expires_at, about)
+    number = await store.commit(Enqueue(new))
+    assert await store.commit(TakeArrivals("s", (Arrival("", new),), expires_at)) == 1
+    [queued, arrived] = await store.read(LaneJobs(which, 10))
     assert (queued.id, queued.lane, queued.kind, queued.payload) == (number, which, kind, payload)
     assert (queued.created_at, queued.expires_at, queued.envelope) == (created_at, expires_at, about)
+    assert replace(arrived, id=number) == queued
 
 
 @PROPERTY

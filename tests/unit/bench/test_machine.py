@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bench.machine import cores, cpu_seconds, description, pin, resident_bytes
+from tests.bench.machine import children, cores, cpu_seconds, description, pin, resident_bytes
 
 CHILD = "import sys; kept = bytearray(50_000_000); print('up', flush=True); sys.stdin.read()"
 
@@ -33,6 +33,14 @@ def test_cpu_time_is_that_of_the_process(child: int) -> None:
 
 def test_memory_is_that_of_the_process(child: int) -> None:
     assert resident_bytes(child) > 50_000_000
+
+
+def test_children_are_those_that_live(child: int) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert {child, process.pid} <= children()
+        process.communicate(b"")
+    assert child in children()
+    assert process.pid not in children()
 
 
 def test_a_process_that_is_gone() -> None:

@@ -25,6 +25,11 @@ def test_the_median_is_held_against_the_target(target: float | None, met: bool |
     assert Figure("row", "CPU", "µs", CPU.rounds, target).met is met
 
 
+@pytest.mark.parametrize(("target", "met"), [(500.0, True), (500.1, False), (None, None)])
+def test_more_can_be_better(target: float | None, met: bool | None) -> None:
+    assert Figure("row", "rate", "/s", CPU.rounds, target, at_least=True).met is met
+
+
 def test_each_round_is_divided_by_its_own_floor() -> None:
     """What slowed the machine down in one round slowed both."""
     assert ratios(CPU, FLOOR) == (2.0, 3.0, 2.0)
@@ -46,6 +51,7 @@ def test_the_file_holds_everything(tmp_path: Path) -> None:
         "max": 600.0,
         "rounds": [400.0, 600.0, 500.0],
         "target": None,
+        "at_least": False,
         "met": None,
         "note": "",
     }
@@ -55,7 +61,10 @@ def test_the_file_holds_everything(tmp_path: Path) -> None:
 def test_the_table_names_a_row_once_and_says_what_is_not_met() -> None:
     text = io.StringIO()
     missed = Figure("submit", "ratio", "x", (3.0,), 2.5)
-    print_table([CPU, FLOOR, missed], Console(file=text, width=120))
+    rate = Figure("submit", "rate", "/s", (7.0,), 6.0, at_least=True)
+    print_table([CPU, FLOOR, missed, rate], Console(file=text, width=120))
     assert text.getvalue().count("submit") == 1
     assert "NOT MET" in text.getvalue()
     assert "400 .. 600" in text.getvalue()
+    assert "<= 2.5" in text.getvalue()
+    assert ">= 6" in text.getvalue()
