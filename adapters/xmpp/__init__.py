@@ -1,0 +1,3 @@
+"""XMPP as a foreign network of the gateway, by the component protocol (XEP-0114)."""
+
+from __future__ import annotations

@@ -1,0 +1,239 @@
+"""The XMPP adapter: what the gateway sees of this package."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import ClassVar, Final
+from xml.etree.ElementTree import Element
+
+import structlog
+from cachetools import LRUCache
+from pydantic import BaseModel
+
+from adapters.xmpp import render, replies
+from adapters.xmpp.answers import Answers
+from adapters.xmpp.asking import Asking
+from adapters.xmpp.contacts import Contacts
+from adapters.xmpp.errors import BadStanza, Condition
+from adapters.xmpp.inward import OWN_IDS, Inward
+from adapters.xmpp.jids import Ids, Jid, canonical
+from adapters.xmpp.link import Link, LinkDown
+from adapters.xmpp.outward import CAPABILITIES, Outward
+from adapters.xmpp.parse import parse
+from adapters.xmpp.pump import Pump
+from adapters.xmpp.render import Said, Way
+from adapters.xmpp.settings import XmppSettings
+from adapters.xmpp.stanzas import (
+    Answer,
+    Available,
+    Chat,
+    PresenceError,
+    Probe,
+    Request,
+    Stanza,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+)
+from adapters.xmpp.stanzas import Unavailable as Gone
+from adapters.xmpp.uploads import Uploads
+from adapters.xmpp.world import World
+from adapters.xmpp.xml import Xml
+from gateway.sdk import (
+    AdapterContext,
+    Capabilities,
+    ConfigError,
+    Delivery,
+    DeliveryState,
+    GatewayError,
+    Network,
+    Outcome,
+    Rate,
+    StatusReport,
+    Unavailable,
+)
+
+log = structlog.get_logger(__name__)
+
+CLIENTS: Final = 20_000
+DRAIN_SECONDS: Final = 5.0
+GOODBYE_SECONDS: Final = 1.0
+
+
+class XmppAdapter:
+    """A component of one server: each ENS name is a contact under its domain."""
+
+    name: ClassVar[Network] = Network("xmpp")
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
+    Settings: ClassVar[type[BaseModel]] = XmppSettings
+
+    def __init__(self, settings: XmppSettings) -> None:
+        self._settings = settings
+        self._ids = Ids(settings.component)
+        self._world: World | None = None
+        self._held = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._clients: LRUCache[tuple[str, str], Jid] = LRUCache(CLIENTS)
+        """By which client a message was sent, by person and id."""
+        self._link: Link
+        self._pump: Pump
+        self._asking: Asking
+        self._inward: Inward
+        self._outward: Outward
+        self._answers: Answers
+        self._contacts: Contacts
+
+    async def open(self, ctx: AdapterContext) -> None:
+        """Read the secret and join the parts; raises ConfigError. The connection is made by `run`."""
+        settings = self._settings
+        secret = await asyncio.to_thread(_secret, settings.secret_file)
+        self._link = Link(
+            domain=settings.component,
+            secret=secret,
+            host=settings.host,
+            port=settings.port,
+            take=lambda stanza: self._pump.take(stanza),
+            up=self._came_up,
+        )
+        self._pump = Pump(self._handle, self._link.pause)
+        world = World(settings, ctx, self._ids, self._link, Rate(settings.messages_per_minute))
+        self._asking = Asking(self._link, self._ids)
+        uploads = Uploads(self._asking, Jid("", settings.served[0]))
+        self._inward = Inward(world)
+        self._outward = Outward(world, uploads)
+        self._answers = Answers(world, uploads)
+        self._contacts = Contacts(world)
+        self._world = world
+
+    @property
+    def elsewhere(self) -> bool:
+        """True while another node has the connection."""
+        return not self._held
+
+    @property
+    def connected(self) -> bool:
+        """True while the server is there."""
+        return self._world is not None and self._link.connected
+
+    async def run(self) -> None:
+        """Keep the connection, on one node of all."""
+        await self._opened().ctx.hold(f"component {self._settings.component}", self._linked)
+
+    async def _linked(self) -> None:
+        self._held = True
+        try:
+            await self._link.run()
+        finally:
+            self._held = False
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Send one message; it is delivered when the server has read it."""
+        self._opened()
+        return await self._outward.deliver(delivery)
+
+    async def report(self, status: StatusReport) -> None:
+        """Opened messages are marked as displayed, failed ones come back as errors; other news have no form."""
+        world = self._opened()
+        if status.native_id.partition(" ")[2]:
+            return
+        person, contact = Jid.parse(status.sender), await world.contact(status.recipient)
+        if status.state is DeliveryState.OPENED:
+            way = Way(contact, person, f"{OWN_IDS}seen-{status.native_id}"[:200])
+            self._link.send(render.displayed(way, status.native_id))
+        elif status.state is DeliveryState.FAILED and not status.automatic:
+            await self._link.deliver(self._failed(status, contact, person))
+
+    def _failed(self, status: StatusReport, contact: Jid, person: Jid) -> Xml:
+        """The message comes back to the client that sent it; servers drop errors that are for no client."""
+        client = self._clients.get((status.sender, status.native_id))
+        if client is not None:
+            fault = BadStanza(Condition.RECIPIENT_UNAVAILABLE, status.reason)
+            return replies.bounced(contact, client, status.native_id, fault)
+        words = f"Your message did not reach {status.recipient}: {status.reason}"
+        way = Way(contact, person, f"{OWN_IDS}failed-{status.native_id}"[:200])
+        return render.chat(Said(way=way, text=words, wants_receipt=False, markable=False))
+
+    async def close(self) -> None:
+        """Stop reading, end what was begun, say goodbye, disconnect."""
+        world, self._world = self._world, None
+        if world is None:
+            return
+        self._link.pause(True)
+        await self._pump.drain(DRAIN_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        if self._link.connected:
+            self._link.pause(False)
+            await self._contacts.goodbye(GOODBYE_SECONDS)
+        await self._link.close()
+
+    # --- what arrives ---------------------------------------------------------------------------------------------
+
+    async def _handle(self, element: Element) -> None:
+        """One stanza; what is wrong with it is told to its sender, and to nobody else."""
+        try:
+            stanza = parse(element)
+            sender = stanza.head.sender
+            # A question of ours may go anywhere, so its answer may come from anywhere.
+            if not isinstance(stanza, Answer) and sender.domain not in self._settings.served:
+                raise BadStanza(Condition.FORBIDDEN, "People of your server may not use this gateway.")
+            await self._handled(stanza)
+        except BadStanza as fault:
+            log.info("stanza.refused", condition=fault.condition.value, text=fault.text)
+            self._refuse(element, fault)
+        except LinkDown:
+            log.info("stanza.unanswered")
+        except GatewayError as error:
+            log.warning("stanza.failed", error=type(error).__name__, detail=error.detail)
+            self._refuse(element, BadStanza(Condition.REMOTE_SERVER_TIMEOUT, error.sentence))
+
+    async def _handled(self, stanza: Stanza) -> None:
+        match stanza:
+            case Request():
+                self._link.send(await self._answers.request(stanza))
+            case Chat() if not stanza.head.to.local:
+                await self._answers.command(stanza)
+            case (
+                Subscribe()
+                | Subscribed()
+                | Unsubscribe()
+                | Unsubscribed()
+                | Probe()
+                | Available()
+                | Gone()
+                | PresenceError()
+            ):
+                await self._contacts.presence(stanza)
+            case Answer():
+                self._asking.answered(stanza)
+            case _:
+                if isinstance(stanza, Chat) and stanza.head.id:
+                    self._clients[canonical(stanza.head.sender), stanza.head.id] = stanza.head.sender
+                await self._inward.message(stanza)
+
+    def _refuse(self, element: Element, fault: BadStanza) -> None:
+        answer = replies.refusal(element, fault, self._ids)
+        if answer is not None and self._link.connected:
+            self._link.send(answer)
+
+    def _came_up(self) -> None:
+        task = asyncio.create_task(self._contacts.everybody())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _opened(self) -> World:
+        if self._world is None:
+            raise Unavailable("the XMPP adapter is not open")
+        return self._world
+
+
+def _secret(path: Path) -> str:
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    if not secret:
+        raise ConfigError(f"{path}: holds no secret")
+    return secret

@@ -1,0 +1,267 @@
+"""The link to the server (XEP-0114): one connection, kept up, that tells what the server has taken.
+
+The protocol acknowledges nothing. But it keeps the order, so a ping that was sent after a stanza and came back answered
+means that the server has read the stanza: whoever delivers waits for that, and sends the same stanza again when it does
+not come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+from xml.etree.ElementTree import Element
+
+import structlog
+from slixmpp import ComponentXMPP
+from slixmpp.stanza import Iq, Message, Presence
+
+from gateway.sdk import Unavailable
+
+log = structlog.get_logger(__name__)
+
+CONNECT_SECONDS: Final = 10.0
+WATCH_SECONDS: Final = 4.0
+"""A server that said nothing for so long is asked whether it is there."""
+ANSWER_SECONDS: Final = 6.0
+"""For the answer to a ping; the two together are how long a frozen server can go unnoticed."""
+PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between tries to connect; the last one repeats."""
+JITTER: Final = 0.3
+STEADY_SECONDS: Final = 30.0
+"""A connection that held for so long is followed by a quick try."""
+MAX_STANZA: Final = 200_000
+"""Bytes; Prosody takes half a megabyte from a component, and clients' servers less."""
+CLOSE_SECONDS: Final = 2.0
+PING_PREFIX: Final = "barrier-"
+
+
+class LinkDown(Unavailable):
+    """There is no connection to the server, or it does not answer."""
+
+    sentence: ClassVar[str] = "The XMPP server does not answer now."
+
+
+class Component(ComponentXMPP):
+    """slixmpp's component without plugins: stanzas go straight to us, nothing is answered on its own."""
+
+    def __init__(self, domain: str, secret: str, host: str, port: int, take: Callable[[Element], None]) -> None:
+        super().__init__(domain, secret, host, port, plugin_whitelist=[], plugin_config={})  # type: ignore[no-untyped-call]
+        self.enable_direct_tls = False
+        self.enable_starttls = False
+        self._take = take
+
+    def recv_stanza(self, stanza: Any) -> None:
+        """Everything but the stream's own elements is ours."""
+        if isinstance(stanza, Message | Presence | Iq):
+            self._take(stanza.xml)
+            return
+        super().recv_stanza(stanza)
+
+
+@dataclass(slots=True)
+class _Barrier:
+    """A ping on its way, and who waits for its answer."""
+
+    id: str
+    answered: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Link:
+    """Keeps the connection of one component domain; ``run`` does, until cancelled.
+
+    ``take`` gets every stanza of others, in order, and must not wait. ``up`` is told when a connection is there.
+    """
+
+    def __init__(
+        self,
+        *,
+        domain: str,
+        secret: str,
+        host: str,
+        port: int,
+        take: Callable[[Element], None],
+        up: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.domain = domain
+        self._secret = secret
+        self._host = host
+        self._port = port
+        self._take = take
+        self._up = up
+        self._component: Component | None = None
+        self._lost: asyncio.Event | None = None
+        self._flying: _Barrier | None = None
+        self._next: _Barrier | None = None
+        self._pings = 0
+        self._heard_at = 0.0
+
+    @property
+    def connected(self) -> bool:
+        """True between the handshake and the end of a connection."""
+        return self._component is not None
+
+    async def run(self) -> None:
+        """Connect, watch, connect again."""
+        tries = 0
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._session()
+            except LinkDown as error:
+                log.warning("xmpp.link_down", detail=error.detail)
+            if asyncio.get_running_loop().time() - started > STEADY_SECONDS:
+                tries = 0
+            pause = PAUSES[min(tries, len(PAUSES) - 1)] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+            tries += 1
+            await asyncio.sleep(pause)
+
+    def send(self, stanza: str) -> None:
+        """Hand a stanza to the connection; whether the server reads it only `barrier` tells. Raises LinkDown."""
+        component = self._component
+        if component is None or component.transport is None:
+            raise LinkDown("there is no connection")
+        component.send_raw(stanza)
+
+    async def deliver(self, *stanzas: str) -> None:
+        """Send, and return when the server has read all of them. Raises LinkDown: then they may have arrived or not."""
+        for stanza in stanzas:
+            self.send(stanza)
+        await self.barrier()
+
+    async def barrier(self) -> None:
+        """Return when everything that was sent until now was read. Raises LinkDown."""
+        if self._component is None:
+            raise LinkDown("there is no connection")
+        # One ping is on its way at a time; what was sent behind it shares the next one.
+        if self._next is None:
+            self._next = _Barrier("")
+        barrier = self._next
+        if self._flying is None:
+            self._ping()
+        await asyncio.shield(barrier.answered)
+
+    async def close(self) -> None:
+        """Say goodbye and close; nothing when there is no connection."""
+        component = self._component
+        if component is None:
+            return
+        with contextlib.suppress(LinkDown, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.barrier()
+        with contextlib.suppress(Exception):
+            component.send_raw("</stream:stream>")
+        component.abort()
+
+    def pause(self, paused: bool) -> None:
+        """Take nothing more from the server for now, or go on."""
+        transport = None if self._component is None else self._component.transport
+        if transport is None:
+            return
+        if paused and transport.is_reading():
+            transport.pause_reading()
+        elif not paused and not transport.is_reading():
+            transport.resume_reading()
+
+    # --- one connection -------------------------------------------------------------------------------------------
+
+    async def _session(self) -> None:
+        component = Component(self.domain, self._secret, self._host, self._port, self._heard)
+        started, lost = asyncio.Event(), asyncio.Event()
+        failure: list[str] = []
+
+        def failed(reason: object) -> None:
+            failure.append(str(reason or "closed")[:200])
+            lost.set()
+
+        component.add_event_handler("session_start", lambda _: started.set())
+        component.add_event_handler("connection_failed", failed)
+        component.add_event_handler("disconnected", failed)
+        component.add_event_handler("stream_error", lambda error: failure.append(f"stream error {error['condition']}"))
+        try:
+            component.connect(self._host, self._port)
+            await _either(started, lost, CONNECT_SECONDS)
+            if not started.is_set():
+                raise LinkDown(f"no connection: {failure[0] if failure else 'no answer in time'}")
+            self._component, self._lost = component, lost
+            self._heard_at = asyncio.get_running_loop().time()
+            log.info("xmpp.link_up", component=self.domain)
+            self._up()
+            await self._watch(lost)
+            raise LinkDown(f"connection lost: {failure[0] if failure else 'no answer to a ping'}")
+        finally:
+            self._component = self._lost = None
+            self._fail_barriers()
+            component.cancel_connection_attempt()
+            component.abort()
+            filters = component._run_out_filters
+            if filters is not None:
+                filters.cancel()
+                await asyncio.gather(filters, return_exceptions=True)
+
+    async def _watch(self, lost: asyncio.Event) -> None:
+        """Return when the connection is lost, or the server does not answer any more."""
+        loop = asyncio.get_running_loop()
+        while not lost.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_SECONDS / 2):
+                    await lost.wait()
+            if lost.is_set() or loop.time() - self._heard_at < WATCH_SECONDS:
+                continue
+            barrier = asyncio.ensure_future(self.barrier())
+            done, _ = await asyncio.wait(
+                {barrier, asyncio.ensure_future(lost.wait())},
+                timeout=ANSWER_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if barrier not in done:
+                barrier.cancel()
+                return
+
+    def _ping(self) -> None:
+        """Send the ping of the barrier that waits."""
+        barrier = self._next
+        if barrier is None:
+            return
+        self._pings += 1
+        barrier.id = f"{PING_PREFIX}{self._pings}"
+        self._flying, self._next = barrier, None
+        server = self.domain.partition(".")[2] or self.domain
+        ping = f"<iq type='get' id='{barrier.id}' from='{self.domain}' to='{server}'><ping xmlns='urn:xmpp:ping'/></iq>"
+        try:
+            self.send(ping)
+        except LinkDown as error:
+            self._flying = None
+            barrier.answered.set_exception(error)
+            barrier.answered.exception()
+
+    def _heard(self, stanza: Element) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+        flying = self._flying
+        if flying is not None and stanza.get("id") == flying.id and stanza.get("type") in ("result", "error"):
+            self._flying = None
+            if not flying.answered.done():
+                flying.answered.set_result(None)
+            self._ping()
+            return
+        self._take(stanza)
+
+    def _fail_barriers(self) -> None:
+        for barrier in (self._flying, self._next):
+            if barrier is not None and not barrier.answered.done():
+                barrier.answered.set_exception(LinkDown("the connection was lost before the server answered"))
+                # Nobody may wait for it any more.
+                barrier.answered.exception()
+        self._flying = self._next = None
+
+
+async def _either(one: asyncio.Event, other: asyncio.Event, seconds: float) -> None:
+    """Return when one of two happened, or the time is over."""
+    waiting = [asyncio.ensure_future(each.wait()) for each in (one, other)]
+    await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for each in waiting:
+        each.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,0 +1,76 @@
+"""Stanzas on their way in: each conversation in order, all of them within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+from xml.etree.ElementTree import Element
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+MOST: Final = 500
+"""Stanzas that wait; then nothing more is read from the server."""
+FEW: Final = 250
+"""So few may be left before it is read again."""
+
+
+class Pump:
+    """``handle`` gets the stanzas of one pair of addresses one after the other; what it raises is logged.
+
+    ``pause`` is told when there are too many, and when there are few again.
+    """
+
+    def __init__(self, handle: Callable[[Element], Awaitable[None]], pause: Callable[[bool], None]) -> None:
+        self._handle = handle
+        self._pause = pause
+        self._waiting: dict[tuple[str, str], deque[Element]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._count = 0
+        self._paused = False
+
+    def take(self, stanza: Element) -> None:
+        """One more."""
+        key = (_bare(stanza.get("from")), _bare(stanza.get("to")))
+        self._count += 1
+        if self._count >= MOST and not self._paused:
+            self._paused = True
+            self._pause(True)
+        queue = self._waiting.get(key)
+        if queue is not None:
+            queue.append(stanza)
+            return
+        self._waiting[key] = deque((stanza,))
+        task = asyncio.create_task(self._work(key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, seconds: float) -> None:
+        """Let what waits be handled, for some seconds."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _work(self, key: tuple[str, str]) -> None:
+        queue = self._waiting[key]
+        try:
+            while queue:
+                try:
+                    await self._handle(queue.popleft())
+                except Exception:
+                    log.exception("stanza.failed")
+                self._count -= 1
+                if self._paused and self._count <= FEW:
+                    self._paused = False
+                    self._pause(False)
+        finally:
+            self._waiting.pop(key, None)
+
+
+def _bare(jid: str | None) -> str:
+    return (jid or "").partition("/")[0]

@@ -1,0 +1,130 @@
+"""The component's connection: what the server has taken, and what happens when it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from adapters.xmpp.link import Link, LinkDown
+from gateway.demo.prosody import Prosody
+from tests.support.prosody import prosody_server
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.xdist_group("xmpp")
+
+
+@dataclass
+class Taken:
+    """What came over a link."""
+
+    stanzas: list[Element] = field(default_factory=list)
+    ups: int = 0
+
+    def up(self) -> None:
+        self.ups += 1
+
+    def bodies(self) -> list[str]:
+        """Texts of messages, in order."""
+        return [body.text or "" for stanza in self.stanzas for body in stanza.findall("{jabber:component:accept}body")]
+
+
+@asynccontextmanager
+async def linked(server: Prosody) -> AsyncIterator[tuple[Link, Taken]]:
+    """A link that is kept up."""
+    taken = Taken()
+    link = Link(
+        domain=server.component,
+        secret=server.secret,
+        host=server.host,
+        port=server.component_port,
+        take=taken.stanzas.append,
+        up=taken.up,
+    )
+    running = asyncio.create_task(link.run())
+    try:
+        await until(lambda: _true(link.connected))
+        yield link, taken
+    finally:
+        await link.close()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def deliver_on(link: Link, stanza: str) -> None:
+    """Until it fails."""
+    async with asyncio.timeout(15):
+        while True:
+            await link.deliver(stanza)
+
+
+async def _true(value: bool) -> bool | None:
+    return value or None
+
+
+def message(server: Prosody, to: str, body: str, number: int = 0) -> str:
+    return (
+        f"<message type='chat' id='m{number}' from='a.eth@{server.component}' to='{to}'><body>{body}</body></message>"
+    )
+
+
+async def test_messages_go_both_ways_and_a_barrier_says_that_they_were_read(tmp_path: Path) -> None:
+    async with prosody_server(tmp_path) as server, linked(server) as (link, taken):
+        await server.register("alice", "secret")
+        alice = await server.connect("alice", "secret")
+        await link.deliver(*(message(server, server.jid("alice"), f"text {n}", n) for n in range(50)))
+        await alice.wait_text("text 49")
+        for number in range(50):
+            await alice.send(f"a.eth@{server.component}", f"back {number}")
+        await until(lambda: _true(len(taken.bodies()) == 50))
+        assert taken.bodies() == [f"back {number}" for number in range(50)]
+
+
+async def test_it_comes_back_after_a_restart_of_the_server(tmp_path: Path) -> None:
+    async with prosody_server(tmp_path) as server, linked(server) as (link, taken):
+        await server.restart()
+        await until(lambda: _true(taken.ups == 2 and link.connected))
+        await link.barrier()
+        await server.kill()
+        with pytest.raises(LinkDown):
+            await deliver_on(link, message(server, server.jid("alice"), "lost?"))
+        await server.start()
+        await until(lambda: _true(taken.ups >= 3 and link.connected))
+        await link.barrier()
+
+
+async def test_a_frozen_server_is_noticed_within_ten_seconds(tmp_path: Path) -> None:
+    async with prosody_server(tmp_path) as server, linked(server) as (link, taken):
+        server.freeze()
+        try:
+            started = asyncio.get_running_loop().time()
+            with pytest.raises(LinkDown):
+                async with asyncio.timeout(20):
+                    await link.deliver(message(server, server.jid("alice"), "into the void"))
+            assert asyncio.get_running_loop().time() - started < 12
+        finally:
+            server.thaw()
+        await until(lambda: _true(taken.ups >= 2 and link.connected), 30)
+
+
+async def test_a_wrong_secret_is_tried_again_and_never_connected(tmp_path: Path) -> None:
+    async with prosody_server(tmp_path) as server:
+        link = Link(
+            domain=server.component,
+            secret="wrong",
+            host=server.host,
+            port=server.component_port,
+            take=lambda _: None,
+        )
+        running = asyncio.create_task(link.run())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await running
+        assert not link.connected
+        with pytest.raises(LinkDown):
+            await link.deliver("<message/>")
