@@ -18,8 +18,8 @@ from adapters.matrix.bot import Bot
 from adapters.matrix.client import Homeserver
 from adapters.matrix.crypto import PURPOSE as KEYS
 from adapters.matrix.crypto import SealingHomeserver, crypto_store, open_crypto, open_reader
-from adapters.matrix.crypto_errors import KeyAwaited
-from adapters.matrix.crypto_pushed import devices_event
+from adapters.matrix.crypto.errors import KeyAwaited
+from adapters.matrix.crypto.pushed import devices_event
 from adapters.matrix.directory import Directory
 from adapters.matrix.errors import BadEvent, HomeserverDown, HomeserverRefused
 from adapters.matrix.events import Events
@@ -59,7 +59,7 @@ from gateway.sdk import (
 )
 
 if TYPE_CHECKING:
-    from adapters.matrix.crypto_keys import Crypto
+    from adapters.matrix.crypto.keys import Crypto
 
 log = structlog.get_logger(__name__)
 

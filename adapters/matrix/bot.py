@@ -121,9 +121,9 @@ class Bot:
         if answer.text:
             await self._say(voice, event.room, answer.text, event.id)
         if answer.file is not None:
-            mxc = await voice.upload(answer.file)
-            content = file_content(answer.file.media_type, answer.file.name, len(answer.file.data), mxc)
-            await voice.send(event.room, "m.room.message", content, txn("answer file", event.id))
+            content = file_content(answer.file.media_type, answer.file.name, len(answer.file.data), "")
+            sent = txn("answer file", event.id)
+            await voice.send(event.room, "m.room.message", content, sent, file=answer.file)
 
     async def _say(
         self, voice: Intent, room: RoomId, words: str, about: EventId | None = None, key: str = ""

@@ -22,17 +22,6 @@ PAGE: Final = 100
 MAX_PAGES: Final = 5
 
 
-class Awaiting(str):
-    """An address that a file gets when it is known whether its room is encrypted."""
-
-    def __new__(cls, file: FileContent) -> Awaiting:
-        made = super().__new__(cls, "mxc://not.uploaded/yet")
-        made.file = file
-        return made
-
-    file: FileContent
-
-
 class Intent:
     """A ghost or the bot at work. Every method raises HomeserverDown or HomeserverRefused."""
 
@@ -66,7 +55,7 @@ class Intent:
 
     async def show_picture(self, mxc: str) -> None:
         """Set the avatar; "" removes it."""
-        await checked(self._client.set_avatar(await self._stored(mxc.file) if isinstance(mxc, Awaiting) else mxc))
+        await checked(self._client.set_avatar(mxc))
 
     async def create_room(self, body: Mapping[str, Any]) -> RoomId:
         """Make a room; raw, because nio has no parameter for what version 12 brought."""
@@ -140,13 +129,21 @@ class Intent:
         }
 
     async def send(
-        self, room: RoomId, kind: str, content: Mapping[str, Any], txn: str, *, at: int | None = None
+        self,
+        room: RoomId,
+        kind: str,
+        content: Mapping[str, Any],
+        txn: str,
+        *,
+        at: int | None = None,
+        file: FileContent | None = None,
     ) -> EventId:
         """Send an event; the same ``txn`` gives the same event as long as the homeserver runs.
 
-        ``at``: milliseconds since the epoch that clients show it with. In an encrypted room it is encrypted.
+        ``at``: milliseconds since the epoch that clients show it with. ``file`` is uploaded and stands in the content.
+        In an encrypted room both are encrypted.
         """
-        kind, content = await self._sealed(room, kind, content)
+        kind, content = await self._sealed(room, kind, content, file)
         # Past nio, whose checks of answers take longer than ours of the whole message.
         query = None if at is None else {"ts": str(at)}
         answer = await self._call("PUT", path("rooms", room, "send", kind, txn), content, query)
@@ -165,30 +162,26 @@ class Intent:
         await self._call("POST", path("rooms", room, "receipt", "m.read", event), {})
 
     async def upload(self, file: FileContent) -> str:
-        """Put a file into the homeserver's store; its ``mxc`` address, for what the same user does next."""
-        return await self._stored(file) if self._crypto is None else Awaiting(file)
-
-    async def _sealed(self, room: RoomId, kind: str, content: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        """What is sent in place of this, with its file, which is uploaded now."""
-        crypto, file = self._crypto, content.get("url")
-        if crypto is None or kind not in SEALED:
-            return kind, content
-        encrypted = await crypto.is_encrypted(room, self.user)
-        if isinstance(file, Awaiting) and encrypted:
-            data, keys = await crypto.locked(file.file.data)
-            # Nobody but the readers learns what it is.
-            mxc = await self._stored(FileContent("", "application/octet-stream", data))
-            content = {key: value for key, value in content.items() if key != "url"} | {"file": {**keys, "url": mxc}}
-        elif isinstance(file, Awaiting):
-            content = {**content, "url": await self._stored(file.file)}
-        return ("m.room.encrypted", await crypto.seal(room, self.user, kind, content)) if encrypted else (kind, content)
-
-    async def _stored(self, file: FileContent) -> str:
+        """Put a file into the homeserver's store, in clear; its ``mxc`` address."""
         content = io.BytesIO(file.data)
         response = await checked(
             self._client.upload(content, content_type=file.media_type, filename=file.name, filesize=len(file.data))
         )
         return str(response.content_uri)
+
+    async def _sealed(
+        self, room: RoomId, kind: str, content: Mapping[str, Any], file: FileContent | None
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Type and content as they are sent, with the address of the file."""
+        crypto = self._crypto
+        if crypto is None or kind not in SEALED or not await crypto.is_encrypted(room, self.user):
+            return kind, content if file is None else {**content, "url": await self.upload(file)}
+        if file is not None:
+            data, keys = await crypto.locked(file.data)
+            # Nobody but the readers learns what it is.
+            mxc = await self.upload(FileContent("", "application/octet-stream", data))
+            content = {key: value for key, value in content.items() if key != "url"} | {"file": {**keys, "url": mxc}}
+        return "m.room.encrypted", await crypto.seal(room, self.user, kind, content)
 
     @asynccontextmanager
     async def download(self, server: str, media: str) -> AsyncIterator[aiohttp.ClientResponse]:

@@ -46,7 +46,7 @@ class Files:
         """A file of an encrypted room: inside the message or not at all, because what serves links has no keys."""
         if not self.settings.encryption or media.encryption is None:
             raise Unfit("Files of encrypted rooms cannot be carried over.")
-        from adapters.matrix.crypto_files import unlocked
+        from adapters.matrix.crypto.files import unlocked
 
         try:
             data = None if media.size > self.settings.embed_bytes else await self._fetch(media, intent)

@@ -171,19 +171,23 @@ class Outward:
         tx = txn(delivery.key, str(number))
         if part.redacts is not None:
             return await ghost.redact(portal.room, part.redacts, tx)
+        shown_at = None if part.kind == "m.reaction" else at
         content = {**part.content, KEY: delivery.key}
-        if part.file is not None:
-            content["url"] = await ghost.upload(part.file)
-        if part.kind == "m.reaction":
-            at = None
-        return await self._send(portal, ghost, part.kind, content, tx, at)
+        return await self._send(portal, ghost, part.kind, content, tx, shown_at, part.file)
 
     async def _send(
-        self, portal: Portal, ghost: Intent, kind: str, content: Mapping[str, Any], tx: str, at: int | None = None
+        self,
+        portal: Portal,
+        ghost: Intent,
+        kind: str,
+        content: Mapping[str, Any],
+        tx: str,
+        at: int | None = None,
+        file: FileContent | None = None,
     ) -> EventId:
         """A ghost that is not in its room any more joins again where it may."""
         try:
-            return await ghost.send(portal.room, kind, content, tx, at=at)
+            return await ghost.send(portal.room, kind, content, tx, at=at, file=file)
         except HomeserverRefused as refusal:
             if refusal.errcode != "M_FORBIDDEN":
                 raise
@@ -191,7 +195,7 @@ class Outward:
             await ghost.join(portal.room)
         except HomeserverRefused as refusal:
             raise RoomLost from refusal
-        return await ghost.send(portal.room, kind, content, tx, at=at)
+        return await ghost.send(portal.room, kind, content, tx, at=at, file=file)
 
     async def _off_the_loop(self, delivery: Delivery) -> list[Part]:
         """Hostile Markdown and large files take their time."""

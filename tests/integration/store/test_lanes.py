@@ -17,6 +17,7 @@ from gateway.store.lanes import (
     DropJob,
     Enqueue,
     ExtendLease,
+    FinishJob,
     HoldJob,
     Job,
     JobState,
@@ -29,6 +30,7 @@ from gateway.store.lanes import (
     SaveJob,
 )
 from gateway.store.op import Op
+from gateway.store.queue import AddHeld
 from tests.integration.store.values import NOW, job, lane
 
 LEASE = 30_000
@@ -100,6 +102,51 @@ async def test_completion_goes_on_with_the_next_job(store: Store) -> None:
     assert [queued.id for queued in await waiting(store)] == [second]
     assert await store.commit(ReleaseLane(lease, NOW)) is True
     assert (await lease_one(store)).token == lease.token + 1
+
+
+async def test_the_last_job_gives_the_lane_back_and_one_before_it_does_not(store: Store) -> None:
+    first, second = [await store.commit(Enqueue(job(n))) for n in range(2)]
+    lease = await lease_one(store)
+    assert lease.first is not None
+    assert lease.first.id == first
+    assert await store.commit(FinishJob(lease, first, NOW)) is False
+    assert await lease_all(store, owner="w2") == []
+    assert await store.commit(FinishJob(lease, second, NOW)) is True
+    assert await lease_all(store, owner="w2") == []
+    with pytest.raises(LeaseLost):
+        await store.commit(FinishJob(lease, second, NOW))
+    await store.commit(Enqueue(job("new")))
+    assert (await lease_one(store, owner="w2")).token == lease.token + 1
+
+
+async def test_a_job_on_hold_does_not_keep_the_lane(store: Store) -> None:
+    held, last = [await store.commit(Enqueue(job(n))) for n in range(2)]
+    lease = await lease_one(store)
+    await store.commit(HoldJob(lease, held, NOW, "no such user"))
+    assert await store.commit(FinishJob(lease, last, NOW)) is True
+
+
+async def test_a_job_that_comes_with_the_end_of_the_last_one_keeps_the_lane(store: Store) -> None:
+    number = await store.commit(Enqueue(job()))
+    lease = await lease_one(store)
+    _, released = await store.commit_all(Enqueue(job("next")), FinishJob(lease, number, NOW))
+    assert released is False
+    assert [queued.payload for queued in await waiting(store)] == [job("next").payload]
+    with pytest.raises(LeaseLost):
+        await store.commit(FinishJob(replace(lease, token=lease.token + 1), number, NOW))
+    with pytest.raises(LeaseLost):
+        await store.commit(FinishJob(lease, number, lease.lease_until))
+
+
+async def test_something_set_aside_leaves_the_lane_alone(store: Store) -> None:
+    number = await store.commit(Enqueue(job()))
+    lease = await lease_one(store)
+    aside = job("unreadable")
+    results = await store.commit_all(AddHeld(aside, "nobody can read it"), FinishJob(lease, number, NOW))
+    assert results[-1] is True
+    (held,) = await store.read(QueueList(JobState.HOLD, 10))
+    assert (held.payload, held.reason) == (aside.payload, "nobody can read it")
+    assert await lease_all(store) == []
 
 
 async def test_release_tells_whether_work_is_left(store: Store) -> None:

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from unpaddedbase64 import decode_base64
 
 from adapters.matrix.adapter import MatrixAdapter
-from adapters.matrix.crypto_files import locked, unlocked
-from adapters.matrix.crypto_pushed import devices_event
-from adapters.matrix.crypto_signing import Identity
+from adapters.matrix.crypto.files import locked, unlocked
+from adapters.matrix.crypto.pushed import devices_event
+from adapters.matrix.crypto.signing import Identity
 from adapters.matrix.errors import Unfit
 from adapters.matrix.ids import Mxid
 from adapters.matrix.settings import MatrixSettings

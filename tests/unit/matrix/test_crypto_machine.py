@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from nio.crypto import SessionStore
 
-from adapters.matrix.crypto_errors import KeyMissing, Undecipherable, WrongStore
-from adapters.matrix.crypto_machine import Machine, Rotation, Share
+from adapters.matrix.crypto.errors import KeyMissing, Undecipherable, WrongStore
+from adapters.matrix.crypto.machine import Machine, Rotation, Share
 from adapters.matrix.ids import Mxid, RoomId
 
 ROOM = RoomId("!room")

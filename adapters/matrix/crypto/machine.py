@@ -22,8 +22,8 @@ from nio.event_builders import DummyMessage
 from nio.events import OlmEvent
 from nio.exceptions import EncryptionError
 
-from adapters.matrix.crypto_errors import KeyMissing, Undecipherable, WrongStore
-from adapters.matrix.crypto_pushed import ENOUGH_KEYS
+from adapters.matrix.crypto.errors import KeyMissing, Undecipherable, WrongStore
+from adapters.matrix.crypto.pushed import ENOUGH_KEYS
 from adapters.matrix.ids import Mxid, RoomId
 
 log = structlog.get_logger(__name__)

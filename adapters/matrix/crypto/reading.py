@@ -11,8 +11,8 @@ import structlog
 
 from adapters.matrix.bot import DESK_ROOM
 from adapters.matrix.content import text_content
-from adapters.matrix.crypto_errors import KeyAwaited, KeyMissing, Undecipherable
-from adapters.matrix.crypto_keys import Crypto
+from adapters.matrix.crypto.errors import KeyAwaited, KeyMissing, Undecipherable
+from adapters.matrix.crypto.keys import Crypto
 from adapters.matrix.ids import Mxid, RoomId
 from adapters.matrix.inward import SAID
 from adapters.matrix.portals import Portal, PortalKind

@@ -15,13 +15,13 @@ from typing import Any, Final
 import structlog
 
 from adapters.matrix.client import Homeserver, path
-from adapters.matrix.crypto_errors import KeyMissing, Undecipherable
-from adapters.matrix.crypto_files import locked
-from adapters.matrix.crypto_machine import Machine, Share
-from adapters.matrix.crypto_machines import DEVICE, Machines, Seat
-from adapters.matrix.crypto_pushed import counts_of, objects, texts
-from adapters.matrix.crypto_rooms import EncryptedRooms
-from adapters.matrix.crypto_signing import Identity
+from adapters.matrix.crypto.errors import KeyMissing, Undecipherable
+from adapters.matrix.crypto.files import locked
+from adapters.matrix.crypto.machine import Machine, Share
+from adapters.matrix.crypto.machines import DEVICE, Machines, Seat
+from adapters.matrix.crypto.pushed import counts_of, objects, texts
+from adapters.matrix.crypto.rooms import EncryptedRooms
+from adapters.matrix.crypto.signing import Identity
 from adapters.matrix.errors import HomeserverRefused
 from adapters.matrix.ids import Ids, Mxid, RoomId
 from adapters.matrix.reading import RoomEvent, part, text

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from adapters.matrix.client import Homeserver, path
-from adapters.matrix.crypto_machine import MEGOLM, Rotation
+from adapters.matrix.crypto.machine import MEGOLM, Rotation
 from adapters.matrix.errors import HomeserverRefused
 from adapters.matrix.ids import Ids, Mxid, RoomId
 from adapters.matrix.reading import part, text, whole

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from adapters.matrix.crypto_machine import Machine
+from adapters.matrix.crypto.machine import Machine
 from adapters.matrix.errors import HomeserverDown
 from adapters.matrix.ids import Mxid
 from gateway.sdk import ConfigError

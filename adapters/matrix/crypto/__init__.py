@@ -17,8 +17,8 @@ from adapters.matrix.settings import MatrixSettings
 from gateway.sdk import ConfigError
 
 if TYPE_CHECKING:
-    from adapters.matrix.crypto_keys import Crypto
-    from adapters.matrix.crypto_reading import Reader
+    from adapters.matrix.crypto.keys import Crypto
+    from adapters.matrix.crypto.reading import Reader
     from adapters.matrix.status import Status
     from adapters.matrix.world import World
 
@@ -49,7 +49,7 @@ def crypto_store(settings: MatrixSettings) -> Path:
 
 async def open_crypto(homeserver: SealingHomeserver, ids: Ids, folder: Path, secret: bytes) -> Crypto:
     """Open the folder; raises ConfigError. ``secret``: 32 bytes, for what is in it."""
-    from adapters.matrix.crypto_keys import Crypto
+    from adapters.matrix.crypto.keys import Crypto
 
     homeserver.crypto = crypto = Crypto(homeserver, ids, folder, secret)
     await crypto.open()
@@ -58,6 +58,6 @@ async def open_crypto(homeserver: SealingHomeserver, ids: Ids, folder: Path, sec
 
 def open_reader(world: World, crypto: Crypto, status: Status) -> Reader:
     """What opens the events that come in."""
-    from adapters.matrix.crypto_reading import Reader
+    from adapters.matrix.crypto.reading import Reader
 
     return Reader(world, crypto, status)
