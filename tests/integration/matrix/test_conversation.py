@@ -42,3 +42,5 @@ async def test_a_dm3_client_writes_first(world: MatrixWorld) -> None:
     (received,) = await world.mail(native)
     assert received.message.text is not None
     assert received.message.text.startswith("yes")
+    ghost = world.adapter._opened().ghosts.known(native.name)
+    assert await ghost.account_data("m.direct") == {bob.user_id: [invite.room_id]}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
+from adapters.matrix.ids import RoomId
+from gateway.demo.matrix_user import MatrixFault
 from gateway.ids import EnsName
 from tests.integration.matrix.test_kinds import PNG, talk, words
 from tests.integration.matrix.worlds import MatrixWorld, matrix_world
@@ -24,7 +27,10 @@ SETTINGS = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def strict(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MatrixWorld]:
-    async with matrix_world(tmp_path_factory.mktemp("strict"), settings=SETTINGS) as running:
+    async with matrix_world(tmp_path_factory.mktemp("strict"), settings=SETTINGS, start=False) as running:
+        # What a homeserver has by itself is of this kind; it must not count for our users.
+        running.synapse.settings |= {"rc_message": {"per_second": 1, "burst_count": 40}}
+        await running.synapse.start()
         yield running
 
 
@@ -112,3 +118,14 @@ async def test_a_sub_name_of_nobody_is_not_given(strict: MatrixWorld) -> None:
         )
         with pytest.raises(Exception, match="no DM3 profile"):
             await native.send(name, "hello?")
+
+
+async def test_the_registration_frees_ghosts_from_the_rate_limit_of_people(strict: MatrixWorld) -> None:
+    alice, native = await strict.person(), await strict.native()
+    room = await strict.chat(alice, native)
+    ghost = strict.adapter._opened().ghosts.known(native.name)
+    content = {"msgtype": "m.text", "body": "at once"}
+    for number in range(80):
+        await ghost.send(RoomId(room), "m.room.message", content, f"rate-{number}")
+    with pytest.raises(MatrixFault, match="M_LIMIT_EXCEEDED"):
+        await asyncio.gather(*(alice.say(room, "as a person") for _ in range(80)))

@@ -36,6 +36,8 @@ from tests.support.synapse import synapse_server
 from tests.support.waiting import until
 
 SERVER = "localhost"
+WITHOUT_RATES = {"DM3_GATEWAY__RELAY__LOG_INS_PER_MINUTE": "0", "DM3_GATEWAY__RELAY__CALLS_PER_MINUTE": "0"}
+"""All native clients of all tests have one address."""
 PASSWORD = "a password"
 _numbers = itertools.count(1)
 
@@ -167,7 +169,7 @@ async def matrix_world(
         )
         adapter = MatrixAdapter(table)
         house = await stack.enter_async_context(
-            running_house(folder / "house", adapters={adapter.name: adapter}, chain=chain)
+            running_house(folder / "house", adapters={adapter.name: adapter}, chain=chain, overrides=WITHOUT_RATES)
         )
         file = folder / "registration.yaml"
         file.write_text(MatrixAdapter.registration(table, house.url))

@@ -24,6 +24,8 @@ from tests.support.house import House, running_house
 from tests.support.waiting import until
 
 PASSWORD = "a password"
+WITHOUT_RATES = {"DM3_GATEWAY__RELAY__LOG_INS_PER_MINUTE": "0", "DM3_GATEWAY__RELAY__CALLS_PER_MINUTE": "0"}
+"""All native clients of all tests have one address."""
 _numbers = itertools.count(1)
 
 
@@ -105,7 +107,9 @@ async def xmpp_world(
                 **(settings or {}),
             )
         )
-        house = await stack.enter_async_context(running_house(folder / "house", adapters={adapter.name: adapter}))
+        house = await stack.enter_async_context(
+            running_house(folder / "house", adapters={adapter.name: adapter}, overrides=WITHOUT_RATES)
+        )
 
         async def connected() -> bool | None:
             return adapter.connected or None
