@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from starlette.types import ASGIApp
 
-from gateway.bridge.context import BridgeContext, Installation
-from gateway.bridge.events import Events
-from gateway.bridge.holding import Holding, elsewhere
+from gateway.bridge.events import Events, elsewhere
 from gateway.bridge.inbound import Inbound
 from gateway.bridge.jobs import JobKind, inbound_job, notice_job
-from gateway.bridge.newcomers import Newcomers
 from gateway.bridge.notices import Notices
 from gateway.bridge.outbound import LocalService, Outbound
-from gateway.bridge.people import Household
 from gateway.bridge.reports import Reports
 from gateway.bridge.route import route_by
 from gateway.custody.derive import adapter_key, link_code_key, notification_code_key, webhook_sealing_key
@@ -37,7 +32,6 @@ from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.holdings import HoldingLimits, Holdings
 from gateway.ens.lookup import Ens
-from gateway.ens.portraits import Portraits
 from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
 from gateway.ens.wallets import Wallets
@@ -45,7 +39,6 @@ from gateway.errors import GatewayError
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.offload import Offload
-from gateway.operations.adapter_types import adapter_type
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
@@ -67,13 +60,12 @@ from gateway.resolver.resolver import Resolver
 from gateway.resolver.rows import Rows
 from gateway.resolver.signer import Signer
 from gateway.sdk.adapter import Adapter, SendsNotices, ServesHttp, ServesTrees
-from gateway.settings import Settings, validate_section
+from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store.identities import Identity, IdentityNamed
 from gateway.store.leases import AcquireLease
 from gateway.store.names import NameNamed, NameRow
 from gateway.subnames import service as subnames
-from gateway.subnames.departure import Departure
 from gateway.subnames.policy import Admission, policies
 from gateway.subnames.service import NameService
 from gateway.web.api_docs import api_docs_router
@@ -86,23 +78,14 @@ from gateway.web.statics import root_files, static_files
 from gateway.work.results import Handler
 from gateway.work.worker import Worker
 
+if TYPE_CHECKING:
+    from gateway.bridge.context import BridgeContext
+
 log = structlog.get_logger(__name__)
 
 SERVICE_LABEL: Final = "ds"
 """Our delivery service is ``ds.<parent>``."""
 DAY_MS: Final = 24 * 3600 * 1000
-
-
-def make_adapters(
-    settings: Settings, base: Path, types: Mapping[Network, type[Adapter]] | None = None
-) -> dict[Network, Adapter]:
-    """An adapter for each ``[adapters.<name>]`` table; ConfigError for a name that nobody provides."""
-    given = {str(network): kind for network, kind in (types or {}).items()}
-    made: dict[Network, Adapter] = {}
-    for name, table in settings.adapters.items():
-        kind = given[name] if name in given else adapter_type(name)
-        made[Network(name)] = kind(validate_section(kind.Settings, table, where=f"adapters.{name}", base=base))
-    return made
 
 
 class Gateway:
@@ -212,13 +195,8 @@ class Gateway:
         self._resources.push_async_callback(holdings.close)
         ens = Ens(chain, parse_address(settings.chain.ens_registry), client)
         profiles = Profiles(
-            ens,
-            client,
-            ipfs_gateways=settings.chain.ipfs_gateways,
-            ipfs_client=named,
-            clock=self._clock,
+            ens, client, ipfs_gateways=settings.chain.ipfs_gateways, ipfs_client=named, clock=self._clock
         )
-        portraits = Portraits(ens, client, ipfs_gateways=settings.chain.ipfs_gateways, ipfs_client=named)
         keyring = Keyring(seed, delivery_services=(self.service_name,), max_ttl_ms=self._message_ttl_ms)
         directory = self.directory = Directory(
             store=self.store, keyring=keyring, profiles=profiles, parents=self._policies, clock=self._clock
@@ -232,10 +210,10 @@ class Gateway:
         )
         self._resources.push_async_callback(service.close)
         names = self._names = self._name_service(keyring, chain, ens, seed, client)
+        if self.adapters:
+            self._lend(keyring, service, ens, client, named, seed)
         handlers = {
-            **self._join_bridge(
-                keyring, directory, profiles, submissions, service, holdings, portraits, partial(adapter_key, seed)
-            ),
+            **self._join_bridge(keyring, directory, profiles, submissions, service, holdings),
             **service.handlers(),
             **names.handlers(),
         }
@@ -315,38 +293,8 @@ class Gateway:
         submissions: GuardedClient,
         relay: DeliveryService,
         holdings: Holdings,
-        portraits: Portraits,
-        secret: Callable[[Network, str], bytes],
     ) -> dict[str, Handler]:
-        """Contexts of the adapters; the handlers of the bridge's jobs."""
-        people = Household(
-            store=self.store,
-            identities=Identities(keyring, self.parent),
-            desk=relay.bridged,
-            parent=self.parent,
-            message_ttl_ms=self._message_ttl_ms,
-            clock=self._clock,
-            changed=self.identity_rows.forget,
-            forget_keys=keyring.forget,
-            end_link=Departure(self._names.registrar, self._clock).end_link,
-        )
-        installation = Installation(
-            store=self.store,
-            identities=Identities(keyring, self.parent),
-            directory=directory,
-            parent=self.parent,
-            service_name=self.service_name,
-            public_url=self.settings.server.public_url,
-            size_limit=self.settings.relay.size_limit,
-            message_ttl_ms=self._message_ttl_ms,
-            clock=self._clock,
-            portraits=portraits,
-            holding=Holding(self.store, self._owner, self._clock),
-            secret=secret,
-            people=people,
-            changed=self.identity_rows.forget,
-        )
-        self._contexts = {network: BridgeContext(network, installation) for network in self.adapters}
+        """The handlers of the bridge's jobs."""
         reports = Reports(self.adapters)
         remote = RemoteRelays(submissions)
         self._route = route_by(
@@ -391,6 +339,53 @@ class Gateway:
             JobKind.EVENT: Events(self.adapters, self._clock),
         }
 
+    def _lend(
+        self,
+        keyring: Keyring,
+        relay: DeliveryService,
+        ens: Ens,
+        client: GuardedClient,
+        named: GuardedClient,
+        seed: MasterSeed,
+    ) -> None:
+        """What the adapters are lent. Loaded here: a node without any has no use for it, and would be larger by it."""
+        from gateway.bridge.context import BridgeContext, Installation
+        from gateway.bridge.holding import Holding
+        from gateway.bridge.people import Household
+        from gateway.ens.portraits import Portraits
+        from gateway.subnames.departure import Departure
+
+        identities, settings = Identities(keyring, self.parent), self.settings
+        portraits = Portraits(ens, client, ipfs_gateways=settings.chain.ipfs_gateways, ipfs_client=named)
+        people = Household(
+            store=self.store,
+            identities=identities,
+            desk=relay.bridged,
+            parent=self.parent,
+            message_ttl_ms=self._message_ttl_ms,
+            clock=self._clock,
+            changed=self.identity_rows.forget,
+            forget_keys=keyring.forget,
+            end_link=Departure(self._names.registrar, self._clock).end_link,
+        )
+        installation = Installation(
+            store=self.store,
+            identities=identities,
+            directory=self.directory,
+            parent=self.parent,
+            service_name=self.service_name,
+            public_url=settings.server.public_url,
+            size_limit=settings.relay.size_limit,
+            message_ttl_ms=self._message_ttl_ms,
+            clock=self._clock,
+            portraits=portraits,
+            holding=Holding(self.store, self._owner, self._clock),
+            secret=partial(adapter_key, seed),
+            people=people,
+            changed=self.identity_rows.forget,
+        )
+        self._contexts = {network: BridgeContext(network, installation) for network in self.adapters}
+
     def _name_service(
         self, keyring: Keyring, chain: Chain, ens: Ens, seed: MasterSeed, client: GuardedClient
     ) -> NameService:
@@ -422,8 +417,6 @@ class Gateway:
         return NameService(self._policies, self.parent, around)
 
     def _resolver(self, keyring: Keyring, signer: Signer) -> Resolver:
-        identities = Identities(keyring, self.parent)
-        newcomers = Newcomers(self.store, identities, self.adapters, self._clock, self.identity_rows.forget)
         own = {self.service_name: sources.delivery_service_records(self.service_profile)}
         return Resolver(
             (
@@ -434,7 +427,7 @@ class Gateway:
                     parent=self.parent,
                     networks=frozenset(self.adapters),
                     profile_of=lambda identity: keyring.keys(identity).signed_profile,
-                    admit=newcomers.admit,
+                    admit=self._admission(keyring) if self.adapters else None,
                 ),
             ),
             signer,
@@ -444,6 +437,12 @@ class Gateway:
             clock=lambda: self._clock() / 1000,
             registries=self._registries(),
         )
+
+    def _admission(self, keyring: Keyring) -> sources.Admit:
+        from gateway.bridge.newcomers import Newcomers
+
+        identities = Identities(keyring, self.parent)
+        return Newcomers(self.store, identities, self.adapters, self._clock, self.identity_rows.forget).admit
 
     def _registries(self) -> Registries:
         """Registries of other systems, for names below ours that nobody here has."""

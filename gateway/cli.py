@@ -94,7 +94,7 @@ def serve(
     set_up_logging(log_level, log_format)
     path = find_config(config)
     settings = load_settings(path)
-    from gateway.app import make_adapters
+    from gateway.operations.adapter_types import make_adapters
     from gateway.serving import serve_until
 
     adapters = make_adapters(settings, path.resolve().parent)
@@ -203,7 +203,7 @@ def migrate(
 @config_app.command("check")
 def config_check(config: ConfigOption = None) -> None:
     """Read the configuration and say whether it is right."""
-    from gateway.app import make_adapters
+    from gateway.operations.adapter_types import make_adapters
     from gateway.operations.installation import parent_name
     from gateway.resolver.registries.opening import zones
 

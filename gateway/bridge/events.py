@@ -10,7 +10,7 @@ import structlog
 from gateway.bridge.jobs import decode_events, encode_events
 from gateway.ids import Network
 from gateway.lifecycle import Clock
-from gateway.sdk.adapter import Adapter
+from gateway.sdk.adapter import Adapter, HasOneLink
 from gateway.sdk.delivery import Retry
 from gateway.sdk.events import HandlesEvents, NativeEvent, Parked
 from gateway.store.jobs import Job, NewJob, destination_of
@@ -21,6 +21,12 @@ log = structlog.get_logger(__name__)
 
 NOTE_MS: Final = 5_000
 """After so long what is done is noted, so that a node that dies, or a time-out, costs no more than that."""
+
+
+def elsewhere(adapters: Mapping[Network, Adapter]) -> list[Network]:
+    """Networks whose one connection another node has: it delivers to them."""
+    seen: Mapping[Network, object] = adapters
+    return [network for network, adapter in seen.items() if isinstance(adapter, HasOneLink) and adapter.elsewhere]
 
 
 class Events:

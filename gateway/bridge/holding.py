@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
 from gateway.errors import GatewayError, LeaseLost
-from gateway.ids import Network
 from gateway.lifecycle import Clock
-from gateway.sdk.adapter import Adapter, HasOneLink
 from gateway.store import Store
 from gateway.store.leases import AcquireLease, Fence, ReleaseLease, RenewLease
 
@@ -22,12 +20,6 @@ LEASE_MS: Final = 12_000
 """How long a node that died keeps the right; a take-over is done three seconds later at most."""
 RENEW_SECONDS: Final = 3.0
 LOOK_SECONDS: Final = 1.0
-
-
-def elsewhere(adapters: Mapping[Network, Adapter]) -> list[Network]:
-    """Networks whose one connection another node has: it delivers to them."""
-    seen: Mapping[Network, object] = adapters
-    return [network for network, adapter in seen.items() if isinstance(adapter, HasOneLink) and adapter.elsewhere]
 
 
 class Holding:

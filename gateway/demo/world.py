@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx2
 
-from gateway.app import Gateway, make_adapters
+from gateway.app import Gateway
 from gateway.demo.ground import Ground, found_parent, future_resolver, given_ground, own_ground, settle
 from gateway.demo.homeserver import Homeserver, MatrixSide, OthersHomeserver, OwnHomeserver, populated
 from gateway.demo.mail import DOMAIN as MAIL_DOMAIN
@@ -30,6 +30,7 @@ from gateway.ens.profiles import Profiles
 from gateway.errors import ConfigError
 from gateway.ids import EnsName, EthAddress
 from gateway.lifecycle import now_ms
+from gateway.operations.adapter_types import make_adapters
 from gateway.operations.dm3_client import Dm3Client
 from gateway.operations.echo import Echo
 from gateway.operations.installation import Answers, create_installation

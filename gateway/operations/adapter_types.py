@@ -10,8 +10,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from gateway.errors import ConfigError
+from gateway.ids import Network
 from gateway.sdk.adapter import Adapter, Registers
-from gateway.settings import validate_section
+from gateway.settings import Settings, validate_section
 
 ADAPTERS_GROUP: Final = "dm3_gateway.adapters"
 
@@ -36,6 +37,15 @@ def adapter_type(name: str) -> type[Adapter]:
 def adapter_settings(name: str, table: Mapping[str, Any], base: Path) -> BaseModel:
     """One table, checked by the adapter's own model; `base` is the configuration's folder. Raises ConfigError."""
     return validate_section(adapter_type(name).Settings, table, where=f"adapters.{name}", base=base)
+
+
+def make_adapters(settings: Settings, base: Path) -> dict[Network, Adapter]:
+    """An adapter for each ``[adapters.<name>]`` table; ConfigError for a name that nobody provides."""
+    made: dict[Network, Adapter] = {}
+    for name, table in settings.adapters.items():
+        kind = adapter_type(name)
+        made[Network(name)] = kind(validate_section(kind.Settings, table, where=f"adapters.{name}", base=base))
+    return made
 
 
 def registration(name: str, tables: Tables, *, base: Path, public_url: str) -> str:

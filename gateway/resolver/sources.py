@@ -22,21 +22,23 @@ PROFILE_KEY: Final = "network.dm3.profile"
 DELIVERY_SERVICE_KEY: Final = "network.dm3.deliveryService"
 """Text record with a delivery service's profile (DM3-MTP)."""
 
+Admit = Callable[[BridgedName], Awaitable[Identity | None]]
+"""Issues the identity behind a name that is nobody's yet; None leaves the name empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identities:
     """People of other networks.
 
     ``profile_of`` gives the signed profile of an identity and may be asked for every look-up, so it must be quick.
-    ``admit`` is asked for a name that is nobody's yet, so that a person can be written to before they ever wrote:
-    it issues the identity, or returns None to leave the name empty.
+    ``admit`` is asked for a name that is nobody's yet, so that a person can be written to before they ever wrote.
     """
 
     rows: Rows[Identity]
     parent: EnsName
     networks: frozenset[Network]
     profile_of: Callable[[Identity], SignedProfile]
-    admit: Callable[[BridgedName], Awaitable[Identity | None]] | None = None
+    admit: Admit | None = None
 
     async def find(self, name: EnsName) -> NameRecords | None:
         """See RecordSource; None for names that are in no zone of a network or are nobody's."""
