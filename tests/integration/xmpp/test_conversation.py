@@ -1,4 +1,4 @@
-"""An XMPP user and a native DM3 client talk, through a real Prosody."""
+"""An XMPP user and a native DM3 client talk, through a real Prosody and a real ejabberd."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from gateway.dm3.message import MessageType
 from gateway.operations.dm3_client import Received
 from gateway.sdk import FileContent, Link, attachment_content, file_attachment
 from tests.integration.xmpp.worlds import XmppWorld, xmpp_world
+from tests.support.ejabberd import ejabberd_server
 from tests.support.prosody import prosody_server
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("xmpp")]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[XmppWorld]:
+@pytest_asyncio.fixture(
+    scope="module", loop_scope="session", params=[prosody_server, ejabberd_server], ids=["prosody", "ejabberd"]
+)
+async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[XmppWorld]:
     folder: Path = tmp_path_factory.mktemp("xmpp")
-    async with prosody_server(folder / "prosody") as server, xmpp_world(folder, server) as running:
+    async with request.param(folder / "server") as server, xmpp_world(folder, server) as running:
         yield running
 
 
