@@ -45,7 +45,8 @@ CAPABILITIES: Final = Capabilities(
     max_attachments=50,
     max_attachment_bytes=20_000_000,
     text_format=TextFormat.PLAIN,
-    idempotent=True,
+    # The same message has the same id, but it is the clients that look at it, not the servers.
+    idempotent=False,
     ordered=True,
 )
 PART_CHARACTERS: Final = 15_000
