@@ -58,6 +58,7 @@ REACTION: Final = "reaction"
 OLD_MS: Final = 60_000
 """A message that waited for longer carries the time at which it was written."""
 PLAIN: Final = frozenset({MessageType.NEW, MessageType.REPLY})
+OF_ITS_WRITER: Final = frozenset({MessageType.EDIT, MessageType.DELETE_REQUEST})
 FIRST: Final = (
     "{name} writes to you from the DM3 network through the gateway {parent}. This conversation is bridged, not "
     "end-to-end encrypted: the gateway can read it."
@@ -124,7 +125,10 @@ class Outward:
         delivery = to.delivery
         about = delivery.reference.native_id if delivery.reference is not None else None
         kind, words = delivery.type, delivery.text
-        if about is None and kind not in PLAIN:
+        # Clients heed a correction only from whoever wrote the message.
+        foreign = about is not None and kind in OF_ITS_WRITER and not about.startswith(OWN_IDS)
+        if (about is None or foreign) and kind not in PLAIN:
+            about = None
             shown = stand_in(kind, words, PLAIN)
             assert shown is not None
             kind, words = shown.type, shown.text

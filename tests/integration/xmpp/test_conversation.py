@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from gateway.dm3.message import MessageType
-from gateway.operations.dm3_client import Received
 from gateway.sdk import FileContent, Link, attachment_content, file_attachment
-from tests.integration.xmpp.worlds import XmppWorld, xmpp_world
-from tests.support.ejabberd import ejabberd_server
-from tests.support.prosody import prosody_server
+from tests.integration.xmpp.worlds import XmppWorld, words
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("xmpp")]
-
-
-@pytest_asyncio.fixture(
-    scope="module", loop_scope="session", params=[prosody_server, ejabberd_server], ids=["prosody", "ejabberd"]
-)
-async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[XmppWorld]:
-    folder: Path = tmp_path_factory.mktemp("xmpp")
-    async with request.param(folder / "server") as server, xmpp_world(folder, server) as running:
-        yield running
-
-
-def words(received: Received) -> str:
-    """The text without the notice that a first message carries."""
-    return (received.message.text or "").partition("\n\n-- \n")[0]
 
 
 async def test_a_user_writes_to_a_name_and_gets_a_receipt_and_an_answer(world: XmppWorld) -> None:

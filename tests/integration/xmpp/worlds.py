@@ -82,6 +82,11 @@ class XmppWorld:
         return await until(look, seconds)
 
 
+def words(received: Received) -> str:
+    """The text without the notice that a first message carries."""
+    return (received.message.text or "").partition("\n\n-- \n")[0]
+
+
 def _publish(house: House, client: Dm3Client) -> None:
     """The chain's root owns the name: the wallet is none of its accounts."""
     ens = house.chain.ens
