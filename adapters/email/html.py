@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from typing import Final
 
@@ -10,12 +9,12 @@ import nh3
 from bs4 import BeautifulSoup
 from markdownify import MarkdownConverter
 
+from gateway.sdk.html import costly, too_deep, unescape
+
 MAX_MARKDOWN: Final = 200_000
 """Characters of clean HTML beyond which only the bare text is taken: conversion costs 2.5 ms per kilobyte."""
 MAX_TAGS: Final = 10_000
 """Beyond that no tree is built: the time of the HTML parser grows with the square of the nesting."""
-MAX_NESTING: Final = 100
-"""Tags inside tags; converter and tree recurse, and their time grows with the square of the depth."""
 # fmt: off
 _TAGS: Final = frozenset({
     "a", "b", "blockquote", "br", "code", "dd", "del", "div", "dl", "dt", "em", "h1",
@@ -24,8 +23,6 @@ _TAGS: Final = frozenset({
 })
 # fmt: on
 _SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
-_VOID_TAGS: Final = frozenset({"br", "hr"})
-_SANITISED_TAG: Final = re.compile(r"<(/?)([a-z][a-z0-9]*)")
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
 _ANY_TAG: Final = re.compile(r"<[^<>]{0,5000}>")
 _BREAKS: Final = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6])\b[^>]{0,200}>", re.IGNORECASE)
@@ -33,25 +30,13 @@ _BREAKS: Final = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6])\b[^>]{0,200}>", re
 
 def html_to_text(source: str) -> str:
     """Markdown of an HTML body: no scripts, styles, remote images or odd links. Never raises."""
-    if source.count("<") > MAX_TAGS:
-        return _BLANK_LINES.sub("\n\n", html.unescape(_ANY_TAG.sub(" ", _BREAKS.sub("\n", source)))).strip()
+    source = source.encode("utf-8", "replace").decode()
+    if source.count("<") > MAX_TAGS or costly(source):
+        return _BLANK_LINES.sub("\n\n", unescape(_ANY_TAG.sub(" ", _BREAKS.sub("\n", source)))).strip()
     clean = nh3.clean(source, tags=set(_TAGS), attributes={"a": {"href"}}, url_schemes=set(_SCHEMES), link_rel=None)
-    plain = len(clean) > MAX_MARKDOWN or _nested_too_deep(clean)
+    plain = len(clean) > MAX_MARKDOWN or too_deep(clean)
     text = _bare_text(clean) if plain else _markdown(clean)
     return _BLANK_LINES.sub("\n\n", text).strip()
-
-
-def _nested_too_deep(clean: str) -> bool:
-    """Whether sanitised HTML, in which every tag is closed, nests deeper than `MAX_NESTING`."""
-    depth = 0
-    for tag in _SANITISED_TAG.finditer(clean):
-        if tag[1]:
-            depth -= 1
-        elif tag[2] not in _VOID_TAGS:
-            depth += 1
-            if depth > MAX_NESTING:
-                return True
-    return False
 
 
 def _markdown(clean: str) -> str:
@@ -61,4 +46,4 @@ def _markdown(clean: str) -> str:
 
 
 def _bare_text(clean: str) -> str:
-    return html.unescape(nh3.clean(_BREAKS.sub("\n", clean), tags=set()))
+    return unescape(nh3.clean(_BREAKS.sub("\n", clean), tags=set()))

@@ -33,7 +33,7 @@ class _Block:
 
 
 def write(body: Tag) -> str:
-    """Markdown-like text of a tree of the tags of the subset, `adapters.matrix.subset.MAX_NESTING` deep at most."""
+    """Markdown-like text of a tree of the tags of the subset, `gateway.sdk.html.MAX_NESTING` deep at most."""
     around: set[int] = set()
     for block in body.find_all(BLOCKS):
         for parent in block.parents:

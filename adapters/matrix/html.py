@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html as entities
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -10,13 +9,13 @@ from typing import Final
 from bs4 import BeautifulSoup
 
 from adapters.matrix.blocks import write
-from adapters.matrix.subset import MAX_HTML, costly, sanitise, scrub, too_deep
+from adapters.matrix.subset import MAX_HTML, sanitise, scrub
+from gateway.sdk.html import costly, too_deep, unescape
 
 _DROPPED: Final = re.compile(r"<(/?)(script|style|mx-reply)\b[^<>]*>", re.IGNORECASE)
 _NESTS: Final = "mx-reply"
 _BREAKS: Final = re.compile(r"<(?:br|hr|/p|/div|/tr|/li|/pre|/blockquote|/h[1-6])\b[^<>]*>", re.IGNORECASE)
 _ANY_TAG: Final = re.compile(r"<[/!?a-z][^<>]*>", re.IGNORECASE)
-_LONG_NUMBER: Final = re.compile(r"&#[xX]?[0-9a-fA-F]{9,};?")
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
 
 
@@ -43,8 +42,7 @@ def to_text(html: str) -> str:
 def _bare_text(html: str) -> str:
     """The words of any HTML, in linear time and without a parser."""
     words = _ANY_TAG.sub("", _BREAKS.sub("\n", "".join(_kept(html))))
-    # Python refuses to read numbers of thousands of digits.
-    words = scrub(entities.unescape(_LONG_NUMBER.sub("\ufffd", words)))
+    words = scrub(unescape(words))
     return _BLANK_LINES.sub("\n\n", _without_trailing(words)).strip()
 
 

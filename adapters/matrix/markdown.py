@@ -17,7 +17,8 @@ from markdown_it.rules_block import StateBlock, blockquote, heading, list_block
 from markdown_it.rules_inline import StateInline, link
 from markdown_it.token import Token
 
-from adapters.matrix.subset import MAX_HTML, sanitise, scrub, too_deep
+from adapters.matrix.subset import MAX_HTML, sanitise, scrub
+from gateway.sdk.html import too_deep
 
 MAX_TEXT: Final = 32_768
 """Characters; the text goes into the event twice, as it is and as HTML."""

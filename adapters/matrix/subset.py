@@ -1,4 +1,4 @@
-"""The HTML of Matrix messages: what of it is allowed, and what of it can be read without harm.
+"""The HTML of Matrix messages: what of it is allowed.
 
 Source: Matrix client-server specification, "m.room.message msgtypes".
 """
@@ -30,19 +30,8 @@ ATTRIBUTES: Final = {
 LINK_SCHEMES: Final = frozenset({"ftp", "http", "https", "magnet", "mailto"})
 MAX_HTML: Final = 65_536
 """Characters; no event is larger (Matrix client-server specification, "Size limits")."""
-MAX_NESTING: Final = 100
-"""Tags inside tags."""
-MAX_WORK: Final = 400_000
-"""Elements an HTML5 parser may have to make, at worst; each takes 250 bytes and half a microsecond."""
-
 _IMAGE_SCHEME: Final = "mxc"
-_VOID_TAGS: Final = frozenset({"br", "hr", "img"})
 _LANGUAGE: Final = "language-"
-_SANITISED_TAG: Final = re.compile(r"<(/?)([a-z][a-z0-9]*)")
-_REOPENED_TAG: Final = re.compile(
-    r"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s/]", re.IGNORECASE | re.ASCII
-)
-_REOPENED_AT_MOST: Final = 3 * 13
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -74,31 +63,9 @@ def scrub(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
-def costly(html: str) -> bool:
-    """Whether parsing this HTML, of any origin, could take more than `MAX_WORK` elements.
-
-    HTML5 reopens inline tags in the next block, all of them: a thousand unclosed ones and a thousand paragraphs are a
-    million elements. Equal tags are reopened three times at most, so only those with attributes count one by one.
-    """
-    return html.count("<") * (_REOPENED_AT_MOST + len(_REOPENED_TAG.findall(html))) > MAX_WORK
-
-
 def sanitise(html: str) -> str:
     """The HTML reduced to the subset, every tag closed; scripts, styles and reply fallbacks go with their content.
 
     Takes what `scrub` returns and `costly` allows.
     """
     return _CLEANER.clean(html)
-
-
-def too_deep(clean: str) -> bool:
-    """Whether HTML in which every tag is closed nests deeper than `MAX_NESTING`."""
-    depth = 0
-    for tag in _SANITISED_TAG.finditer(clean):
-        if tag[1]:
-            depth -= 1
-        elif tag[2] not in _VOID_TAGS:
-            depth += 1
-            if depth > MAX_NESTING:
-                return True
-    return False

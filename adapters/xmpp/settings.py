@@ -36,9 +36,6 @@ class XmppSettings(Section):
     )
     messages_per_minute: int = Field(120, ge=1, description="messages of one person; more are refused for a moment")
     max_file_bytes: int = Field(20_000_000, ge=0, description="bytes of a file that is carried over")
-    embed_bytes: int = Field(
-        5_000_000, ge=0, le=12_000_000, description="bytes of a file inside a DM3 message; larger ones stay links"
-    )
 
     @property
     def served(self) -> tuple[str, ...]:

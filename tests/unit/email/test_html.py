@@ -56,6 +56,27 @@ def test_html_of_too_many_tags_is_not_parsed() -> None:
     assert text == "core & more"
 
 
+def test_tags_left_open_do_not_multiply() -> None:
+    """An HTML5 parser would make six million elements of these 70 kilobytes."""
+    source = "<p>" + "".join(f"<b id={number}>" for number in range(2_500)) + "<p>x" * 2_500
+    assert html_to_text(source).split() == ["x"] * 2_500
+
+
+def test_inline_tags_of_ordinary_mail_are_kept() -> None:
+    row = '<tr><td><font size="2">a <b style="color: red">word</b></font></td></tr>'
+    assert html_to_text(f"<table>{row * 40}</table>").count("**word**") == 40
+
+
+def test_numbers_that_python_refuses_are_no_characters() -> None:
+    number = f"&#{'9' * 5_000};"
+    assert html_to_text(f"<p>{number}</p>") == "\ufffd"
+    assert html_to_text("<br>" * (MAX_TAGS + 1) + number) == "\ufffd"
+
+
+def test_lone_surrogates_are_read() -> None:
+    assert html_to_text("<p>a\ud800b</p>") == "a?b"
+
+
 def test_deep_html_is_read() -> None:
     assert "core" in html_to_text("<blockquote>" * 3_000 + "core")
 

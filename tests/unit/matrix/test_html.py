@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.matrix.html import to_text
-from adapters.matrix.subset import MAX_HTML, MAX_NESTING, costly, scrub
+from adapters.matrix.subset import MAX_HTML, scrub
+from gateway.sdk.html import MAX_NESTING, costly
 
 
 @pytest.mark.parametrize(

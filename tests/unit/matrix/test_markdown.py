@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from adapters.matrix.html import to_text
 from adapters.matrix.markdown import MAX_INDENTS, MAX_TEXT, to_html
-from adapters.matrix.subset import MAX_HTML, MAX_NESTING
+from adapters.matrix.subset import MAX_HTML
+from gateway.sdk.html import MAX_NESTING
 
 
 @pytest.mark.parametrize(
