@@ -23,6 +23,7 @@ from typing import Any, Final, Self
 
 import httpx2
 
+from gateway.demo.ending import end
 from gateway.demo.matrix_http import MatrixFault, MatrixHttp
 from gateway.demo.matrix_user import MatrixUser
 from gateway.demo.synapse_config import LOG_CONFIG, homeserver_config, log_config
@@ -36,7 +37,6 @@ MISSING: Final = (
 )
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 20.0
 LOG_LINES: Final = 25
 CONFIG: Final = "homeserver.yaml"
 LOG: Final = "synapse.log"
@@ -220,18 +220,9 @@ class Synapse:
             await http.close()
 
     async def _end(self, how: signal.Signals) -> None:
-        process = self._process
-        if process is None:
-            return
-        if process.returncode is None:
-            process.send_signal(how)
-            try:
-                async with asyncio.timeout(STOP_SECONDS):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-        await process.wait()
-        self._process = None
+        if self._process is not None:
+            await end(self._process, how)
+            self._process = None
 
     def _fault(self, what: str) -> ConfigError:
         return ConfigError(f"Synapse {what}; the end of {self.folder / LOG}:\n{self.log(LOG_LINES)}")

@@ -14,12 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
+from gateway.demo.ending import end
 from gateway.demo.xmpp_user import XmppUser
 from gateway.errors import ConfigError
 
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 20.0
 LOG_LINES: Final = 25
 KEPT: Final = "kept.json"
 PORTS: Final = ("c2s", "component", "http")
@@ -233,18 +233,9 @@ class XmppServer(ABC):
             await asyncio.sleep(0.01)
 
     async def _end(self, how: signal.Signals) -> None:
-        process = self._process
-        if process is None:
-            return
-        if process.returncode is None:
-            process.send_signal(how)
-            try:
-                async with asyncio.timeout(STOP_SECONDS):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-        await process.wait()
-        self._process = None
+        if self._process is not None:
+            await end(self._process, how)
+            self._process = None
 
     def _signal(self, number: signal.Signals) -> None:
         if self.running:

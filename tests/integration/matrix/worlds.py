@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,53 +21,34 @@ from gateway.bridge.values import StoredValues
 from gateway.demo.chain.running import RunningChain
 from gateway.demo.matrix_user import MatrixUser
 from gateway.demo.synapse import Synapse
-from gateway.dm3.data_uri import data_uri
-from gateway.dm3.message import MessageType
-from gateway.ens.profiles import PROFILE_KEY
 from gateway.ids import CanonicalId, EnsName
 from gateway.lifecycle import now_ms
-from gateway.operations.dm3_client import Dm3Client, Received
+from gateway.operations.dm3_client import Dm3Client
 from gateway.store.jobs import Job, JobState
 from gateway.store.queue import QueueList
 from gateway.web.server import HttpServer, listen
-from tests.support.house import House, running_house
+from tests.support.house import running_house
+from tests.support.natives import WITHOUT_RATES, Natives
 from tests.support.synapse import synapse_server
 from tests.support.waiting import until
 
 SERVER = "localhost"
-WITHOUT_RATES = {"DM3_GATEWAY__RELAY__LOG_INS_PER_MINUTE": "0", "DM3_GATEWAY__RELAY__CALLS_PER_MINUTE": "0"}
-"""All native clients of all tests have one address."""
 PASSWORD = "a password"
 _numbers = itertools.count(1)
 
 
-@dataclass
-class MatrixWorld:
+@dataclass(kw_only=True)
+class MatrixWorld(Natives):
     """One gateway, one homeserver."""
 
-    house: House
     synapse: Synapse
     adapter: MatrixAdapter
     hs_token: str
     bound: socket.socket | None = None
-    heard: dict[EnsName, list[Received]] = field(default_factory=dict)
 
     async def person(self, name: str = "") -> MatrixUser:
         """A human of this homeserver."""
         return await self.synapse.register(name or f"person{next(_numbers)}", PASSWORD)
-
-    async def native(self, name: str = "", service: str = "") -> Dm3Client:
-        """A native DM3 client with a wallet of its own and a profile that names this gateway."""
-        house = self.house
-        client = Dm3Client(
-            name=EnsName(name or f"native{next(_numbers)}.eth"),
-            wallet=secrets.token_bytes(32),
-            profiles=house.profiles,
-            http=house.http,
-            service=EnsName(service) if service else house.gateway.service_name,
-        )
-        await asyncio.to_thread(_publish, house, client)
-        return client
 
     def ghost(self, client: Dm3Client) -> str:
         """The Matrix user who stands for a native client."""
@@ -120,30 +100,6 @@ class MatrixWorld:
         """Events that were set aside."""
         return list(await self.house.gateway.store.read(QueueList(state=JobState.HOLD, limit=1000)))
 
-    async def mail(
-        self, client: Dm3Client, number: int = 1, kind: MessageType = MessageType.NEW, seconds: float = 15
-    ) -> list[Received]:
-        """What came for a native client, once there are so many of a kind; all that came so far is kept in order."""
-        heard = self.heard.setdefault(client.name, [])
-
-        async def look() -> list[Received] | None:
-            new = await client.fetch()
-            if new:
-                await client.acknowledge(*new)
-                heard.extend(new)
-            found = [each for each in heard if each.message.type is kind]
-            return found if len(found) >= number else None
-
-        return await until(look, seconds)
-
-
-def _publish(house: House, client: Dm3Client) -> None:
-    """The chain's root owns the name: the wallet is none of its accounts."""
-    ens = house.chain.ens
-    ens.register(client.name)
-    ens.set_addr(client.name, client.address)
-    ens.set_text(client.name, PROFILE_KEY, data_uri(client.signed_profile().to_text()))
-
 
 @asynccontextmanager
 async def matrix_world(
@@ -176,7 +132,7 @@ async def matrix_world(
         synapse.registrations.append(file)
         if start:
             await synapse.start()
-        world = MatrixWorld(house, synapse, adapter, tokens["hs"])
+        world = MatrixWorld(house=house, synapse=synapse, adapter=adapter, hs_token=tokens["hs"])
         yield world
         if world.bound is not None:
             await world.house.server.stop()
