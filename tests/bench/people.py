@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import httpx2
 
@@ -25,6 +26,16 @@ TEXT = "A message of about the length that people write when they have something
 """With names, time and signature it fills most of one block of the padding: an envelope of 6 KB."""
 
 
+class Addressee(Protocol):
+    """Somebody to whom an envelope can be sealed."""
+
+    @property
+    def name(self) -> EnsName: ...
+
+    @property
+    def encryption_key(self) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """A wallet, its name and its profile keys."""
@@ -42,6 +53,11 @@ class Person:
             storage_key_from_signature(sign_text(owner.key, storage_key_text(owner.address)))
         )
         return cls(EnsName(f"{label}.eth"), owner.address, owner.key, keys)
+
+    @property
+    def encryption_key(self) -> bytes:
+        """The public one."""
+        return self.keys.encryption.public
 
     def signed_profile(self, service: EnsName) -> SignedProfile:
         """With one delivery service."""
@@ -63,7 +79,7 @@ def publish(ens: EnsWorld, people: Iterable[Person], service: EnsName) -> None:
 
 
 def submissions(
-    senders: Sequence[Person], recipients: Sequence[Person], service: DeliveryServiceProfile, number: int, host: str
+    senders: Sequence[Person], recipients: Sequence[Addressee], service: DeliveryServiceProfile, number: int, host: str
 ) -> list[bytes]:
     """HTTP requests that submit ``number`` different envelopes, from everybody to everybody in turn."""
     requests = []
@@ -79,7 +95,7 @@ def submissions(
         )
         envelope = seal(
             sign_message(draft, sender.keys.signing),
-            recipient.keys.encryption.public,
+            recipient.encryption_key,
             service.public_encryption_key,
             sender.keys.signing,
         )

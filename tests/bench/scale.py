@@ -34,6 +34,8 @@ class Scale:
     """Of 100 events each, of a homeserver in each round."""
     messages: int
     """Of a Matrix user in each round, one after the other, and at the end in a burst."""
+    stanzas: int
+    """Messages of XMPP users in each round; a tenth as many one after the other."""
 
 
 FULL: Final = Scale(
@@ -50,6 +52,7 @@ FULL: Final = Scale(
     names=10_000,
     transactions=20,
     messages=50,
+    stanzas=1000,
 )
 TINY: Final = Scale(
     rounds=2,
@@ -65,4 +68,5 @@ TINY: Final = Scale(
     names=40,
     transactions=2,
     messages=5,
+    stanzas=20,
 )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sqlite3
 import statistics
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,25 +12,22 @@ from typing import Final
 
 from gateway.bridge.jobs import decode_events, event_lane
 from gateway.ids import Network
-from gateway.store.engine import sqlite_path
 from gateway.web.server import listen
 from tests.bench import peer
+from tests.bench.lanes import Lanes
 from tests.bench.load import write_requests
 from tests.bench.machine import SERVER_CORE
 from tests.bench.matrix import ROOMS, TRANSACTION_EVENTS, adapter_table, transactions
 from tests.bench.processes import Load, LoadGenerator, Server, line_process, load_generator, serving
 from tests.bench.results import Figure, ratios
 from tests.bench.scale import Scale
-from tests.bench.world import HOST, World, founded
+from tests.bench.world import HOST, founded
 
 NOWHERE: Final = "http://127.0.0.1:1"
 """The homeserver: nobody answers there, and for what is measured nobody needs to."""
 TIMES_THE_PEER: Final = 6.0
 P99_MS: Final = 50.0
 TAKEN: Final = "{}"
-FAR: Final = 2**53
-"""A time (ms) that does not come."""
-EMPTY_SECONDS: Final = 300.0
 
 
 @dataclass(slots=True)
@@ -57,7 +52,7 @@ async def measure(folder: Path, scale: Scale) -> list[Figure]:
     async with founded(folder, senders=0, recipients=0, adapters={"matrix": table}) as world:
         number = (2 * scale.rounds + 1) * scale.transactions
         write_requests(transactions(number, token, world.host), folder / "requests")
-        lanes = Lanes(world)
+        lanes = Lanes(world, [event_lane(Network("matrix"), room) for room in ROOMS])
         rounds = Rounds()
         async with (
             serving(world.config, world.url) as server,
@@ -90,7 +85,7 @@ async def _round(
     if not warm_up:
         lanes.hold()
         rounds.accepted.append(await generator.run(clients=1, start=start, count=count, expect=TAKEN))
-        lanes.check(count * TRANSACTION_EVENTS)
+        _check(lanes, count * TRANSACTION_EVENTS)
         lanes.release()
         await lanes.empty()
         start += count
@@ -102,48 +97,10 @@ async def _round(
     rounds.whole.append(server.cpu_seconds() - before)
 
 
-class Lanes:
-    """The node's queue, by way of its file."""
-
-    def __init__(self, world: World) -> None:
-        self._conn = sqlite3.connect(sqlite_path(world.settings.store.url), isolation_level=None, timeout=10)
-        network = Network("matrix")
-        self._names = [event_lane(network, room) for room in ROOMS]
-
-    def hold(self) -> None:
-        """Be another node that works on the rooms' lanes."""
-        for name in self._names:
-            self._conn.execute(
-                "INSERT INTO lanes (name, destination, owner, token, lease_until) VALUES (?, 'matrix', 'bench', 1, ?)"
-                " ON CONFLICT DO UPDATE SET owner = 'bench', token = token + 1, lease_until = excluded.lease_until",
-                (name, FAR),
-            )
-
-    def release(self) -> None:
-        """Be gone: the node finds the lanes when it looks next, within a second."""
-        self._conn.execute("UPDATE lanes SET owner = NULL, lease_until = 0 WHERE owner = 'bench'")
-
-    def waiting(self) -> int:
-        """Jobs that are not done."""
-        return int(self._conn.execute("SELECT count(*) FROM jobs").fetchone()[0])
-
-    def check(self, events: int) -> None:
-        """RuntimeError unless so many wait."""
-        payloads = self._conn.execute("SELECT payload FROM jobs").fetchall()
-        if (found := sum(len(decode_events(payload)) for (payload,) in payloads)) != events:
-            raise RuntimeError(f"{found} events wait where {events} were taken")
-
-    async def empty(self) -> None:
-        """Return when all is done and all lanes are given back; RuntimeError when something was set aside."""
-        async with asyncio.timeout(EMPTY_SECONDS):
-            while self.waiting() or self._conn.execute("SELECT 1 FROM lanes WHERE owner IS NOT NULL").fetchone():
-                if held := self._conn.execute("SELECT reason FROM jobs WHERE state = 'hold'").fetchone():
-                    raise RuntimeError(f"an event was set aside: {held[0]}")
-                await asyncio.sleep(0.05)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._conn.close()
+def _check(lanes: Lanes, events: int) -> None:
+    """RuntimeError unless so many wait."""
+    if (found := sum(len(decode_events(payload)) for payload in lanes.payloads())) != events:
+        raise RuntimeError(f"{found} events wait where {events} were taken")
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from gateway.demo import prosody
+from gateway.demo.prosody import find_prosody
 from gateway.demo.synapse import MISSING, find_synapse
 from tests.bench import peer
 from tests.bench.__main__ import ROWS
@@ -44,6 +46,15 @@ QUANTITIES = {
         *(PEERS if peer.installed() else ()),
     },
     "conversation": {"CPU per message", "CPU of Synapse", "time per message"},
+    "xmpp": {
+        "CPU per message",
+        "slixmpp echo, in turn",
+        "CPU by echo",
+        "CPU, one conversation",
+        "latency p50",
+        "echo, latency p50",
+        "committed",
+    },
 }
 
 
@@ -60,6 +71,7 @@ def bench(*arguments: str, folder: Path, **environment: str) -> subprocess.Compl
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row(row: str, tmp_path: Path) -> None:
     require(row != "conversation" or find_synapse(), MISSING)
+    require(row != "xmpp" or find_prosody(), prosody.MISSING)
     done = bench("--tiny", row, folder=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     figures: list[dict[str, Any]] = json.loads((tmp_path / "bench.json").read_text())["figures"]
