@@ -45,9 +45,14 @@ class Far:
         self.humans = [Human(near) for near, _ in pairs]
         self._far = [far for _, far in pairs]
         self.answer: Answer = receipt
-        self._threads = [threading.Thread(target=self._serve, args=(place,)) for place in range(number)]
+        self._threads = [threading.Thread(target=self._until_closed, args=(place,)) for place in range(number)]
         for thread in self._threads:
             thread.start()
+
+    def _until_closed(self, place: int) -> None:
+        # Nobody waits for the last answers.
+        with suppress(ConnectionError):
+            self._serve(place)
 
     def _serve(self, place: int) -> None:
         unread = b""
@@ -59,9 +64,8 @@ class Far:
                 answer = self.answer(found[1], found[2])
                 if not answer:
                     self._far[place].shutdown(socket.SHUT_WR)
-                with suppress(BrokenPipeError):  # nobody waits for the last answer
-                    self._far[place].sendall(answer[:7])
-                    self._far[place].sendall(answer[7:])
+                self._far[place].sendall(answer[:7])
+                self._far[place].sendall(answer[7:])
 
     def close(self) -> None:
         for human in self.humans:
