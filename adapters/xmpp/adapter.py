@@ -16,18 +16,20 @@ from adapters.xmpp.answers import Answers
 from adapters.xmpp.asking import Asking
 from adapters.xmpp.contacts import Contacts
 from adapters.xmpp.errors import BadStanza, Condition
-from adapters.xmpp.inward import OWN_IDS, Inward
+from adapters.xmpp.inward import NO_ROOM, OWN_IDS, Inward
 from adapters.xmpp.jids import Ids, Jid, canonical
 from adapters.xmpp.link import Link, LinkDown
 from adapters.xmpp.outward import CAPABILITIES, Outward
 from adapters.xmpp.parse import parse
 from adapters.xmpp.pump import Pump
 from adapters.xmpp.render import Said, Way
+from adapters.xmpp.rooms.rooms import Rooms
 from adapters.xmpp.settings import XmppSettings
 from adapters.xmpp.stanzas import (
     Answer,
     Available,
     Chat,
+    Enter,
     PresenceError,
     Probe,
     Request,
@@ -43,6 +45,7 @@ from adapters.xmpp.world import World
 from adapters.xmpp.xml import Xml
 from gateway.sdk import (
     AdapterContext,
+    CanonicalId,
     Capabilities,
     ConfigError,
     Delivery,
@@ -83,6 +86,7 @@ class XmppAdapter:
         self._inward: Inward
         self._outward: Outward
         self._answers: Answers
+        self._rooms: Rooms
         self._contacts: Contacts
 
     async def open(self, ctx: AdapterContext) -> None:
@@ -102,8 +106,9 @@ class XmppAdapter:
         self._asking = Asking(self._link, self._ids)
         uploads = Uploads(self._asking, Jid("", settings.served[0]))
         self._inward = Inward(world)
-        self._outward = Outward(world, uploads)
-        self._answers = Answers(world, uploads)
+        self._rooms = Rooms(world)
+        self._outward = Outward(world, uploads, self._rooms)
+        self._answers = Answers(world, uploads, self._rooms)
         self._contacts = Contacts(world)
         self._world = world
 
@@ -123,6 +128,7 @@ class XmppAdapter:
 
     async def _linked(self) -> None:
         self._held = True
+        self._rooms.forget()
         try:
             await self._link.run()
         finally:
@@ -137,6 +143,12 @@ class XmppAdapter:
         """Opened messages are marked as displayed, failed ones come back as errors; other news have no form."""
         world = self._opened()
         if status.native_id.partition(" ")[2]:
+            return
+        if self._ids.is_room(room := Jid.parse(status.sender)):
+            if status.state is DeliveryState.OPENED:
+                await self._rooms.opened(room, status.native_id)
+            elif status.state is DeliveryState.FAILED and not status.automatic:
+                await self._rooms.failed(room, status.native_id, status.reason)
             return
         person, contact = Jid.parse(status.sender), await world.contact(status.recipient)
         if status.state is DeliveryState.OPENED:
@@ -154,6 +166,17 @@ class XmppAdapter:
         words = f"Your message did not reach {status.recipient}: {status.reason}"
         way = Way(contact, person, f"{OWN_IDS}failed-{status.native_id}"[:200])
         return render.chat(Said(way=way, text=words, wants_receipt=False, markable=False))
+
+    async def exists(self, canonical_id: CanonicalId) -> bool:
+        """True for everybody of the server, because it tells nobody whom it knows, and bounces; and for rooms."""
+        self._opened()
+        try:
+            jid = Jid.parse(canonical_id)
+        except BadStanza:
+            return False
+        if self._ids.is_room(jid):
+            return await self._rooms.exists(jid)
+        return bool(jid.local) and jid.domain in self._settings.served
 
     async def close(self) -> None:
         """Stop reading, end what was begun, say goodbye, disconnect."""
@@ -193,6 +216,10 @@ class XmppAdapter:
         match stanza:
             case Request():
                 self._link.send(await self._answers.request(stanza))
+            case Answer():
+                self._asking.answered(stanza)
+            case _ if self._ids.is_room(stanza.head.to):
+                await self._rooms.stanza(stanza)
             case Chat() if not stanza.head.to.local:
                 await self._answers.command(stanza)
             case (
@@ -206,8 +233,8 @@ class XmppAdapter:
                 | PresenceError()
             ):
                 await self._contacts.presence(stanza)
-            case Answer():
-                self._asking.answered(stanza)
+            case Enter():
+                raise BadStanza(Condition.SERVICE_UNAVAILABLE, NO_ROOM)
             case _:
                 if isinstance(stanza, Chat) and stanza.head.id:
                     self._clients[canonical(stanza.head.sender), stanza.head.id] = stanza.head.sender

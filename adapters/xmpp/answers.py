@@ -14,6 +14,7 @@ from adapters.xmpp.errors import BadStanza, Condition
 from adapters.xmpp.inward import OWN_IDS
 from adapters.xmpp.jids import Jid, canonical
 from adapters.xmpp.render import Said, Way
+from adapters.xmpp.rooms.rooms import Rooms
 from adapters.xmpp.services import adhoc, disco, gateway_prompt, register, requests, search, small, vcard
 from adapters.xmpp.services.sessions import Sessions
 from adapters.xmpp.stanzas import Chat, Request
@@ -31,10 +32,11 @@ VERSION: Final = "0.1"
 class Answers:
     """Answers people of the network: requests, and what they write to the gateway itself."""
 
-    def __init__(self, world: World, uploads: Uploads) -> None:
+    def __init__(self, world: World, uploads: Uploads, rooms: Rooms) -> None:
         ctx = world.ctx
         self._world = world
         self._uploads = uploads
+        self._rooms = rooms
         self._sessions = Sessions()
         self._commands = Commands(
             ctx.people, self._chat, parent=ctx.parent, public_url=ctx.public_url, now_ms=ctx.now_ms
@@ -78,6 +80,8 @@ class Answers:
 
     async def _answered(self, request: Request) -> Xml:
         head, ids = request.head, self._world.ids
+        if ids.is_room(head.to):
+            return await self._rooms.request(request)
         asked = requests.read(request)
         match asked:
             case small.Ping():

@@ -17,7 +17,9 @@ from adapters.xmpp.stanzas import (
     ChatState,
     Displayed,
     Encrypted,
+    Groupchat,
     Head,
+    Invite,
     Message,
     Nothing,
     Reactions,
@@ -25,18 +27,19 @@ from adapters.xmpp.stanzas import (
     RemoteFile,
     Retraction,
     Typing,
+    Utterance,
 )
 from adapters.xmpp.times import read_stamp
-from adapters.xmpp.xml import attribute, child, children, cut_text_of, name_of, text_of
+from adapters.xmpp.xml import LANG, Xml, attribute, child, children, copied, cut_text_of, name_of, text_of
 
 MAX_BODY: Final = 100_000
 """Characters."""
 MAX_SUBJECT: Final = 1_000
 MAX_NICK: Final = 200
 MAX_ID: Final = 1_023
+MAX_INVITED: Final = 20
 MAX_REACTIONS: Final = 50
 MAX_EMOJI: Final = 64
-LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 
 OMEMO: Final = "OMEMO"
 _METHODS: Final[Mapping[str, str]] = MappingProxyType(
@@ -49,6 +52,18 @@ _METHODS: Final[Mapping[str, str]] = MappingProxyType(
         "urn:xmpp:otr:0": "OTR",
     }
 )
+_OF_THE_ROOM: Final = frozenset(
+    {
+        (ns.MUC, "x"),
+        (ns.MUC_USER, "x"),
+        (ns.IDS, "stanza-id"),
+        (ns.OCCUPANT, "occupant-id"),
+        (ns.DELAY, "delay"),
+        (ns.NICK, "nick"),
+        (ns.RECEIPTS, "request"),
+    }
+)
+"""What only the room says, or what makes no sense among several people."""
 _ENVELOPES: Final = (
     ("eu.siacs.conversations.axolotl", "encrypted"),
     ("urn:xmpp:omemo:1", "encrypted"),
@@ -59,9 +74,16 @@ _ENVELOPES: Final = (
 
 
 def read_content(message: Element, head: Head, kind: str) -> Message:
-    """A message of type ``kind``, which is no error. Raises BadStanza for rooms and for what is malformed."""
-    if kind == "groupchat" or _is_about_rooms(message):
-        raise BadStanza(Condition.SERVICE_UNAVAILABLE, "There are no rooms here; write to one contact at a time.")
+    """A message of type ``kind``, which is no error. Raises BadStanza for what is malformed."""
+    if kind == "groupchat":
+        return _in_room(message, head)
+    invitation = _invitation(message, head)
+    if invitation is not None:
+        return invitation
+    return _said(message, head, kind)
+
+
+def _said(message: Element, head: Head, kind: str) -> Utterance:
     taken_back = _retraction(message, head)
     if taken_back is not None:
         return taken_back
@@ -75,12 +97,32 @@ def read_content(message: Element, head: Head, kind: str) -> Message:
     return chat if chat is not None else _signal(message, head)
 
 
-def _is_about_rooms(message: Element) -> bool:
-    """An invitation, or something private out of a room (XEP-0045, XEP-0249)."""
-    return any(child(message, namespace, "x") is not None for namespace in (ns.CONFERENCE, ns.MUC_USER))
+def _in_room(message: Element, head: Head) -> Groupchat:
+    """What is said in a room, and how it is passed on to those who are there."""
+    own = name_of(message)[0]
+    subject = child(message, own, "subject")
+    changes = subject is not None and child(message, own, "body") is None and child(message, own, "thread") is None
+    kept = (each for each in message if (name_of(each)[0], name_of(each)[1]) not in _OF_THE_ROOM)
+    return Groupchat(
+        head,
+        Nothing(head) if changes else _said(message, head, "groupchat"),
+        Xml("".join(copied(each, own) for each in kept)),
+        text_of(subject, MAX_SUBJECT).strip() if changes else None,
+    )
 
 
-def _retraction(message: Element, head: Head) -> Message | None:
+def _invitation(message: Element, head: Head) -> Invite | None:
+    """An invitation, or something private out of a room (XEP-0045, sections 7.5 and 7.8, and XEP-0249)."""
+    asked = child(message, ns.MUC_USER, "x")
+    if asked is None and child(message, ns.CONFERENCE, "x") is None:
+        return None
+    invites = () if asked is None else children(asked, ns.MUC_USER, "invite")[:MAX_INVITED]
+    guests = tuple(Jid.parse(attribute(each, "to")).bare for each in invites if attribute(each, "to"))
+    reason = cut_text_of(child(invites[0], ns.MUC_USER, "reason"), MAX_SUBJECT) if invites else ""
+    return Invite(head, guests, reason)
+
+
+def _retraction(message: Element, head: Head) -> Utterance | None:
     retract = child(message, ns.RETRACTION, "retract")
     if retract is None:
         fastened = child(message, ns.FASTEN, "apply-to")
@@ -165,7 +207,7 @@ def _lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _signal(message: Element, head: Head) -> Message:
+def _signal(message: Element, head: Head) -> Utterance:
     """A message without words."""
     displayed = child(message, ns.MARKERS, "displayed")
     if displayed is not None:

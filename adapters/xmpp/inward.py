@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -19,38 +16,31 @@ from adapters.xmpp.stanzas import (
     Chat,
     Displayed,
     Encrypted,
+    Groupchat,
     Head,
+    Invite,
     Message,
     Reactions,
     Retraction,
 )
+from adapters.xmpp.taking import attachments, changes, told, unreadable, words
 from adapters.xmpp.world import World
 from gateway.sdk import (
     NOTICE_MARK,
-    Attachment,
     CanonicalId,
     EnsName,
-    InvalidInput,
-    LimitExceeded,
     MessageType,
     NativeId,
-    NotFound,
     Outgoing,
     Person,
-    TooLarge,
     Unavailable,
-    Value,
 )
 
 log = structlog.get_logger(__name__)
 
-REACTED: Final = "reacted"
-"""Values: a person's reactions to a message, by person, name and message."""
 OWN_IDS: Final = "dm3-"
 """How the ids of messages of ours begin."""
-ENCRYPTED: Final = (
-    "This gateway cannot read {method}: please switch encryption off for this contact and send the message again."
-)
+NO_ROOM: Final = "This is no room. A room is called label+name, such as team+alice.eth, and is entered first."
 
 
 class Inward:
@@ -63,37 +53,24 @@ class Inward:
         """One message. Raises BadStanza for what its sender has to be told."""
         match message:
             case Chat():
-                with self._told(message.head):
+                with told(self._world, message.head):
                     await self._chat(message)
             case Reactions():
-                with self._told(message.head):
+                with told(self._world, message.head):
                     await self._reactions(message)
             case Retraction():
-                with self._told(message.head):
+                with told(self._world, message.head):
                     await self._about(message.head, MessageType.DELETE_REQUEST, message.id)
             case Displayed():
                 await self._about(message.head, MessageType.READ_OPENED, message.id, own=f"read {message.id}")
             case Encrypted():
-                raise BadStanza(Condition.NOT_ACCEPTABLE, ENCRYPTED.format(method=message.method))
+                raise unreadable(message)
+            case Groupchat() | Invite():
+                raise BadStanza(Condition.SERVICE_UNAVAILABLE, NO_ROOM)
             case Bounce():
                 await self._bounced(message)
             case _:
                 pass
-
-    @contextmanager
-    def _told(self, head: Head) -> Iterator[None]:
-        """What cannot be taken is told in the protocol's words: for now, or for good."""
-        try:
-            self._world.rate.take(str(head.sender.bare))
-            yield
-        except NotFound as error:
-            raise BadStanza(Condition.ITEM_NOT_FOUND, error.sentence) from None
-        except TooLarge as error:
-            raise BadStanza(Condition.POLICY_VIOLATION, error.sentence) from None
-        except InvalidInput as error:
-            raise BadStanza(Condition.NOT_ACCEPTABLE, error.sentence) from None
-        except (LimitExceeded, Unavailable) as error:
-            raise BadStanza(Condition.RESOURCE_CONSTRAINT, error.sentence) from None
 
     async def _chat(self, chat: Chat) -> None:
         world, head = self._world, chat.head
@@ -104,7 +81,6 @@ class Inward:
         except Unavailable as error:
             # The message is kept, and so is the question.
             log.info("recipient.unknown_for_now", error=type(error).__name__)
-        words = chat.text if not chat.subject else f"**{chat.subject}**\n\n{chat.text}".rstrip()
         kind, about = MessageType.NEW, ""
         if chat.replaces:
             kind, about = MessageType.EDIT, chat.replaces
@@ -114,11 +90,11 @@ class Inward:
             Outgoing(
                 sender=person,
                 recipient=name,
-                native_id=_own_id(head, chat.origin_id, words, world.ctx.now_ms()),
+                native_id=_own_id(head, chat.origin_id, words(chat), world.ctx.now_ms()),
                 sent_at=chat.sent_at or world.ctx.now_ms(),
                 type=kind,
-                text=words,
-                attachments=tuple(Attachment(each.url, each.name or None) for each in chat.files),
+                text=words(chat),
+                attachments=attachments(chat),
                 reference=NativeId(about) if about else None,
                 automatic=chat.headline,
             )
@@ -132,21 +108,11 @@ class Inward:
         ctx, head = self._world.ctx, reactions.head
         name, person = await self._world.name_of(head.to), canonical(head.sender)
         key = f"{person} {name} {reactions.id}"
-        known: dict[str, str] = json.loads(await ctx.values.get(REACTED, key) or "{}")
-        wanted = dict.fromkeys(reactions.emojis)
-        number = ctx.now_ms()
-        news = []
-        for emoji in [each for each in wanted if each not in known]:
-            own = f"reaction {head.id or number} {emoji}"
-            news.append(self._outgoing(person, name, MessageType.REACTION, emoji, reactions.id, own))
-            known[emoji] = own
-        for emoji in [each for each in known if each not in wanted]:
-            about = known.pop(emoji)
-            own = f"gone {head.id or number} {emoji}"
-            news.append(self._outgoing(person, name, MessageType.DELETE_REQUEST, "", about, own))
+        found = await changes(ctx.values, key, reactions, head.id or str(ctx.now_ms()))
+        news = [self._outgoing(person, name, each.type, each.text, each.about, each.id) for each in found.changes]
         if news:
             await ctx.submit_all(tuple(news))
-            await ctx.values.put(Value(REACTED, key, json.dumps(known) if known else None))
+            await ctx.values.put(found.value)
 
     async def _about(self, head: Head, kind: MessageType, about: str, *, own: str = "") -> None:
         name, person = await self._world.name_of(head.to), canonical(head.sender)
@@ -160,10 +126,10 @@ class Inward:
             return
         name, person = await self._world.name_of(head.to), canonical(head.sender)
         reason = bounce.error.text or f"their server answered: {bounce.error.condition.value}"
-        words = f"{NOTICE_MARK}Your message did not reach {person}: {reason}"
+        notice = f"{NOTICE_MARK}Your message did not reach {person}: {reason}"
         log.info("message.bounced", condition=bounce.error.condition.value)
         await self._world.ctx.submit(
-            self._outgoing(person, name, MessageType.REPLY, words, bounce.id, f"bounce {bounce.id}", automatic=True)
+            self._outgoing(person, name, MessageType.REPLY, notice, bounce.id, f"bounce {bounce.id}", automatic=True)
         )
 
     def _outgoing(
@@ -171,7 +137,7 @@ class Inward:
         person: CanonicalId,
         name: EnsName,
         kind: MessageType,
-        words: str,
+        text: str,
         about: str,
         own: str,
         *,
@@ -183,7 +149,7 @@ class Inward:
             native_id=NativeId(own),
             sent_at=self._world.ctx.now_ms(),
             type=kind,
-            text=words,
+            text=text,
             reference=NativeId(about),
             automatic=automatic,
         )

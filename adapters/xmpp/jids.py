@@ -6,6 +6,7 @@ at one of them and stays at the next), so that a raw local part outside ASCII wo
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,6 +17,9 @@ from gateway.sdk.addresses import Alias, canonical_xmpp, name_from_punycode_loca
 
 MAX_PART_BYTES: Final = 1023
 """RFC 7622, sections 3.2 to 3.4."""
+ROOM_MARK: Final = "+"
+"""Stands between a room's label and the name that it speaks with; no ENS name holds it (ENSIP-15)."""
+_ROOM_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,48}[a-z0-9])?")
 _NOT_IN_LOCAL: Final = frozenset("\"&'/:<>@ ")
 _NOT_IN_DOMAIN: Final = frozenset("\"&'<>@ ")
 
@@ -86,6 +90,20 @@ class Ids:
     def is_ours(self, jid: Jid) -> bool:
         """Whether an address is the component's or one of its contacts'."""
         return jid.domain == self.component
+
+    def is_room(self, jid: Jid) -> bool:
+        """Whether an address can only be a room's: ``team+alice.eth`` under the component."""
+        return jid.domain == self.component and ROOM_MARK in jid.local
+
+    def room(self, jid: Jid) -> tuple[Jid, Jid]:
+        """The bare address of a room, and the contact with whom it speaks. Raises BadStanza with jid-malformed."""
+        label, _, contact = jid.local.lower().rpartition(ROOM_MARK)
+        if not _ROOM_LABEL.fullmatch(label) or not contact:
+            raise _malformed(
+                f"A room is written label{ROOM_MARK}name: up to 50 letters a-z, digits, dots and hyphens before the "
+                f"{ROOM_MARK}, and the address of a name behind it."
+            )
+        return Jid(f"{label}{ROOM_MARK}{contact}", self.component), Jid(contact, self.component)
 
     def ghost(self, name: EnsName) -> tuple[Jid, bool]:
         """The contact that stands for a name, and whether its address is a digest that must be kept as an alias."""

@@ -14,7 +14,8 @@ from adapters.xmpp.inward import OWN_IDS
 from adapters.xmpp.jids import Jid
 from adapters.xmpp.link import MAX_STANZA, LinkDown
 from adapters.xmpp.presences import Step
-from adapters.xmpp.render import Quote, Said, Way
+from adapters.xmpp.render import Content, Quote, Said, Way
+from adapters.xmpp.rooms.rooms import Rooms
 from adapters.xmpp.stanzas import RemoteFile
 from adapters.xmpp.uploads import Uploads
 from adapters.xmpp.world import World
@@ -82,20 +83,25 @@ class _To:
 class Outward:
     """Delivers over the link."""
 
-    def __init__(self, world: World, uploads: Uploads) -> None:
+    def __init__(self, world: World, uploads: Uploads, rooms: Rooms) -> None:
         self._world = world
         self._uploads = uploads
+        self._rooms = rooms
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Send one message and wait until the server has read it."""
         try:
             person = Jid.parse(delivery.recipient)
-            if self._world.ids.is_ours(person):
+            is_room = self._world.ids.is_room(person)
+            if self._world.ids.is_ours(person) and not is_room:
                 return Rejected("this address belongs to the gateway itself")
             service = delivery.sender == self._world.ctx.service_name
             contact = self._world.ids.gateway if service else await self._world.contact(delivery.sender)
             to = _To(delivery, contact, person)
-            stanzas = await self._stanzas(to)
+            contents = await self._contents(to)
+            if is_room:
+                return await self._rooms.deliver(delivery, contents)
+            stanzas = [render.message(Way(contact, person, each.id), each.xml) for each in contents]
             if not all(len(each) <= MAX_STANZA and well_formed(each) for each in stanzas):
                 return Rejected("the message does not fit into the network's form")
             await self._world.link.deliver(*await self._first(to), *stanzas)
@@ -103,7 +109,7 @@ class Outward:
             return Retry(error.sentence)
         except (BadStanza, InvalidInput) as error:
             return Rejected(str(error))
-        ids = [NativeId(to.way(part).id) for part in range(len(stanzas))]
+        ids = [NativeId(each.id) for each in contents]
         return Delivered(ids[0], tuple(ids[1:]))
 
     async def _first(self, to: _To) -> list[Xml]:
@@ -120,8 +126,8 @@ class Outward:
             render.chat(Said(way=notice, text=words, nick=nick, wants_receipt=False, markable=False)),
         ]
 
-    async def _stanzas(self, to: _To) -> list[Xml]:
-        """The message as one or more stanzas."""
+    async def _contents(self, to: _To) -> list[Content]:
+        """The message as what is in one or more stanzas."""
         delivery = to.delivery
         about = delivery.reference.native_id if delivery.reference is not None else None
         kind, words = delivery.type, delivery.text
@@ -148,12 +154,12 @@ class Outward:
         )
         reply = Quote(about) if about is not None and kind is MessageType.REPLY else None
         texts = _parts(words)
-        stanzas = [
+        contents = [
             self._said(to, each, part=part, reply=reply if not part else None) for part, each in enumerate(texts)
         ]
         # Clients show a file in its place only where it is alone in a message.
-        stanzas += [self._said(to, "", part=len(stanzas) + number, files=(each,)) for number, each in enumerate(files)]
-        return stanzas or [self._said(to, " ")]
+        contents += [self._said(to, "", part=len(contents) + at, files=(each,)) for at, each in enumerate(files)]
+        return contents or [self._said(to, " ")]
 
     @property
     def _limit(self) -> int:
@@ -168,10 +174,10 @@ class Outward:
         reply: Quote | None = None,
         replaces: str = "",
         files: tuple[RemoteFile, ...] = (),
-    ) -> Xml:
+    ) -> Content:
         at = to.delivery.sent_at
         old = 0 < at < self._world.ctx.now_ms() - OLD_MS
-        return render.chat(
+        said = render.chat_content(
             Said(
                 way=to.way(part),
                 text=words,
@@ -183,8 +189,9 @@ class Outward:
                 markable=not to.delivery.automatic,
             )
         )
+        return Content(to.way(part).id, said)
 
-    async def _reaction(self, to: _To, about: str, emoji: str) -> Xml:
+    async def _reaction(self, to: _To, about: str, emoji: str) -> Content:
         """Reactions are told as a whole, so those of before go along."""
         given = await self._given(to, about)
         if emoji not in given:
@@ -193,16 +200,17 @@ class Outward:
         await self._world.ctx.values.put(
             Value(GIVEN, f"{_talk(to)} {about}", json.dumps(given)), Value(REACTION, own, json.dumps([about, emoji]))
         )
-        return render.reactions(to.way(), about, given)
+        return Content(to.way().id, render.reactions_content(about, given))
 
-    async def _retraction(self, to: _To, about: str) -> Xml:
+    async def _retraction(self, to: _To, about: str) -> Content:
         reaction = await self._world.ctx.values.get(REACTION, f"{_talk(to)} {about}")
         if reaction is None:
-            return render.retraction(to.way(), about, text=f"{to.delivery.sender} took a message back.")
+            words = f"{to.delivery.sender} took a message back."
+            return Content(to.way().id, render.retraction_content(about, text=words))
         meant, emoji = json.loads(reaction)
         given = [each for each in await self._given(to, meant) if each != emoji]
         await self._world.ctx.values.put(Value(GIVEN, f"{_talk(to)} {meant}", json.dumps(given) if given else None))
-        return render.reactions(to.way(), meant, given)
+        return Content(to.way().id, render.reactions_content(meant, given))
 
     async def _given(self, to: _To, about: str) -> list[str]:
         return list(json.loads(await self._world.ctx.values.get(GIVEN, f"{_talk(to)} {about}") or "[]"))

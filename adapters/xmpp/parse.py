@@ -6,6 +6,7 @@ deeper than where its protocol has something to say, so that nesting costs nothi
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -17,6 +18,7 @@ from adapters.xmpp.stanzas import (
     Answer,
     Available,
     Bounce,
+    Enter,
     Head,
     Iq,
     Kind,
@@ -34,10 +36,12 @@ from adapters.xmpp.stanzas import (
     Unsubscribe,
     Unsubscribed,
 )
+from adapters.xmpp.times import read_stamp
 from adapters.xmpp.xml import attribute, child, cut_text_of, name_of
 
 MAX_STATUS: Final = 500
 MAX_ERROR_TEXT: Final = 500
+_NUMBER: Final = re.compile("[0-9]{1,9}")
 
 
 def parse(element: Element) -> Stanza:
@@ -66,7 +70,7 @@ def parse_message(element: Element) -> Message:
 
 
 def parse_presence(element: Element) -> Presence:
-    """A presence. Raises BadStanza for an unknown type, and for somebody who wants to enter a room."""
+    """A presence. Raises BadStanza for an unknown type."""
     head = _head(element)
     kind = attribute(element, "type")
     status = cut_text_of(child(element, name_of(element)[0], "status"), MAX_STATUS)
@@ -118,19 +122,30 @@ def _head(element: Element) -> Head:
     return Head(Jid.parse(sender), Jid.parse(to), attribute(element, "id", MAX_ID))
 
 
-def _available(element: Element, head: Head, status: str) -> Available:
-    if child(element, ns.MUC, "x") is not None:
-        raise BadStanza(Condition.SERVICE_UNAVAILABLE, "There are no rooms here.")
-    show = cut_text_of(child(element, name_of(element)[0], "show"), 10).strip()
+def _available(element: Element, head: Head, status: str) -> Available | Enter:
+    written = cut_text_of(child(element, name_of(element)[0], "show"), 10).strip()
+    show = Show(written) if written in {each.value for each in Show} else Show.ONLINE
+    entering = child(element, ns.MUC, "x")
+    if entering is not None:
+        wish = child(entering, ns.MUC, "history")
+        # Who wants no characters wants no messages.
+        most = 0 if _number(wish, "maxchars") == 0 else _number(wish, "maxstanzas")
+        since = read_stamp("" if wish is None else attribute(wish, "since"))
+        return Enter(head, show, status, most, since, _number(wish, "seconds"))
     update = child(element, ns.VCARD_UPDATE, "x")
     photo = None if update is None else child(update, ns.VCARD_UPDATE, "photo")
     return Available(
         head,
-        Show(show) if show in {each.value for each in Show} else Show.ONLINE,
+        show,
         status,
         _nick(element),
         None if photo is None else cut_text_of(photo, 40).strip().lower(),
     )
+
+
+def _number(element: Element | None, name: str) -> int | None:
+    text = "" if element is None else attribute(element, name)
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _nick(element: Element) -> str:

@@ -34,6 +34,14 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What is in a message, whoever it goes to, and the id under which it goes."""
+
+    id: str
+    xml: Xml = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """The message that is answered (XEP-0461)."""
 
@@ -64,6 +72,11 @@ class Said:
 
 def chat(said: Said) -> Xml:
     """A message with everything that belongs to it."""
+    return message(said.way, chat_content(said))
+
+
+def chat_content(said: Said) -> Xml:
+    """What is in such a message."""
     quote = _quote(said.reply)
     text = clean(said.text)
     urls = "\n".join(clean(each.url) for each in said.files)
@@ -90,13 +103,17 @@ def chat(said: Said) -> Xml:
         parts.append(tag("markable", xmlns=ns.MARKERS))
     # A message ends the typing before it, for clients that show a state until the next one (XEP-0085, section 5.2).
     parts.append(tag("active", xmlns=ns.CHAT_STATES))
-    return _message(said.way, *parts)
+    return join(*parts)
 
 
 def retraction(way: Way, about: str, *, text: str) -> Xml:
     """Take a message back (XEP-0424); ``text`` is read in clients that do not know how."""
-    return _message(
-        way,
+    return message(way, retraction_content(about, text=text))
+
+
+def retraction_content(about: str, *, text: str) -> Xml:
+    """What is in such a message."""
+    return join(
         tag("retract", xmlns=ns.RETRACTION, id=about),
         indication(ns.RETRACTION),
         leaf("body", text),
@@ -106,24 +123,34 @@ def retraction(way: Way, about: str, *, text: str) -> Xml:
 
 def reactions(way: Way, about: str, emojis: Sequence[str], *, text: str = "") -> Xml:
     """All reactions of the sender to a message (XEP-0444); ``text`` is read in clients that do not know them."""
+    return message(way, reactions_content(about, emojis, text=text))
+
+
+def reactions_content(about: str, emojis: Sequence[str], *, text: str = "") -> Xml:
+    """What is in such a message."""
     given = (leaf("reaction", each) for each in emojis)
     fallback = join(leaf("body", text), indication(ns.REACTIONS)) if text else NOTHING
-    return _message(way, tag("reactions", *given, xmlns=ns.REACTIONS, id=about), fallback, _STORE)
+    return join(tag("reactions", *given, xmlns=ns.REACTIONS, id=about), fallback, _STORE)
 
 
 def receipt(way: Way, about: str) -> Xml:
     """The message has arrived (XEP-0184); stored for a client that is away, because no other comes."""
-    return _message(way, tag("received", xmlns=ns.RECEIPTS, id=about), _STORE, origin=False)
+    return message(way, join(tag("received", xmlns=ns.RECEIPTS, id=about), _STORE), origin=False)
 
 
 def displayed(way: Way, about: str) -> Xml:
     """The message was seen (XEP-0333)."""
-    return _message(way, tag("displayed", xmlns=ns.MARKERS, id=about), _STORE, origin=False)
+    return message(way, displayed_content(about), origin=False)
+
+
+def displayed_content(about: str) -> Xml:
+    """What is in such a message."""
+    return join(tag("displayed", xmlns=ns.MARKERS, id=about), _STORE)
 
 
 def typing(way: Way, state: ChatState) -> Xml:
     """A chat state alone (XEP-0085), which nobody stores."""
-    return _message(way, tag(state.value, xmlns=ns.CHAT_STATES), tag("no-store", xmlns=ns.HINTS), origin=False)
+    return message(way, join(tag(state.value, xmlns=ns.CHAT_STATES), tag("no-store", xmlns=ns.HINTS)), origin=False)
 
 
 def event(way: Way, node: str, item: Xml) -> Xml:
@@ -136,9 +163,10 @@ def event(way: Way, node: str, item: Xml) -> Xml:
     )
 
 
-def _message(way: Way, *parts: Xml, origin: bool = True) -> Xml:
+def message(way: Way, content: Xml, *, origin: bool = True, kind: str = "chat") -> Xml:
+    """A message of type ``kind``; with an id of its sender's own (XEP-0359), unless it is only a signal."""
     own = tag("origin-id", xmlns=ns.IDS, id=way.id) if origin else NOTHING
-    return tag("message", *parts, own, **_address(way), type="chat")
+    return tag("message", content, own, **_address(way), type=kind)
 
 
 def _address(way: Way) -> dict[str, str]:

@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 
 from adapters.xmpp.errors import Condition, ErrorType
 from adapters.xmpp.jids import Jid
+from adapters.xmpp.xml import Xml
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,36 @@ class Nothing:
     head: Head
 
 
-Message = Chat | Received | Displayed | Reactions | Retraction | Typing | Encrypted | Bounce | Nothing
+Utterance = Chat | Received | Displayed | Reactions | Retraction | Typing | Encrypted | Nothing
+"""What somebody does in a conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groupchat:
+    """Something said to all who are in a room (XEP-0045, section 7.4)."""
+
+    head: Head
+    said: Utterance
+    payload: Xml = field(repr=False)
+    """All of it as markup, for the others."""
+    subject: str | None = None
+    """What the room is about from now on (section 8.1); None for a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """People are to be invited into the room that this is sent to (XEP-0045, section 7.8.2).
+
+    Without guests: something that only makes sense among rooms and their occupants.
+    """
+
+    head: Head
+    guests: tuple[Jid, ...]
+    """Bare addresses."""
+    reason: str = field(default="", repr=False)
+
+
+Message = Utterance | Bounce | Groupchat | Invite
 
 
 # --- presence ---------------------------------------------------------------------------------------------------------
@@ -226,6 +256,21 @@ class Available:
 
 
 @dataclass(frozen=True, slots=True)
+class Enter:
+    """Somebody wants to enter a room, or is asked for again by a client that lost track (XEP-0045, section 7.2)."""
+
+    head: Head
+    show: Show = Show.ONLINE
+    status: str = ""
+    most: int | None = None
+    """Messages of the past that are wanted at most (section 7.2.14)."""
+    since: int | None = None
+    """Only messages from this time on."""
+    seconds: int | None = None
+    """Only messages of the last so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unavailable:
     """A client is gone."""
 
@@ -241,7 +286,7 @@ class PresenceError:
     error: StanzaError
 
 
-Presence = Subscribe | Subscribed | Unsubscribe | Unsubscribed | Probe | Available | Unavailable | PresenceError
+Presence = Subscribe | Subscribed | Unsubscribe | Unsubscribed | Probe | Available | Enter | Unavailable | PresenceError
 
 
 # --- iq ---------------------------------------------------------------------------------------------------------------

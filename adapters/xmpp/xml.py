@@ -21,6 +21,9 @@ MAX_STANZA_BYTES: Final = 200_000
 """Of UTF-8: what was seen to pass at servers, which take 256 KiB and more."""
 MAX_ATTRIBUTE: Final = 3_100
 """Characters of an attribute that is read; a JID is the longest, with three parts of 1023 bytes."""
+MAX_DEPTH: Final = 20
+"""Of an element that is copied."""
+LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 _FORBIDDEN: Final = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _LINE_END: Final = re.compile(r"\r\n?")
 _BLANK: Final = re.compile(r"[\t\n]")
@@ -141,6 +144,31 @@ def attribute(element: Element | None, name: str, limit: int = MAX_ATTRIBUTE) ->
     if len(value) > limit:
         raise BadStanza(Condition.BAD_REQUEST, f"The attribute {name} is too long.")
     return value
+
+
+def copied(element: Element, within: str, depth: int = MAX_DEPTH) -> Xml:
+    """An element of somebody else's as our own markup; ``within`` is the namespace of the element around it.
+
+    Attributes of foreign namespaces are left out, except the language. Raises BadStanza for what is nested too deep.
+    """
+    namespace, name = name_of(element)
+    if not depth:
+        raise BadStanza(Condition.NOT_ACCEPTABLE, "The message is nested too deep.")
+    if not name:
+        return NOTHING
+    written = [f' xmlns="{attribute_value(namespace)}"'] if namespace != within else []
+    for key, value in element.attrib.items():
+        if key == LANG:
+            key = "xml:lang"
+        if "}" not in key:
+            written.append(f' {key}="{attribute_value(value)}"')
+    inside = "".join(
+        (
+            escape(element.text or ""),
+            *(copied(each, namespace, depth - 1) + escape(each.tail or "") for each in element),
+        )
+    )
+    return Xml(f"<{name}{''.join(written)}>{inside}</{name}>")
 
 
 def _read(value: object) -> str:

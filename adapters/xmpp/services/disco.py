@@ -93,8 +93,10 @@ def component_face(name: str, software: str, version: str) -> Face:
         Field("software", (software,)),
         Field("software_version", (version,)),
     )
-    own = (ns.GATEWAY, ns.REGISTER, ns.SEARCH, ns.COMMANDS, ns.BLOCKING, ns.CHAT_STATES, ns.RECEIPTS)
-    return Face((Identity("gateway", "dm3", name),), _BOTH + own, (Form(about, "result"),))
+    own = (ns.GATEWAY, ns.REGISTER, ns.SEARCH, ns.COMMANDS, ns.BLOCKING, ns.CHAT_STATES, ns.RECEIPTS, ns.MUC)
+    # Clients look for a place for rooms by the second.
+    identities = (Identity("gateway", "dm3", name), Identity("conference", "text", name))
+    return Face(identities, _BOTH + own, (Form(about, "result"),))
 
 
 def contact_face(name: str = "") -> Face:

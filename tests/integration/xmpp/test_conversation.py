@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.dm3.message import MessageType
+from gateway.ids import EnsName
 from gateway.sdk import FileContent, Link, attachment_content, file_attachment
 from tests.integration.xmpp.worlds import XmppWorld, words
 
@@ -22,6 +23,25 @@ async def test_a_user_writes_to_a_name_and_gets_a_receipt_and_an_answer(world: X
     heard = await alice.wait_text("hello from DM3", world.contact(native))
     assert heard.id.startswith("dm3-")
     await world.mail(native, kind=MessageType.READ_RECEIVED)
+
+
+async def test_a_native_client_writes_first_to_somebody_who_never_wrote(world: XmppWorld) -> None:
+    alice, native = await world.person(), await world.native()
+    await native.send(world.name_of(alice), "hello, stranger")
+    asked = await alice.wait_subscribe(world.contact(native))
+    assert asked.text("nick") == native.name
+    assert "bridged" in ((await alice.wait_message(lambda stanza: stanza.bare == world.contact(native))).body or "")
+    await alice.wait_text("hello, stranger", world.contact(native))
+    await alice.send(world.contact(native), "hello yourself")
+    (received,) = await world.mail(native)
+    assert words(received) == "hello yourself"
+
+
+async def test_a_message_to_nobody_of_the_server_is_told_to_its_writer(world: XmppWorld) -> None:
+    native = await world.native()
+    await native.send(EnsName(f"nobody-2dhere.{world.server.domain}.xmpp.gw.eth"), "anybody?")
+    (told,) = await world.mail(native, kind=MessageType.REPLY)
+    assert "did not reach" in words(told)
 
 
 async def test_replies_corrections_reactions_and_retractions_go_both_ways(world: XmppWorld) -> None:

@@ -7,12 +7,11 @@ from xml.etree.ElementTree import Element
 
 from hypothesis import strategies as st
 
-from adapters.xmpp import content
 from adapters.xmpp import namespaces as ns
 from adapters.xmpp.jids import Ids, Jid
 from adapters.xmpp.parse import parse_iq
 from adapters.xmpp.stanzas import Request
-from adapters.xmpp.xml import Xml
+from adapters.xmpp.xml import LANG, Xml
 
 IDS = Ids("dm3.example")
 BOB = Jid("bob", "example.org", "phone")
@@ -101,7 +100,7 @@ _VALUES = st.one_of(
     st.text(st.characters(categories=["Cs", "Cc", "Co"]), max_size=3),
 )
 _ATTRIBUTES = "from to id type by for start end stamp var node jid url target namespace action sessionid name"
-_KEYS = st.sampled_from([*_ATTRIBUTES.split(), content.LANG])
+_KEYS = st.sampled_from([*_ATTRIBUTES.split(), LANG])
 
 
 def _build(tag: str, attributes: dict[str, str], text: str | None, inside: list[Element]) -> Element:

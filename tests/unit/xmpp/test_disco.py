@@ -45,7 +45,7 @@ def test_extended_information_is_in_the_hash_in_whatever_order() -> None:
 
 def test_the_component_and_its_contacts_say_what_they_are() -> None:
     component, contact = disco.component_face("ENS", "Software", "1.0"), disco.contact_face("alice.eth")
-    assert component.identities == (Identity("gateway", "dm3", "ENS"),)
+    assert component.identities == (Identity("gateway", "dm3", "ENS"), Identity("conference", "text", "ENS"))
     assert Identity("account", "registered", "alice.eth") in contact.identities
     assert {ns.GATEWAY, ns.REGISTER, ns.SEARCH, ns.COMMANDS} <= set(component.features)
     assert {ns.REPLY, ns.REACTIONS, ns.CORRECTION, ns.RETRACTION, ns.MARKERS} <= set(contact.features)
@@ -69,7 +69,8 @@ def test_what_is_answered() -> None:
     assert query.get("node") == "node"
     assert [each.get("var") for each in children(query, INFO, "feature")] == list(face.features)
     assert [each.attrib for each in children(query, INFO, "identity")] == [
-        {"category": "gateway", "type": "dm3", "name": "A <gateway>"}
+        {"category": "gateway", "type": "dm3", "name": "A <gateway>"},
+        {"category": "conference", "type": "text", "name": "A <gateway>"},
     ]
     assert len(children(query, ns.DATA_FORM, "x")) == 1
     items = made(disco.items([Item("dm3.example", "help", "Help"), Item("alice.eth@dm3.example")]))

@@ -19,7 +19,10 @@ from adapters.xmpp.stanzas import (
     ChatState,
     Displayed,
     Encrypted,
+    Enter,
+    Groupchat,
     Head,
+    Invite,
     Kind,
     Nothing,
     PresenceError,
@@ -38,6 +41,7 @@ from adapters.xmpp.stanzas import (
     Unsubscribe,
     Unsubscribed,
 )
+from adapters.xmpp.xml import well_formed
 from tests.unit.xmpp.stanza_texts import ADDRESSES, ALICE, BOB, element, elements, message, stanzas
 
 HEAD = Head(BOB, ALICE, "m1")
@@ -220,8 +224,6 @@ def test_an_exchange_of_keys_needs_no_answer() -> None:
             Condition.NOT_ACCEPTABLE,
         ),
         ("".join(f"<x xmlns='jabber:x:oob'><url>{URL}{n}</url></x>" for n in range(21)), Condition.NOT_ACCEPTABLE),
-        ("<x xmlns='jabber:x:conference' jid='room@muc.example'/>", Condition.SERVICE_UNAVAILABLE),
-        ("<x xmlns='http://jabber.org/protocol/muc#user'><invite/></x>", Condition.SERVICE_UNAVAILABLE),
     ],
 )
 def test_messages_that_are_not_taken(inside: str, condition: Condition) -> None:
@@ -230,13 +232,72 @@ def test_messages_that_are_not_taken(inside: str, condition: Condition) -> None:
     assert caught.value.condition is condition
 
 
-def test_rooms_are_refused() -> None:
-    for stanza in (
-        message("<body>hello</body>", "groupchat"),
-        element(f"<presence {ADDRESSES}><x xmlns='http://jabber.org/protocol/muc'/></presence>"),
-    ):
-        with pytest.raises(BadStanza, match="service-unavailable"):
-            parse(stanza)
+def test_what_is_said_in_a_room_is_passed_on_without_what_only_the_room_says() -> None:
+    inside = (
+        "<body>hello &amp; good bye</body><reply xmlns='urn:xmpp:reply:0' id='one'/>"
+        "<thing xmlns='urn:example:thing' xml:lang='de' a='1'>x<inner xmlns='urn:example:other'/>y</thing>"
+        "<stanza-id xmlns='urn:xmpp:sid:0' by='somebody' id='forged'/><delay xmlns='urn:xmpp:delay' stamp='x'/>"
+        "<occupant-id xmlns='urn:xmpp:occupant-id:0' id='forged'/><nick xmlns='http://jabber.org/protocol/nick'>n</nick>"
+    )
+    said = parse(message(inside, "groupchat"))
+    assert isinstance(said, Groupchat)
+    assert isinstance(said.said, Chat)
+    assert (said.said.text, said.said.reply_to, said.subject) == ("hello & good bye", "one", None)
+    assert said.payload == (
+        '<body>hello &amp; good bye</body><reply xmlns="urn:xmpp:reply:0" id="one"></reply>'
+        '<thing xmlns="urn:example:thing" xml:lang="de" a="1">x<inner xmlns="urn:example:other"></inner>y</thing>'
+    )
+    assert well_formed(f"<message>{said.payload}</message>")
+
+
+def test_a_subject_alone_changes_what_a_room_is_about() -> None:
+    changed = parse(message("<subject> About </subject>", "groupchat"))
+    assert isinstance(changed, Groupchat)
+    assert (changed.subject, type(changed.said)) == ("About", Nothing)
+    cleared = parse(message("<subject/>", "groupchat"))
+    assert isinstance(cleared, Groupchat)
+    assert cleared.subject == ""
+    for text in ("<subject>About</subject><body>words</body>", "<body>words</body>"):
+        said = parse(message(text, "groupchat"))
+        assert isinstance(said, Groupchat)
+        assert said.subject is None
+
+
+def test_what_is_nested_too_deep_is_not_passed_on() -> None:
+    with pytest.raises(BadStanza, match="nested"):
+        parse(message("<body>a</body>" + "<a>" * 30 + "</a>" * 30, "groupchat"))
+
+
+@pytest.mark.parametrize(
+    ("history", "most", "since", "seconds"),
+    [
+        ("", None, None, None),
+        ("<history maxstanzas='5'/>", 5, None, None),
+        ("<history maxchars='0'/>", 0, None, None),
+        ("<history seconds='60' since='1970-01-01T00:00:01Z'/>", None, 1000, 60),
+        ("<history maxstanzas='-1' seconds='x' since='now'/>", None, None, None),
+    ],
+)
+def test_who_enters_a_room_says_what_of_its_past_is_wanted(
+    history: str, most: int | None, since: int | None, seconds: int | None
+) -> None:
+    entering = parse(
+        element(f"<presence {ADDRESSES}><x xmlns='http://jabber.org/protocol/muc'>{history}</x></presence>")
+    )
+    assert isinstance(entering, Enter)
+    assert (entering.most, entering.since, entering.seconds) == (most, since, seconds)
+
+
+def test_invitations_name_their_guests() -> None:
+    user = "http://jabber.org/protocol/muc#user"
+    asked = parse(
+        message(f"<x xmlns='{user}'><invite to='a@b/c'><reason>Come</reason></invite><invite to='d@e'/></x>", "normal")
+    )
+    assert isinstance(asked, Invite)
+    assert (list(map(str, asked.guests)), asked.reason) == (["a@b", "d@e"], "Come")
+    direct = parse(message("<x xmlns='jabber:x:conference' jid='room@muc.example'/>", "normal"))
+    assert isinstance(direct, Invite)
+    assert direct.guests == ()
 
 
 ERROR = (
