@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Final
 from xml.etree.ElementTree import Element
@@ -24,12 +25,14 @@ from adapters.xmpp.parse import parse
 from adapters.xmpp.pump import Pump
 from adapters.xmpp.render import Said, Way
 from adapters.xmpp.rooms.rooms import Rooms
+from adapters.xmpp.rosters import Rosters
 from adapters.xmpp.settings import XmppSettings
 from adapters.xmpp.stanzas import (
     Answer,
     Available,
     Chat,
     Enter,
+    Granted,
     PresenceError,
     Probe,
     Request,
@@ -42,7 +45,7 @@ from adapters.xmpp.stanzas import (
 from adapters.xmpp.stanzas import Unavailable as Gone
 from adapters.xmpp.uploads import Uploads
 from adapters.xmpp.world import World
-from adapters.xmpp.xml import Xml
+from adapters.xmpp.xml import Xml, name_of
 from gateway.sdk import (
     AdapterContext,
     CanonicalId,
@@ -87,6 +90,7 @@ class XmppAdapter:
         self._outward: Outward
         self._answers: Answers
         self._rooms: Rooms
+        self._rosters: Rosters
         self._contacts: Contacts
 
     async def open(self, ctx: AdapterContext) -> None:
@@ -98,7 +102,7 @@ class XmppAdapter:
             secret=secret,
             host=settings.host,
             port=settings.port,
-            take=lambda stanza: self._pump.take(stanza),
+            take=self._take,
             up=self._came_up,
         )
         self._pump = Pump(self._handle, self._link.pause)
@@ -107,9 +111,10 @@ class XmppAdapter:
         uploads = Uploads(self._asking, Jid("", settings.served[0]))
         self._inward = Inward(world)
         self._rooms = Rooms(world)
-        self._outward = Outward(world, uploads, self._rooms)
-        self._answers = Answers(world, uploads, self._rooms)
-        self._contacts = Contacts(world)
+        self._rosters = Rosters(self._asking)
+        self._contacts = Contacts(world, self._rosters)
+        self._outward = Outward(world, uploads, self._rooms, self._contacts)
+        self._answers = Answers(world, uploads, self._rooms, self._contacts)
         self._world = world
 
     @property
@@ -194,13 +199,22 @@ class XmppAdapter:
 
     # --- what arrives ---------------------------------------------------------------------------------------------
 
+    def _take(self, element: Element) -> None:
+        """Answers at once, because who waits for them may have a place in the pump; everything else in turn."""
+        if name_of(element)[1] == "iq" and element.get("type") in ("result", "error"):
+            with suppress(BadStanza):
+                answer = parse(element)
+                if isinstance(answer, Answer):
+                    self._asking.answered(answer)
+            return
+        self._pump.take(element)
+
     async def _handle(self, element: Element) -> None:
         """One stanza; what is wrong with it is told to its sender, and to nobody else."""
         try:
             stanza = parse(element)
             sender = stanza.head.sender
-            # A question of ours may go anywhere, so its answer may come from anywhere.
-            if not isinstance(stanza, Answer) and sender.domain not in self._settings.served:
+            if sender.domain not in self._settings.served:
                 raise BadStanza(Condition.FORBIDDEN, "People of your server may not use this gateway.")
             await self._handled(stanza)
         except BadStanza as fault:
@@ -216,8 +230,8 @@ class XmppAdapter:
         match stanza:
             case Request():
                 self._link.send(await self._answers.request(stanza))
-            case Answer():
-                self._asking.answered(stanza)
+            case Granted():
+                self._rosters.granted(stanza)
             case _ if self._ids.is_room(stanza.head.to):
                 await self._rooms.stanza(stanza)
             case Chat() if not stanza.head.to.local:
@@ -235,6 +249,9 @@ class XmppAdapter:
                 await self._contacts.presence(stanza)
             case Enter():
                 raise BadStanza(Condition.SERVICE_UNAVAILABLE, NO_ROOM)
+            case Answer():
+                # Never here: see `_take`.
+                pass
             case _:
                 if isinstance(stanza, Chat) and stanza.head.id:
                     self._clients[canonical(stanza.head.sender), stanza.head.id] = stanza.head.sender

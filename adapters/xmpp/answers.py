@@ -9,7 +9,7 @@ import structlog
 
 from adapters.xmpp import namespaces as ns
 from adapters.xmpp import render, replies
-from adapters.xmpp.contacts import SOFTWARE, face_of
+from adapters.xmpp.contacts import SOFTWARE, Contacts, face_of
 from adapters.xmpp.errors import BadStanza, Condition
 from adapters.xmpp.inward import OWN_IDS
 from adapters.xmpp.jids import Jid, canonical
@@ -32,11 +32,12 @@ VERSION: Final = "0.1"
 class Answers:
     """Answers people of the network: requests, and what they write to the gateway itself."""
 
-    def __init__(self, world: World, uploads: Uploads, rooms: Rooms) -> None:
+    def __init__(self, world: World, uploads: Uploads, rooms: Rooms, contacts: Contacts) -> None:
         ctx = world.ctx
         self._world = world
         self._uploads = uploads
         self._rooms = rooms
+        self._contacts = contacts
         self._sessions = Sessions()
         self._commands = Commands(
             ctx.people, self._chat, parent=ctx.parent, public_url=ctx.public_url, now_ms=ctx.now_ms
@@ -201,4 +202,6 @@ class Answers:
         """Begin a conversation: a contact request, and the address to write to."""
         await self._world.ctx.check_recipient(name)
         contact = await self._world.contact(name)
+        portrait = await self._world.portrait(name)
+        await self._contacts.befriend(Jid.parse(person.canonical_id), name, contact, portrait.display_name or name)
         return f"Write to {contact}: xmpp:{contact}?message"

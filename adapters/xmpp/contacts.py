@@ -15,6 +15,7 @@ from adapters.xmpp.errors import BadStanza, Condition
 from adapters.xmpp.jids import Jid, canonical
 from adapters.xmpp.link import LinkDown
 from adapters.xmpp.presences import Here, Step
+from adapters.xmpp.rosters import Rosters
 from adapters.xmpp.services import disco, vcard
 from adapters.xmpp.services.disco import Face
 from adapters.xmpp.stanzas import Available, Presence, Probe, Subscribe, Unsubscribe, Unsubscribed
@@ -35,8 +36,9 @@ CONTACT_FACE: Final = disco.contact_face()
 class Contacts:
     """Answers presence, and tells everybody when the gateway comes and goes."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, rosters: Rosters) -> None:
         self._world = world
+        self._rosters = rosters
 
     async def presence(self, presence: Presence) -> None:
         """One presence of somebody. Raises BadStanza for what its sender has to be told."""
@@ -104,8 +106,17 @@ class Contacts:
         link.send(presences.step(to, person, Step.SUBSCRIBED))
         portrait = None if name is None else await self._world.portrait(name)
         nick = "" if portrait is None else portrait.display_name or str(name)
-        link.send(presences.step(to, person, Step.SUBSCRIBE, nick=nick))
+        if name is None or not await self._rosters.befriend(person, to, nick):
+            link.send(presences.step(to, person, Step.SUBSCRIBE, nick=nick))
         await self._show(person, name)
+
+    async def befriend(self, person: Jid, name: EnsName, contact: Jid, nick: str) -> bool:
+        """Put a contact on somebody's list without asking them; False where the server does not let us."""
+        if not await self._rosters.befriend(person, contact, nick):
+            return False
+        await self._world.ctx.values.put(Value(CONTACT, f"{canonical(person)} {name}", "1"))
+        await self._show(person, name)
+        return True
 
     async def _forget(self, person: Jid, to: Jid) -> None:
         name = await self._name(to)

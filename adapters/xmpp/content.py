@@ -17,6 +17,7 @@ from adapters.xmpp.stanzas import (
     ChatState,
     Displayed,
     Encrypted,
+    Granted,
     Groupchat,
     Head,
     Invite,
@@ -38,6 +39,7 @@ MAX_SUBJECT: Final = 1_000
 MAX_NICK: Final = 200
 MAX_ID: Final = 1_023
 MAX_INVITED: Final = 20
+MAX_PERMS: Final = 20
 MAX_REACTIONS: Final = 50
 MAX_EMOJI: Final = 64
 
@@ -77,6 +79,9 @@ def read_content(message: Element, head: Head, kind: str) -> Message:
     """A message of type ``kind``, which is no error. Raises BadStanza for what is malformed."""
     if kind == "groupchat":
         return _in_room(message, head)
+    granted = _privileges(message, head)
+    if granted is not None:
+        return granted
     invitation = _invitation(message, head)
     if invitation is not None:
         return invitation
@@ -109,6 +114,15 @@ def _in_room(message: Element, head: Head) -> Groupchat:
         Xml("".join(copied(each, own) for each in kept)),
         text_of(subject, MAX_SUBJECT).strip() if changes else None,
     )
+
+
+def _privileges(message: Element, head: Head) -> Granted | None:
+    for namespace in ns.PRIVILEGES:
+        found = child(message, namespace, "privilege")
+        if found is not None:
+            perms = children(found, namespace, "perm")[:MAX_PERMS]
+            return Granted(head, {attribute(each, "access", 50): attribute(each, "type", 50) for each in perms})
+    return None
 
 
 def _invitation(message: Element, head: Head) -> Invite | None:

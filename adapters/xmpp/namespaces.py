@@ -10,6 +10,8 @@ STANZAS: Final = frozenset({COMPONENT, CLIENT, "jabber:server"})
 """RFC 6120, section 4.8.3, and XEP-0114."""
 ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-stanzas"
 
+PRIVILEGES: Final = ("urn:xmpp:privilege:2", "urn:xmpp:privilege:1")
+ROSTER: Final = "jabber:iq:roster"
 DATA_FORM: Final = "jabber:x:data"
 DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"
 DISCO_ITEMS: Final = "http://jabber.org/protocol/disco#items"

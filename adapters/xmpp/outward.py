@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from adapters.xmpp import presences, render
+from adapters.xmpp.contacts import Contacts
 from adapters.xmpp.errors import BadStanza
 from adapters.xmpp.inward import OWN_IDS
 from adapters.xmpp.jids import Jid
@@ -83,10 +84,11 @@ class _To:
 class Outward:
     """Delivers over the link."""
 
-    def __init__(self, world: World, uploads: Uploads, rooms: Rooms) -> None:
+    def __init__(self, world: World, uploads: Uploads, rooms: Rooms, contacts: Contacts) -> None:
         self._world = world
         self._uploads = uploads
         self._rooms = rooms
+        self._contacts = contacts
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Send one message and wait until the server has read it."""
@@ -121,10 +123,11 @@ class Outward:
         nick = portrait.display_name or name
         words = FIRST.format(name=name, parent=ctx.parent)
         notice = Way(to.contact, to.person, f"{OWN_IDS}first-{to.delivery.key[:32]}")
-        return [
-            presences.step(to.contact, to.person, Step.SUBSCRIBE, status=f"{name} writes to you", nick=nick),
-            render.chat(Said(way=notice, text=words, nick=nick, wants_receipt=False, markable=False)),
-        ]
+        introduced = render.chat(Said(way=notice, text=words, nick=nick, wants_receipt=False, markable=False))
+        if await self._contacts.befriend(to.person, name, to.contact, nick):
+            return [introduced]
+        asked = presences.step(to.contact, to.person, Step.SUBSCRIBE, status=f"{name} writes to you", nick=nick)
+        return [asked, introduced]
 
     async def _contents(self, to: _To) -> list[Content]:
         """The message as what is in one or more stanzas."""

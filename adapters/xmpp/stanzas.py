@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from xml.etree.ElementTree import Element
@@ -190,7 +191,16 @@ class Invite:
     reason: str = field(default="", repr=False)
 
 
-Message = Utterance | Bounce | Groupchat | Invite
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a server lets the component do for its users (XEP-0356, section 4.2)."""
+
+    head: Head
+    access: Mapping[str, str]
+    """Types (``get``, ``set``, ``both``, ``outgoing``, ...) by access (``roster``, ``message``, ...)."""
+
+
+Message = Utterance | Bounce | Groupchat | Invite | Granted
 
 
 # --- presence ---------------------------------------------------------------------------------------------------------

@@ -124,12 +124,14 @@ async def running_house(
 
 
 @asynccontextmanager
-async def another_node(house: House, *, working: bool = True) -> AsyncIterator[House]:
+async def another_node(
+    house: House, *, adapters: Mapping[Network, Adapter] | None = None, working: bool = True
+) -> AsyncIterator[House]:
     """A second node of the same installation: same keys, chain and database, an address of its own."""
     async with AsyncExitStack() as stack:
         bound = listen("127.0.0.1", 0)
         stack.callback(bound.close)
-        gateway = await Gateway.open(house.settings, {})
+        gateway = await Gateway.open(house.settings, adapters or {})
         stack.push_async_callback(gateway.close)
         if working:
             await gateway.start()

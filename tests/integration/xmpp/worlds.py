@@ -51,23 +51,28 @@ def words(received: Received) -> str:
     return (received.message.text or "").partition("\n\n-- \n")[0]
 
 
+def xmpp_adapter(folder: Path, server: XmppServer, settings: Mapping[str, Any] | None = None) -> XmppAdapter:
+    """An adapter for a server; its secret is in a file of ``folder``."""
+    secret = folder / "xmpp.secret"
+    secret.write_text(server.secret)
+    return XmppAdapter(
+        XmppSettings(
+            component=server.component,
+            host=server.host,
+            port=server.component_port,
+            secret_file=secret,
+            **(settings or {}),
+        )
+    )
+
+
 @asynccontextmanager
 async def xmpp_world(
     folder: Path, server: XmppServer, *, settings: Mapping[str, Any] | None = None
 ) -> AsyncIterator[XmppWorld]:
     """A gateway for a server that runs already; ``settings`` are further keys of ``[adapters.xmpp]``."""
     async with AsyncExitStack() as stack:
-        secret = folder / "xmpp.secret"
-        secret.write_text(server.secret)
-        adapter = XmppAdapter(
-            XmppSettings(
-                component=server.component,
-                host=server.host,
-                port=server.component_port,
-                secret_file=secret,
-                **(settings or {}),
-            )
-        )
+        adapter = xmpp_adapter(folder, server, settings)
         house = await stack.enter_async_context(
             running_house(folder / "house", adapters={adapter.name: adapter}, overrides=WITHOUT_RATES)
         )
