@@ -21,6 +21,7 @@ from adapters.xmpp.inward import NO_ROOM, OWN_IDS, Inward
 from adapters.xmpp.jids import Ids, Jid, canonical
 from adapters.xmpp.link import Link, LinkDown
 from adapters.xmpp.outward import CAPABILITIES, Outward
+from adapters.xmpp.owed import Owed
 from adapters.xmpp.parse import parse
 from adapters.xmpp.pump import Pump
 from adapters.xmpp.render import Said, Way
@@ -85,6 +86,7 @@ class XmppAdapter:
         """By which client a message was sent, by person and id."""
         self._link: Link
         self._pump: Pump
+        self._owed: Owed
         self._asking: Asking
         self._inward: Inward
         self._outward: Outward
@@ -106,7 +108,8 @@ class XmppAdapter:
             up=self._came_up,
         )
         self._pump = Pump(self._handle, self._link.pause)
-        world = World(settings, ctx, self._ids, self._link, Rate(settings.messages_per_minute))
+        self._owed = Owed(self._link, ctx)
+        world = World(settings, ctx, self._ids, self._link, Rate(settings.messages_per_minute), self._owed)
         self._asking = Asking(self._link, self._ids)
         uploads = Uploads(self._asking, Jid("", settings.served[0]))
         self._inward = Inward(world)
@@ -119,8 +122,8 @@ class XmppAdapter:
 
     @property
     def elsewhere(self) -> bool:
-        """True while another node has the connection."""
-        return not self._held
+        """True while another node has the connection, or nobody: then what is to be delivered waits untouched."""
+        return not self._held or not self._link.connected
 
     @property
     def connected(self) -> bool:
@@ -134,10 +137,28 @@ class XmppAdapter:
     async def _linked(self) -> None:
         self._held = True
         self._rooms.forget()
+        running = asyncio.create_task(self._link.run())
         try:
-            await self._link.run()
+            await asyncio.wait({running})
+            running.result()
         finally:
+            await self._leave()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
             self._held = False
+
+    async def _leave(self) -> None:
+        """Say goodbye, and answer everything that came before the server knew."""
+        for task in self._tasks:
+            task.cancel()
+        if self._link.connected:
+            await self._contacts.goodbye(GOODBYE_SECONDS)
+        await self._link.close()
+        await self._pump.drain(DRAIN_SECONDS)
+        try:
+            await self._owed.save()
+        except Unavailable as error:
+            log.warning("owed.lost", detail=error.detail)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Send one message; it is delivered when the server has read it."""
@@ -184,18 +205,10 @@ class XmppAdapter:
         return bool(jid.local) and jid.domain in self._settings.served
 
     async def close(self) -> None:
-        """Stop reading, end what was begun, say goodbye, disconnect."""
+        """End what `run` left open; it has said goodbye and disconnected when it was cancelled."""
         world, self._world = self._world, None
-        if world is None:
-            return
-        self._link.pause(True)
-        await self._pump.drain(DRAIN_SECONDS)
-        for task in self._tasks:
-            task.cancel()
-        if self._link.connected:
-            self._link.pause(False)
-            await self._contacts.goodbye(GOODBYE_SECONDS)
-        await self._link.close()
+        if world is not None:
+            await self._leave()
 
     # --- what arrives ---------------------------------------------------------------------------------------------
 
@@ -259,13 +272,24 @@ class XmppAdapter:
 
     def _refuse(self, element: Element, fault: BadStanza) -> None:
         answer = replies.refusal(element, fault, self._ids)
-        if answer is not None and self._link.connected:
+        if answer is None:
+            return
+        if element.tag.endswith("}message"):
+            self._owed.send(answer)
+        elif self._link.connected:
             self._link.send(answer)
 
     def _came_up(self) -> None:
-        task = asyncio.create_task(self._contacts.everybody())
+        task = asyncio.create_task(self._greet())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _greet(self) -> None:
+        try:
+            await self._owed.again()
+        except Unavailable as error:
+            log.info("owed.interrupted", error=type(error).__name__)
+        await self._contacts.everybody()
 
     def _opened(self) -> World:
         if self._world is None:

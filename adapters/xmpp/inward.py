@@ -101,7 +101,7 @@ class Inward:
         )
         if chat.wants_receipt and head.id:
             # From here on the gateway answers for it.
-            world.link.send(render.receipt(Way(head.to.bare, head.sender, f"r-{head.id}"[:200]), head.id))
+            world.owed.send(render.receipt(Way(head.to.bare, head.sender, f"r-{head.id}"[:200]), head.id))
 
     async def _reactions(self, reactions: Reactions) -> None:
         """All reactions from now on: new ones are sent, missing ones taken back."""

@@ -28,14 +28,20 @@ WATCH_SECONDS: Final = 4.0
 """A server that said nothing for so long is asked whether it is there."""
 ANSWER_SECONDS: Final = 6.0
 """For the answer to a ping; the two together are how long a frozen server can go unnoticed."""
+SILENT_SECONDS: Final = 60.0
+"""The connection to a server that does not answer is kept for so long: what a frozen one has taken is lost with it."""
 PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between tries to connect; the last one repeats."""
 JITTER: Final = 0.3
+LOOK_SECONDS: Final = 0.2
 STEADY_SECONDS: Final = 30.0
 """A connection that held for so long is followed by a quick try."""
 MAX_STANZA: Final = 200_000
 """Bytes; Prosody takes half a megabyte from a component, and clients' servers less."""
+BARRIER_SECONDS: Final = 1.5
+"""For the last barrier before the end of the stream."""
 CLOSE_SECONDS: Final = 2.0
+"""For the server's end of the stream."""
 PING_PREFIX: Final = "barrier-"
 
 
@@ -98,16 +104,22 @@ class Link:
         self._next: _Barrier | None = None
         self._pings = 0
         self._heard_at = 0.0
+        self._paused = False
+        self._closing = False
+
+    @property
+    def _server(self) -> str:
+        return self.domain.partition(".")[2] or self.domain
 
     @property
     def connected(self) -> bool:
-        """True between the handshake and the end of a connection."""
+        """True between the handshake and the end of a connection, while the server answers."""
         return self._component is not None
 
     async def run(self) -> None:
-        """Connect, watch, connect again."""
-        tries = 0
-        while True:
+        """Connect, watch, connect again; returns after ``close``."""
+        tries, self._closing = 0, False
+        while not self._closing:
             started = asyncio.get_running_loop().time()
             try:
                 await self._session()
@@ -117,7 +129,8 @@ class Link:
                 tries = 0
             pause = PAUSES[min(tries, len(PAUSES) - 1)] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
             tries += 1
-            await asyncio.sleep(pause)
+            if not self._closing:
+                await asyncio.sleep(pause)
 
     def send(self, stanza: str) -> None:
         """Hand a stanza to the connection; whether the server reads it only `barrier` tells. Raises LinkDown."""
@@ -145,25 +158,39 @@ class Link:
         await asyncio.shield(barrier.answered)
 
     async def close(self) -> None:
-        """Say goodbye and close; nothing when there is no connection."""
-        component = self._component
-        if component is None:
+        """Say goodbye and disconnect; returns when ``take`` has got all that the server had sent until then.
+
+        The server sends back what comes for us once it has read the end of our stream, and ends its own behind what it
+        sent before: whoever stops reading earlier loses messages of which nobody is told.
+        """
+        component, lost = self._component, self._lost
+        self._closing = True
+        if component is None or lost is None:
             return
+        self.pause(False)
         with contextlib.suppress(LinkDown, TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
+            async with asyncio.timeout(BARRIER_SECONDS):
                 await self.barrier()
-        with contextlib.suppress(Exception):
+        if component.transport is not None:
             component.send_raw("</stream:stream>")
+        self._component = None
+        self._fail_barriers()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await lost.wait()
         component.abort()
 
     def pause(self, paused: bool) -> None:
-        """Take nothing more from the server for now, or go on."""
+        """Take nothing more from the server for now, or go on; at the end everything is taken."""
         transport = None if self._component is None else self._component.transport
         if transport is None:
             return
-        if paused and transport.is_reading():
+        if paused and not self._closing and transport.is_reading():
+            self._paused = True
             transport.pause_reading()
         elif not paused and not transport.is_reading():
+            self._paused = False
+            self._heard_at = asyncio.get_running_loop().time()
             transport.resume_reading()
 
     # --- one connection -------------------------------------------------------------------------------------------
@@ -186,11 +213,15 @@ class Link:
             await _either(started, lost, CONNECT_SECONDS)
             if not started.is_set():
                 raise LinkDown(f"no connection: {failure[0] if failure else 'no answer in time'}")
-            self._component, self._lost = component, lost
+            self._lost, self._paused = lost, False
             self._heard_at = asyncio.get_running_loop().time()
-            log.info("xmpp.link_up", component=self.domain)
-            self._up()
-            await self._watch(lost)
+            while not lost.is_set():
+                self._component = component
+                log.info("xmpp.link_up", component=self.domain)
+                self._up()
+                await self._watch(lost)
+                if lost.is_set() or not await self._heard_again(lost):
+                    break
             raise LinkDown(f"connection lost: {failure[0] if failure else 'no answer to a ping'}")
         finally:
             self._component = self._lost = None
@@ -209,7 +240,8 @@ class Link:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_SECONDS / 2):
                     await lost.wait()
-            if lost.is_set() or loop.time() - self._heard_at < WATCH_SECONDS:
+            # While we take nothing, nothing can be heard.
+            if lost.is_set() or self._paused or loop.time() - self._heard_at < WATCH_SECONDS:
                 continue
             barrier = asyncio.ensure_future(self.barrier())
             done, _ = await asyncio.wait(
@@ -221,6 +253,20 @@ class Link:
                 barrier.cancel()
                 return
 
+    async def _heard_again(self, lost: asyncio.Event) -> bool:
+        """The server does not answer: send nothing more, and see whether it says something in the end."""
+        log.warning("xmpp.server_silent", component=self.domain)
+        self._component = None
+        self._fail_barriers()
+        silent_since = self._heard_at
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SILENT_SECONDS):
+                while not lost.is_set() and self._heard_at == silent_since:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await lost.wait()
+        return self._heard_at != silent_since
+
     def _ping(self) -> None:
         """Send the ping of the barrier that waits."""
         barrier = self._next
@@ -229,8 +275,10 @@ class Link:
         self._pings += 1
         barrier.id = f"{PING_PREFIX}{self._pings}"
         self._flying, self._next = barrier, None
-        server = self.domain.partition(".")[2] or self.domain
-        ping = f"<iq type='get' id='{barrier.id}' from='{self.domain}' to='{server}'><ping xmlns='urn:xmpp:ping'/></iq>"
+        ping = (
+            f"<iq type='get' id='{barrier.id}' from='{self.domain}' to='{self._server}'>"
+            "<ping xmlns='urn:xmpp:ping'/></iq>"
+        )
         try:
             self.send(ping)
         except LinkDown as error:
@@ -241,7 +289,13 @@ class Link:
     def _heard(self, stanza: Element) -> None:
         self._heard_at = asyncio.get_running_loop().time()
         flying = self._flying
-        if flying is not None and stanza.get("id") == flying.id and stanza.get("type") in ("result", "error"):
+        # Anybody can send an answer; only the server's own says what the server has read.
+        if (
+            flying is not None
+            and stanza.get("id") == flying.id
+            and stanza.get("from") == self._server
+            and stanza.get("type") in ("result", "error")
+        ):
             self._flying = None
             if not flying.answered.done():
                 flying.answered.set_result(None)

@@ -36,7 +36,8 @@ class Pump:
         """One more."""
         key = (_bare(stanza.get("from")), _bare(stanza.get("to")))
         self._count += 1
-        if self._count >= MOST and not self._paused:
+        if self._count >= MOST:
+            # Each time: a new connection is not paused.
             self._paused = True
             self._pause(True)
         queue = self._waiting.get(key)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from adapters.xmpp.jids import Ids, Jid
 from adapters.xmpp.link import Link
+from adapters.xmpp.owed import Owed
 from adapters.xmpp.settings import XmppSettings
 from gateway.sdk import AdapterContext, EnsName, Portrait, Rate, Unavailable, UnknownName
 
@@ -20,6 +21,7 @@ class World:
     link: Link
     rate: Rate
     """Of messages and of presence, by person."""
+    owed: Owed
 
     async def name_of(self, jid: Jid) -> EnsName:
         """The name that a contact stands for. Raises BadStanza, and UnknownName for a digest that nobody was given."""

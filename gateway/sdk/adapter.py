@@ -74,7 +74,7 @@ class HasOneLink(Protocol):
 
     @property
     def elsewhere(self) -> bool:
-        """True while another node has the link: deliveries are that node's."""
+        """True while another node has the link, or none: deliveries are that node's, or wait without being tried."""
 
 
 @runtime_checkable
