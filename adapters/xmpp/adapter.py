@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from adapters.xmpp import render, replies
 from adapters.xmpp.answers import Answers
 from adapters.xmpp.asking import Asking
+from adapters.xmpp.carrying import Carrying
 from adapters.xmpp.contacts import Contacts
 from adapters.xmpp.errors import BadStanza, Condition
 from adapters.xmpp.inward import NO_ROOM, OWN_IDS, Inward
@@ -44,6 +45,7 @@ from adapters.xmpp.stanzas import (
     Unsubscribed,
 )
 from adapters.xmpp.stanzas import Unavailable as Gone
+from adapters.xmpp.unread import Unread
 from adapters.xmpp.uploads import Uploads
 from adapters.xmpp.world import World
 from adapters.xmpp.xml import Xml, name_of
@@ -112,11 +114,13 @@ class XmppAdapter:
         world = World(settings, ctx, self._ids, self._link, Rate(settings.messages_per_minute), self._owed)
         self._asking = Asking(self._link, self._ids)
         uploads = Uploads(self._asking, Jid("", settings.served[0]))
-        self._inward = Inward(world)
-        self._rooms = Rooms(world)
+        unread = Unread(ctx.values)
+        carrying = Carrying(uploads, settings.embed_bytes)
+        self._inward = Inward(world, carrying, unread)
+        self._rooms = Rooms(world, carrying)
         self._rosters = Rosters(self._asking)
         self._contacts = Contacts(world, self._rosters)
-        self._outward = Outward(world, uploads, self._rooms, self._contacts)
+        self._outward = Outward(world, uploads, self._rooms, self._contacts, unread)
         self._answers = Answers(world, uploads, self._rooms, self._contacts)
         self._world = world
 

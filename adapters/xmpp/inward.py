@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from adapters.xmpp import render
+from adapters.xmpp.carrying import Carrying
 from adapters.xmpp.errors import BadStanza, Condition
 from adapters.xmpp.jids import canonical
 from adapters.xmpp.render import Way
@@ -23,7 +24,8 @@ from adapters.xmpp.stanzas import (
     Reactions,
     Retraction,
 )
-from adapters.xmpp.taking import attachments, changes, told, unreadable, words
+from adapters.xmpp.taking import changes, told, unreadable, words
+from adapters.xmpp.unread import Unread
 from adapters.xmpp.world import World
 from gateway.sdk import (
     NOTICE_MARK,
@@ -46,8 +48,10 @@ NO_ROOM: Final = "This is no room. A room is called label+name, such as team+ali
 class Inward:
     """Handles messages to contacts."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, carrying: Carrying, unread: Unread) -> None:
         self._world = world
+        self._unread = unread
+        self._carrying = carrying
 
     async def message(self, message: Message) -> None:
         """One message. Raises BadStanza for what its sender has to be told."""
@@ -62,7 +66,7 @@ class Inward:
                 with told(self._world, message.head):
                     await self._about(message.head, MessageType.DELETE_REQUEST, message.id)
             case Displayed():
-                await self._about(message.head, MessageType.READ_OPENED, message.id, own=f"read {message.id}")
+                await self._displayed(message)
             case Encrypted():
                 raise unreadable(message)
             case Groupchat() | Invite():
@@ -86,19 +90,20 @@ class Inward:
             kind, about = MessageType.EDIT, chat.replaces
         elif chat.reply_to:
             kind, about = MessageType.REPLY, chat.reply_to
-        await world.ctx.submit(
-            Outgoing(
-                sender=person,
-                recipient=name,
-                native_id=_own_id(head, chat.origin_id, words(chat), world.ctx.now_ms()),
-                sent_at=chat.sent_at or world.ctx.now_ms(),
-                type=kind,
-                text=words(chat),
-                attachments=attachments(chat),
-                reference=NativeId(about) if about else None,
-                automatic=chat.headline,
+        async with self._carrying.attachments(chat) as attachments:
+            await world.ctx.submit(
+                Outgoing(
+                    sender=person,
+                    recipient=name,
+                    native_id=_own_id(head, chat.origin_id, words(chat), world.ctx.now_ms()),
+                    sent_at=chat.sent_at or world.ctx.now_ms(),
+                    type=kind,
+                    text=words(chat),
+                    attachments=attachments,
+                    reference=NativeId(about) if about else None,
+                    automatic=chat.headline,
+                )
             )
-        )
         if chat.wants_receipt and head.id:
             # From here on the gateway answers for it.
             world.owed.send(render.receipt(Way(head.to.bare, head.sender, f"r-{head.id}"[:200]), head.id))
@@ -114,9 +119,17 @@ class Inward:
             await ctx.submit_all(tuple(news))
             await ctx.values.put(found.value)
 
-    async def _about(self, head: Head, kind: MessageType, about: str, *, own: str = "") -> None:
+    async def _displayed(self, displayed: Displayed) -> None:
+        head = displayed.head
         name, person = await self._world.name_of(head.to), canonical(head.sender)
-        own = own or f"{kind.value} {head.id or about}"
+        seen = await self._unread.seen(f"{person} {name}", displayed.id)
+        await self._world.ctx.submit_all(
+            tuple(self._outgoing(person, name, MessageType.READ_OPENED, "", id, f"read {id}") for id in seen)
+        )
+
+    async def _about(self, head: Head, kind: MessageType, about: str) -> None:
+        name, person = await self._world.name_of(head.to), canonical(head.sender)
+        own = f"{kind.value} {head.id or about}"
         await self._world.ctx.submit(self._outgoing(person, name, kind, "", about, own))
 
     async def _bounced(self, bounce: Bounce) -> None:

@@ -18,6 +18,7 @@ from adapters.xmpp.presences import Step
 from adapters.xmpp.render import Content, Quote, Said, Way
 from adapters.xmpp.rooms.rooms import Rooms
 from adapters.xmpp.stanzas import RemoteFile
+from adapters.xmpp.unread import Unread
 from adapters.xmpp.uploads import Uploads
 from adapters.xmpp.world import World
 from adapters.xmpp.xml import Xml, well_formed
@@ -84,11 +85,12 @@ class _To:
 class Outward:
     """Delivers over the link."""
 
-    def __init__(self, world: World, uploads: Uploads, rooms: Rooms, contacts: Contacts) -> None:
+    def __init__(self, world: World, uploads: Uploads, rooms: Rooms, contacts: Contacts, unread: Unread) -> None:
         self._world = world
         self._uploads = uploads
         self._rooms = rooms
         self._contacts = contacts
+        self._unread = unread
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Send one message and wait until the server has read it."""
@@ -111,6 +113,8 @@ class Outward:
             return Retry(error.sentence)
         except (BadStanza, InvalidInput) as error:
             return Rejected(str(error))
+        if not delivery.automatic and delivery.type in PLAIN:
+            await self._unread.add(_talk(to), contents[-1].id)
         ids = [NativeId(each.id) for each in contents]
         return Delivered(ids[0], tuple(ids[1:]))
 

@@ -35,6 +35,9 @@ class XmppSettings(Section):
         (), description="domains whose people may use the gateway; absent: the one that the component is under"
     )
     messages_per_minute: int = Field(120, ge=1, description="messages of one person; more are refused for a moment")
+    embed_bytes: int = Field(
+        5_000_000, ge=0, le=14_000_000, description="files of one message, in bytes, that travel inside it"
+    )
     max_file_bytes: int = Field(20_000_000, ge=0, description="bytes of a file that is carried over")
 
     @property

@@ -12,7 +12,6 @@ from adapters.xmpp.errors import BadStanza, Condition
 from adapters.xmpp.stanzas import Chat, Encrypted, Head, Reactions
 from adapters.xmpp.world import World
 from gateway.sdk import (
-    Attachment,
     InvalidInput,
     LimitExceeded,
     MessageType,
@@ -49,11 +48,6 @@ def told(world: World, head: Head) -> Iterator[None]:
 def words(chat: Chat) -> str:
     """The text, under its subject where it has one."""
     return chat.text if not chat.subject else f"**{chat.subject}**\n\n{chat.text}".rstrip()
-
-
-def attachments(chat: Chat) -> tuple[Attachment, ...]:
-    """The files, as links."""
-    return tuple(Attachment(each.url, each.name or None) for each in chat.files)
 
 
 def unreadable(encrypted: Encrypted) -> BadStanza:

@@ -1,15 +1,19 @@
-"""Files on the peer's server (XEP-0363): where a DM3 attachment is put so that XMPP clients can fetch it."""
+"""Files on the peer's server (XEP-0363): where a DM3 attachment is put so that XMPP clients can fetch it, and back."""
 
 from __future__ import annotations
 
+import asyncio
+import math
+from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import structlog
 
 from adapters.xmpp import namespaces as ns
 from adapters.xmpp.asking import Asking
+from adapters.xmpp.errors import BadStanza
 from adapters.xmpp.jids import Jid
 from adapters.xmpp.services import upload
 from adapters.xmpp.services.upload import Slot
@@ -20,7 +24,45 @@ from gateway.sdk import FileContent, InvalidInput, Link, Unavailable
 log = structlog.get_logger(__name__)
 
 PUT_SECONDS: Final = 60.0
+GET_SECONDS: Final = 20.0
+CHUNK: Final = 64 * 2**10
+RETRY_SECONDS: Final = 300.0
+"""After which a server without a place for files is asked again."""
+PROBE: Final = FileContent("probe", "text/plain", b"1")
+"""Never sent: its place tells where files of this server are."""
 NO_SERVICE: Final = "the recipient's server takes no files"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server has the files of its people."""
+
+    origin: tuple[str, str, int | None]
+    """Scheme, host and port."""
+    path: str
+    """Beginning of the paths of files."""
+
+    @classmethod
+    def of(cls, url: str) -> Place:
+        """From the address of a file: below the first segment, when the file has at least two more of its own."""
+        segments = urlsplit(url).path.split("/")
+        return cls(_origin(url), f"/{segments[1]}/" if len(segments) > 3 else "/")
+
+    def holds(self, url: str) -> bool:
+        """Whether a file is there; an address with a way up or out is not."""
+        try:
+            path, origin = urlsplit(url).path, _origin(url)
+        except ValueError:
+            return False
+        plain = not {"", ".", ".."} & set(unquote(path).split("/")[1:]) and "\\" not in path
+        return origin == self.origin and plain and path.startswith(self.path)
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ValueError("an address with a user name")
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 class Uploads:
@@ -30,6 +72,8 @@ class Uploads:
         self._asking = asking
         self._server = server
         self._service: tuple[Jid, int] | None = None
+        self._place: Place | None = None
+        self._asked_at = -math.inf
 
     async def remote(self, file: FileContent | Link) -> RemoteFile:
         """The address of a file: its own, or where it was put.
@@ -44,6 +88,46 @@ class Uploads:
         slot = await self._slot(service, file)
         await self._put(slot, file)
         return RemoteFile(slot.get, file.name, file.media_type, len(file.data))
+
+    async def content(self, file: RemoteFile, most: int) -> FileContent | None:
+        """A file of our own server, to go inside a message; None for one of elsewhere, over ``most`` bytes, or gone.
+
+        Nothing else is fetched, whatever people link to: what lies beside the files of that server is not theirs.
+        """
+        place = await self._files_place()
+        if place is None or not place.holds(file.url) or (file.size or 0) > most:
+            return None
+        timeout = aiohttp.ClientTimeout(total=GET_SECONDS)
+        data = bytearray()
+        try:
+            async with (
+                aiohttp.ClientSession(trust_env=False, timeout=timeout, auto_decompress=False) as session,
+                session.get(file.url, allow_redirects=False) as answer,
+            ):
+                if answer.status != 200:
+                    log.info("download.refused", status=answer.status)
+                    return None
+                async for part in answer.content.iter_chunked(CHUNK):
+                    data += part
+                    if len(data) > most:
+                        return None
+                kind = answer.content_type
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            log.info("download.failed", error=type(error).__name__)
+            return None
+        name = file.name or unquote(urlsplit(file.url).path.rpartition("/")[2])
+        return FileContent(name, file.media_type or kind, bytes(data))
+
+    async def _files_place(self) -> Place | None:
+        now = asyncio.get_running_loop().time()
+        if self._place is None and now - self._asked_at > RETRY_SECONDS:
+            self._asked_at = now
+            try:
+                service, _ = await self._found()
+                self._place = Place.of((await self._slot(service, PROBE)).get)
+            except (InvalidInput, Unavailable, BadStanza) as error:
+                log.info("upload.no_place", error=type(error).__name__)
+        return self._place
 
     async def _found(self) -> tuple[Jid, int]:
         if self._service is None:

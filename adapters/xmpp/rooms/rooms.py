@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from adapters.xmpp import namespaces as ns
+from adapters.xmpp.carrying import Carrying
 from adapters.xmpp.errors import BadStanza, Condition
 from adapters.xmpp.jids import Jid, canonical
 from adapters.xmpp.render import Content
@@ -73,11 +74,11 @@ _FEATURES: Final = (
 class Rooms:
     """Everything that comes for an address of a room."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, carrying: Carrying) -> None:
         self._world = world
         self._shelf = Shelf(world.ctx.values)
         self._entering = Entering(world, self._shelf)
-        self._speaking = Speaking(world, self._shelf)
+        self._speaking = Speaking(world, carrying)
         self._ruling = Ruling(world, self._shelf, self._entering)
         self._tables: dict[Jid, Table] = {}
         self._founding = asyncio.Lock()

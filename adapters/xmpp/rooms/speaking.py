@@ -11,16 +11,16 @@ from typing import Final
 
 import structlog
 
+from adapters.xmpp.carrying import Carrying
 from adapters.xmpp.errors import BadStanza, Condition
 from adapters.xmpp.jids import canonical
 from adapters.xmpp.link import MAX_STANZA
 from adapters.xmpp.render import Content, displayed_content
 from adapters.xmpp.rooms import markup
 from adapters.xmpp.rooms.room import Passed, Seat, Subject
-from adapters.xmpp.rooms.shelf import Shelf
 from adapters.xmpp.rooms.table import Table
 from adapters.xmpp.stanzas import Chat, Encrypted, Groupchat, Reactions, Retraction
-from adapters.xmpp.taking import attachments, changes, told, unreadable, words
+from adapters.xmpp.taking import changes, told, unreadable, words
 from adapters.xmpp.world import World
 from adapters.xmpp.xml import Xml, leaf, well_formed
 from gateway.sdk import Delivered, Delivery, MessageType, NativeId, Outcome, Outgoing, Person, Rejected
@@ -40,9 +40,9 @@ ROOM_ID: Final = "room-"
 class Speaking:
     """Handles messages in rooms. The table's lock is held by the caller."""
 
-    def __init__(self, world: World, shelf: Shelf) -> None:
+    def __init__(self, world: World, carrying: Carrying) -> None:
         self._world = world
-        self._shelf = shelf
+        self._carrying = carrying
 
     async def said(self, table: Table, message: Groupchat) -> None:
         """Somebody says something to all. Raises BadStanza for what is not taken."""
@@ -61,7 +61,9 @@ class Speaking:
                 raise BadStanza(Condition.POLICY_VIOLATION, TOO_LARGE)
             match message.said:
                 case Chat() as chat:
-                    await self._world.ctx.submit(self._chat(table, seat, chat, passed))
+                    outgoing = self._chat(table, seat, chat, passed)
+                    async with self._carrying.attachments(chat) as attachments:
+                        await self._world.ctx.submit(replace(outgoing, attachments=attachments))
                 case Reactions() as reactions:
                     await self._reactions(table, reactions, passed)
                 case Retraction() as retraction:
@@ -120,10 +122,7 @@ class Speaking:
             kind, about = MessageType.REPLY, chat.reply_to
         said = words(chat)
         text = f"{seat.nick}: {said}" if said else f"{seat.nick} sent a file:"
-        return replace(
-            self._outgoing(table, kind, text, about, passed.id, passed.at),
-            attachments=attachments(chat),
-        )
+        return self._outgoing(table, kind, text, about, passed.id, passed.at)
 
     async def _reactions(self, table: Table, reactions: Reactions, passed: Passed) -> None:
         ctx, room = self._world.ctx, table.room

@@ -82,14 +82,44 @@ async def test_replies_corrections_reactions_and_retractions_go_both_ways(world:
     await alice.wait_message(lambda stanza: stanza.get("retract", "id") == heard.id)
 
 
+async def test_a_marker_is_about_all_messages_before_it(world: XmppWorld) -> None:
+    alice, native = await world.person(), await world.native()
+    contact = world.contact(native)
+    sent = [await native.send(world.name_of(alice), f"number {n}") for n in range(4)]
+    heard = [await alice.wait_text(f"number {n}", contact) for n in range(4)]
+    await alice.displayed(contact, heard[2].id)
+    opened = await world.mail(native, 3, kind=MessageType.READ_OPENED)
+    assert [each.message.reference for each in opened] == [each.message_hash for each in sent[:3]]
+    await alice.displayed(contact, heard[3].id)
+    await alice.displayed(contact, heard[3].id)
+    await alice.send(contact, "the end")
+    await world.mail(native)
+    opened = await world.mail(native, 4, kind=MessageType.READ_OPENED)
+    assert [each.message.reference for each in opened] == [each.message_hash for each in sent]
+
+
 async def test_files_go_both_ways(world: XmppWorld) -> None:
     alice, native = await world.person(), await world.native()
-    url = await alice.upload(b"some bytes", "text/plain", "a.txt")
-    await alice.send_file(world.contact(native), url)
+    contact, data = world.contact(native), b"some bytes" * 1000
+    url = await alice.upload(data, "text/plain", "a.txt")
+    await alice.send_file(contact, url)
     (received,) = await world.mail(native)
     (attachment,) = received.message.attachments or ()
-    content = attachment_content(attachment, max_bytes=1000)
-    assert isinstance(content, FileContent | Link)
+    assert attachment_content(attachment, max_bytes=100_000) == FileContent("a.txt", "text/plain", data)
+    # Of another server, beside the files, out of them, and gone: links, and nothing is fetched.
+    place, _, name = url.rpartition("/")
+    origin = url.partition("//")[2].partition("/")[0]
+    for other in (
+        f"http://{origin}/status",
+        url.replace("127.0.0.1", "127.0.0.2"),
+        f"{place}/../../../status",
+        f"{place}/%2e%2e/%2e%2e/status",
+        f"{place[:-4]}none/{name}",
+        url.replace("//", "//user@"),
+    ):
+        await alice.send_file(contact, other)
+        found = (await world.mail(native, len(world.heard[native.name]) + 1))[-1].message.attachments or ()
+        assert isinstance(attachment_content(found[0], max_bytes=1000), Link), other
     await native.send(
         world.name_of(alice), "see", attachments=(file_attachment("b.bin", "application/x-b", b"\0\1\2"),)
     )

@@ -14,7 +14,7 @@ from gateway.demo.xmpp_user import Stanza, XmppUser, element
 from gateway.dm3.message import MessageType
 from gateway.ids import MessageHash
 from gateway.operations.dm3_client import Dm3Client
-from gateway.sdk import Link, attachment_content
+from gateway.sdk import FileContent, Link, attachment_content
 from tests.integration.xmpp.worlds import XmppWorld, words
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("xmpp")]
@@ -112,6 +112,11 @@ def message(body: str | None, *content: str, type: str = "chat", reads: str = "s
     return Sample(send, reads)
 
 
+async def _upload(alice: XmppUser, contact: str, first: str) -> str:
+    url = await alice.upload(b"content", "text/plain", "ab.txt")
+    return await alice.send_file(contact, url)
+
+
 async def _react_and_take_back(alice: XmppUser, contact: str, first: str) -> str:
     await alice.react(contact, first, THUMB)
     return await alice.react(contact, first)
@@ -132,6 +137,7 @@ SAMPLES = {
     "`headline`": message("sample", type="headline"),
     "link (XEP-0066)": Sample(lambda alice, to, _: alice.send_file(to, URL), ""),
     "file (XEP-0447)": message(URL, SHARED, reads=""),
+    "file on the own server (XEP-0363)": Sample(_upload, ""),
     "`reactions` (XEP-0444) with a new one": Sample(lambda alice, to, first: alice.react(to, first, THUMB), THUMB),
     "`reactions` without one of before": Sample(_react_and_take_back, ""),
     "`retract` (XEP-0424)": Sample(lambda alice, to, first: alice.retract(to, first), ""),
@@ -185,4 +191,8 @@ async def test_from_xmpp_to_dm3(world: XmppWorld, row: list[str]) -> None:
     assert sample.reads in words(got)
     if "attachment" in how:
         (attachment,) = got.message.attachments or ()
-        assert attachment_content(attachment, max_bytes=1000) == Link("a.png" if "0447" in row[0] else "link", URL)
+        content = attachment_content(attachment, max_bytes=1000)
+        if "inside" in how:
+            assert content == FileContent("ab.txt", "text/plain", b"content")
+        else:
+            assert content == Link("a.png" if "0447" in row[0] else "link", URL)
