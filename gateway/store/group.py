@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Connection, select
 
 from gateway.errors import GatewayError, LimitExceeded, Unavailable
 from gateway.store.faults import Fault, diagnose
-from gateway.store.op import Mergeable, Op, can, lanes_of, mailboxes_of, wakes
+from gateway.store.op import Mergeable, Op, lanes_of, mailboxes_of, mergeable, wakes
 from gateway.store.schema import lanes
 from gateway.store.usage import lock
 
@@ -212,9 +212,7 @@ def apply_units(conn: Connection, units: Sequence[Unit]) -> list[tuple[Any, ...]
 
 
 def _merge_class(unit: Unit) -> type[Mergeable] | None:
-    if len(unit) == 1 and can(type(unit[0]), Mergeable):
-        return cast("type[Mergeable]", type(unit[0]))
-    return None
+    return mergeable(unit[0]) if len(unit) == 1 else None
 
 
 def _lock_lanes(conn: Connection, units: Sequence[Unit]) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import groupby
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection, delete, select, tuple_
 
+from gateway.errors import GatewayError
 from gateway.ids import EnvelopeId, EthAddress, LaneKey
-from gateway.store.op import Op, lanes_of, mailboxes_of, wakes
+from gateway.store.op import Op, lanes_of, mailboxes_of, mergeable, wakes
 from gateway.store.schema import once
 from gateway.store.statement import Statement
 from gateway.store.upsert import insert_for
 
 CLAIM: Final = Statement(
     ("scope", "key", "expires_at"),
-    lambda dialect: insert_for(dialect, once).on_conflict_do_nothing().returning(once.c.key),
+    lambda dialect: insert_for(dialect, once).on_conflict_do_nothing().returning(once.c.key, once.c.scope),
 )
 """Keys that nobody had used, and nobody can use from now on."""
 
@@ -47,8 +50,28 @@ class Once:
 
     def apply(self, conn: Connection) -> tuple[Any, ...] | None:
         """Insert the key, then apply the operations in their order."""
-        used = CLAIM.run(conn, [{"scope": self.scope, "key": self.key, "expires_at": self.expires_at}])
-        return None if not used else tuple(op.apply(conn) for op in self.ops)
+        return self.apply_many(conn, [self])[0]
+
+    @staticmethod
+    def apply_many(conn: Connection, ops: Sequence[Once]) -> list[tuple[Any, ...] | None]:
+        """Insert all keys, then apply the operations of those that were free, neighbours of one kind together."""
+        first: dict[tuple[str, str], int] = {}
+        for place, once_op in enumerate(ops):
+            first.setdefault((once_op.scope, once_op.key), place)
+        # In one order, so that writers of two nodes do not wait for each other in a circle.
+        claims = [{"scope": key[0], "key": key[1], "expires_at": ops[first[key]].expires_at} for key in sorted(first)]
+        free = {first[scope, key] for key, scope in CLAIM.run(conn, claims)}
+        results: list[list[Any] | None] = [[] if place in free else None for place in range(len(ops))]
+        todo = [(place, op) for place in sorted(free) for op in ops[place].ops]
+        for kind, run in groupby(todo, key=lambda each: mergeable(each[1])):
+            places, alike = zip(*run, strict=True)
+            done = [op.apply(conn) for op in alike] if kind is None else kind.apply_many(conn, alike)
+            for place, result in zip(places, done, strict=True):
+                if isinstance(result, GatewayError):
+                    # With its key: whoever made the batch applies the others without this one.
+                    raise result
+                cast("list[Any]", results[place]).append(result)
+        return [None if found is None else tuple(found) for found in results]
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,11 @@ class Posting(Protocol):
         ...
 
 
+def mergeable(op: Op[Any]) -> type[Mergeable] | None:
+    """The class of an operation that is applied together with its like; None for one that stands alone."""
+    return cast("type[Mergeable]", type(op)) if can(type(op), Mergeable) else None
+
+
 def wakes(op: Op[Any], result: Any) -> bool:
     """True when ``op``, committed with ``result``, may have made work for the workers."""
     return can(type(op), Waking) and not isinstance(result, GatewayError) and cast("Waking", op).wakes(result)

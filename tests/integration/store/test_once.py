@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
-from gateway.errors import InvalidInput, LeaseLost
+from gateway.errors import InvalidInput, LeaseLost, MailboxFull
 from gateway.store import Store
 from gateway.store.aliases import AliasTarget, PutAlias
 from gateway.store.lanes import Enqueue, JobState, LaneJobs, QueueList
 from gateway.store.mailbox import AcceptEnvelope
 from gateway.store.once import ExpireOnce, Once
+from gateway.store.usage import Quota, Usage
 from tests.integration.store.values import EMAIL, NOW, Refuse, Sql, envelope, job, lane
 
 
@@ -88,3 +89,44 @@ async def test_a_key_that_the_database_cannot_hold_is_refused(store: Store) -> N
     with pytest.raises(InvalidInput):
         await store.commit(once("\ud800"))
     assert await store.read(Sql("SELECT count(*) FROM once")) == [(0,)]
+
+
+async def test_many_at_a_time_are_in_order_and_each_once(store: Store) -> None:
+    """They share a transaction: units with further operations stand between those that only queue a job."""
+    keys = ["1", "2", "1", "3", "2", "4"]
+    results = await asyncio.gather(
+        *(
+            store.commit(once(key, *([PutAlias(EMAIL, key, key)] if key == "3" else []), Enqueue(job(str(number)))))
+            for number, key in enumerate(keys)
+        )
+    )
+    assert [result is not None for result in results] == [True, True, False, True, False, True]
+    queued = await store.read(LaneJobs(lane(), 10))
+    assert [each.payload for each in queued] == [b"0", b"1", b"3", b"5"]
+    assert [result[-1] for result in results if result is not None] == [each.id for each in queued]
+    assert await store.read(AliasTarget(EMAIL, "3")) == "3"
+
+
+async def test_one_that_is_refused_costs_its_neighbours_nothing(store: Store) -> None:
+    refused = once("2", Enqueue(job("b")), Refuse(LeaseLost("no")))
+    results = await asyncio.gather(
+        store.commit(once("1", Enqueue(job("a")))),
+        store.commit(refused),
+        store.commit(once("3", Enqueue(job("c")))),
+        return_exceptions=True,
+    )
+    assert [isinstance(result, LeaseLost) for result in results] == [False, True, False]
+    assert [queued.payload for queued in await store.read(LaneJobs(lane(), 10))] == [b"a", b"c"]
+    assert await store.commit(once("2")) == ()
+
+
+async def test_a_refusal_in_the_place_of_a_result_is_one(store: Store) -> None:
+    sent = AcceptEnvelope(envelope(1), quota=Quota(Usage(0, 0), Usage(0, 0)))
+    with pytest.raises(MailboxFull):
+        await store.commit(once("1", sent))
+    assert await store.commit(once("1")) == ()
+
+
+async def test_keys_of_two_scopes_at_a_time(store: Store) -> None:
+    results = await asyncio.gather(*(store.commit(once("1", scope=scope)) for scope in ("a", "b", "a")))
+    assert results == [(), (), None]
