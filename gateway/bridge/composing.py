@@ -85,7 +85,7 @@ class Composer:
         """Hash of the message that this one is about, and the instruction that goes back with it."""
         if work.reference is not None or work.native_reference is None:
             return work.reference, work.instruction
-        links = await self._store.read(
+        links = await self._store.look_up(
             HashesOf(work.network, work.native_reference, conversation(sender.name, work.recipient))
         )
         if work.type in ABOUT_OWN:
@@ -94,7 +94,7 @@ class Composer:
 
     async def _has_written(self, work: OutboundJob, sender: Identity) -> bool:
         talk = conversation(sender.name, work.recipient)
-        return await self._store.read(ConversationKnown(work.network, talk, outbound=True))
+        return await self._store.look_up(ConversationKnown(work.network, talk, outbound=True))
 
     async def _signed(self, draft: Message, sender: Identity) -> Message:
         signing = self._keyring.keys(sender).profile_keys.signing

@@ -125,7 +125,7 @@ class BridgeContext:
         results = await self._house.store.commit_all(*ops)
         for name in names:
             self._house.changed(name)
-        self._log.info("outgoing.accepted", messages=len(ops), repeats=sum(result is None for result in results))
+        self._log.debug("outgoing.accepted", messages=len(ops), repeats=sum(result is None for result in results))
         return tuple(Submitted(name, repeat=result is None) for name, result in zip(names, results, strict=True))
 
     async def take(self, events: Sequence[NativeEvent]) -> int:
@@ -171,15 +171,15 @@ class BridgeContext:
 
     async def person(self, canonical_id: CanonicalId) -> BridgedPerson | None:
         """Somebody of this network who has a sub-name already."""
-        return _person(await self._house.store.read(IdentityOf(self._network, canonical_id)))
+        return _person(await self._house.store.look_up(IdentityOf(self._network, canonical_id)))
 
     async def person_named(self, name: EnsName) -> BridgedPerson | None:
         """Who owns this sub-name, in whichever network."""
-        return _person(await self._house.store.read(IdentityBearing(name)))
+        return _person(await self._house.store.look_up(IdentityBearing(name)))
 
     async def native_id_of(self, message_hash: MessageHash) -> NativeId | None:
         """What this network calls a DM3 message."""
-        links = await self._house.store.read(NativeOf(self._network, message_hash))
+        links = await self._house.store.look_up(NativeOf(self._network, message_hash))
         return links[0].native_id if links else None
 
     async def put_alias(self, alias: str, target: str) -> None:
@@ -188,7 +188,7 @@ class BridgeContext:
 
     async def alias_target(self, alias: str) -> str | None:
         """What a digest form stands for."""
-        return await self._house.store.read(AliasTarget(self._network, alias))
+        return await self._house.store.look_up(AliasTarget(self._network, alias))
 
     def _check(self, outgoing: Outgoing) -> None:
         """What can never be sent is refused before it is acknowledged."""
@@ -210,7 +210,7 @@ class BridgeContext:
         """The sender's name, and the op that stores identity and job unless this message was taken before."""
         house, now = self._house, self._house.clock()
         person = outgoing.sender
-        known = await house.store.read(IdentityOf(self._network, person.canonical_id))
+        known = await house.store.look_up(IdentityOf(self._network, person.canonical_id))
         if known is not None and known.sealed_salt is None:
             raise PersonDeleted
         name = known.name if known is not None else bridged_name(self._network, person.canonical_id, house.parent)

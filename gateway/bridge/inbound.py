@@ -149,7 +149,7 @@ class Inbound:
             log.warning("inbound.envelope_gone", job=job.id)
             return None
         # By name: an address changes when keys are rotated while mail is under way.
-        identity = await self._store.read(IdentityBearing(envelope.recipient_name))
+        identity = await self._store.look_up(IdentityBearing(envelope.recipient_name))
         if identity is None or identity.sealed_salt is None:
             log.info("inbound.recipient_gone", job=job.id)
             return None
@@ -216,7 +216,7 @@ class Inbound:
             message_hash=MessageHash(mail.envelope.message_hash),
             sent_at=message.timestamp,
             reference=reference,
-            first=not await self._store.read(ConversationKnown(identity.network, talk, outbound=False)),
+            first=not await self._store.look_up(ConversationKnown(identity.network, talk, outbound=False)),
             automatic=_is_notice(message),
         )
 
@@ -317,7 +317,7 @@ class Inbound:
         self, network: Network, reference: MessageHash, talk: str, *, received_only: bool = False
     ) -> list[NativeId]:
         """What `network` calls a message in this conversation: writer and reader have different ids for it."""
-        links = await self._store.read(NativeOf(network, reference))
+        links = await self._store.look_up(NativeOf(network, reference))
         meant = (link for link in links if link.conversation == talk and not (received_only and link.outbound))
         return [link.native_id for link in sorted(meant, key=lambda link: link.part)]
 

@@ -309,7 +309,7 @@ class Outbound:
     async def _was_written_to(self, attempt: _Attempt) -> bool:
         """Whether the recipient wrote to this sender: they may well have allowed them, which nobody else can see."""
         talk = conversation(attempt.sender.name, attempt.work.recipient)
-        return await self._store.read(ConversationKnown(attempt.work.network, talk, outbound=False))
+        return await self._store.look_up(ConversationKnown(attempt.work.network, talk, outbound=False))
 
     async def _require_standing(self, attempt: _Attempt, rules: SenderRules) -> None:
         """NotTried with the rules that the sender does not meet; in doubt the service decides."""
@@ -332,7 +332,7 @@ class Outbound:
         if not extension.rules.message_requests or work.native_id is None:
             return ""
         talk = conversation(attempt.sender.name, work.recipient)
-        known = await self._store.read(ConversationKnown(work.network, talk))
+        known = await self._store.look_up(ConversationKnown(work.network, talk))
         return "" if known else wording.waits_for_acceptance(work.recipient)
 
     def _noted(self, attempt: _Attempt, handed: _Handed, note: str) -> _Handed:

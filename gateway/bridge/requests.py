@@ -62,13 +62,13 @@ class Requests:
         if not rules.public.message_requests or (verified and sender in rules.allow):
             return Standing.WELCOME
         talk = conversation(person.name, sender)
-        written = await self._store.read(ConversationKnown(person.network, talk, outbound=True))
+        written = await self._store.look_up(ConversationKnown(person.network, talk, outbound=True))
         return Standing.WELCOME if written else Standing.STRANGER
 
     async def announce(self, person: Identity, sender: EnsName) -> None:
         """Tell the person once that a stranger wants to write to them."""
         now, key = self._clock(), hashlib.sha256(conversation(person.name, sender).encode()).hexdigest()
-        if await self._store.read(OnceUsed(SCOPE, key)):
+        if await self._store.look_up(OnceUsed(SCOPE, key)):
             return
         expires_at = now + self._told_for_ms
         notice = notice_job(person, wording.message_request(sender), now=now, expires_at=expires_at)

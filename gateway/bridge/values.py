@@ -31,7 +31,7 @@ class StoredValues:
 
     async def get(self, kind: str, key: str) -> str | None:
         """The text, or None."""
-        return await self._store.read(ValueOf(self._network, kind, key))
+        return await self._store.look_up(ValueOf(self._network, kind, key))
 
     async def find(self, kind: str, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[Value]:
         """Texts whose keys begin with ``prefix``."""

@@ -62,7 +62,7 @@ class Directory:
             return await self._profiles.user(name, fresh=fresh)
         signed, address = self._keyring.keys(identity).signed_profile, identity.address
         if name == identity.owned_name and identity.owner_signature is not None:
-            row = await self._store.read(NameNamed(name))
+            row = await self._store.look_up(NameNamed(name))
             if row is not None and row.owner is not None:
                 signed, address = replace(signed, signature=identity.owner_signature), row.owner
         return ResolvedProfile(
@@ -72,5 +72,5 @@ class Directory:
     async def _bearer(self, name: EnsName) -> Identity | None:
         if not any(is_under(name, parent) for parent in self._parents):
             return None
-        identity = await self._store.read(IdentityBearing(name))
+        identity = await self._store.look_up(IdentityBearing(name))
         return identity if identity is not None and identity.sealed_salt is not None else None

@@ -56,7 +56,7 @@ class BridgedRecipients:
 
         Raises what `change` raises, InvalidInput for rules that are too many, LimitExceeded, Unavailable.
         """
-        if (await self._store.read(AccountOf(address))).account is None:
+        if (await self._store.look_up(AccountOf(address))).account is None:
             published = await self._directory.user(name)
             profile = stringify(published.signed.to_json())
             await self._store.commit(PutAccount(address, name, profile, self._clock()))

@@ -50,7 +50,7 @@ class Rulebook:
         known = self._known.get(address)
         if known is None:
             changes = self._changes
-            known = _decisions(await self._store.read(AccountOf(address)))
+            known = _decisions(await self._store.look_up(AccountOf(address)))
             if changes == self._changes:
                 # What was read before a change must not be remembered after it.
                 self._known[address] = known

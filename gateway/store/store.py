@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
 
@@ -16,6 +17,7 @@ from gateway.store.group import BATCH_LIMIT, QUEUE_LIMIT, GroupCommit
 from gateway.store.op import Op, Query
 from gateway.store.schema import HISTORY
 from gateway.store.sqlite import SqliteEngine, file_exists
+from gateway.store.together import Together
 from gateway.store.wakeup import WorkSignal
 
 T = TypeVar("T")
@@ -50,6 +52,8 @@ class Store:
         self._engine = engine
         self._group = group
         self._signal = signal
+        # On PostgreSQL each query is a round trip; there are connections for several of them at a time.
+        self._together = Together(engine.read) if engine.dialect == "sqlite" else None
         self._reads = 0
         self._closed = False
 
@@ -108,13 +112,25 @@ class Store:
 
     async def read(self, query: Query[T]) -> T:
         """Run ``query`` on committed data. Raises ``Unavailable`` or ``LimitExceeded``, or what the query raises."""
+        with self._reading():
+            return await self._engine.read(query.run)
+
+    async def look_up(self, query: Query[T]) -> T:
+        """As ``read``, for one row or a few by an index: what is looked up at the same time may share a snapshot."""
+        if self._together is None:
+            return await self.read(query)
+        with self._reading():
+            return await self._together.run(query)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         if self._closed:
             raise Unavailable("the store is closed")
         if self._reads >= READ_LIMIT:
             raise LimitExceeded(f"{self._reads} reads wait for the database")
         self._reads += 1
         try:
-            return await self._engine.read(query.run)
+            yield
         except Exception as error:
             reraise(error)
         finally:
@@ -130,6 +146,8 @@ class Store:
             return
         self._closed = True
         await self._group.close()
+        if self._together is not None:
+            await self._together.close()
         await self._engine.close()
 
     async def __aenter__(self) -> Self:

@@ -89,7 +89,7 @@ class Notifier:
         """
         if not self._offered.kinds or envelope.folder is not Folder.INBOX:
             return None
-        if not await self._store.read(UsableChannels(envelope.recipient, self._offered.kinds)):
+        if not await self._store.look_up(UsableChannels(envelope.recipient, self._offered.kinds)):
             return None
         work = NotifyJob(envelope.recipient, envelope.id, envelope.recipient_name, envelope.sender, envelope.verified)
         due = envelope.received_at + self._policy.delay_ms
@@ -115,7 +115,7 @@ class Notifier:
         kinds = self._offered.kinds if work.kind is None else self._offered.kinds & {work.kind}
         channels = [
             channel
-            for channel in await self._store.read(UsableChannels(work.address, kinds))
+            for channel in await self._store.look_up(UsableChannels(work.address, kinds))
             if self._last_told(channel) <= job.created_at
         ]
         if not channels or not await self._store.read(IsWaiting(work.envelope)):

@@ -292,15 +292,15 @@ async def test_a_database_that_fails_for_a_moment_does_not_send_it_twice(
     house: House, paper: PaperAdapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing that can fail comes between a service's yes and the end of the job."""
-    read, failures = house.gateway.store.read, [1]
+    look_up, failures = house.gateway.store.look_up, [1]
 
     async def fail_once(query: Any) -> Any:
         if isinstance(query, ConversationKnown) and query.outbound is None and failures:
             failures.pop()
             raise Unavailable("for a moment")
-        return await read(query)
+        return await look_up(query)
 
-    monkeypatch.setattr(house.gateway.store, "read", fail_once)
+    monkeypatch.setattr(house.gateway.store, "look_up", fail_once)
     rules = {"spamFilterRules": {"messageRequests": True}}
     first, second = ScriptedService(extension=rules), ScriptedService(extension=rules)
     async with first.at(house.chain, "first.eth") as one, second.at(house.chain, "second.eth") as two:
