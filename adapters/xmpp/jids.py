@@ -20,6 +20,8 @@ MAX_PART_BYTES: Final = 1023
 ROOM_MARK: Final = "+"
 """Stands between a room's label and the name that it speaks with; no ENS name holds it (ENSIP-15)."""
 _ROOM_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,48}[a-z0-9])?")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~=+-]{0,1023}")
+"""What nearly every part is made of, and what none forbids."""
 _NOT_IN_LOCAL: Final = frozenset("\"&'/:<>@ ")
 _NOT_IN_DOMAIN: Final = frozenset("\"&'<>@ ")
 
@@ -46,7 +48,8 @@ class Jid:
         if (at and not local) or not domain or (slash and not resource):
             raise _malformed("A part of the address is empty.")
         # A dot at its end belongs to DNS and not to the address (RFC 7622, section 3.2).
-        domain = "".join(each.lower() if each.isascii() else each for each in domain.removesuffix("."))
+        domain = domain.removesuffix(".")
+        domain = domain.lower() if domain.isascii() else "".join(c.lower() if c.isascii() else c for c in domain)
         _check(local, _NOT_IN_LOCAL)
         _check(domain, _NOT_IN_DOMAIN)
         _check(resource, frozenset())
@@ -130,6 +133,8 @@ class Ids:
 
 
 def _check(part: str, forbidden: frozenset[str]) -> None:
+    if _PLAIN.fullmatch(part):
+        return
     try:
         size = len(part.encode())
     except UnicodeEncodeError:

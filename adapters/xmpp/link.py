@@ -12,12 +12,11 @@ import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 from xml.etree.ElementTree import Element
 
 import structlog
 from slixmpp import ComponentXMPP
-from slixmpp.stanza import Iq, Message, Presence
 
 from gateway.sdk import Unavailable
 
@@ -43,6 +42,7 @@ BARRIER_SECONDS: Final = 1.5
 CLOSE_SECONDS: Final = 2.0
 """For the server's end of the stream."""
 PING_PREFIX: Final = "barrier-"
+STANZAS: Final = frozenset(f"{{jabber:component:accept}}{name}" for name in ("message", "presence", "iq"))
 
 
 class LinkDown(Unavailable):
@@ -60,12 +60,13 @@ class Component(ComponentXMPP):
         self.enable_starttls = False
         self._take = take
 
-    def recv_stanza(self, stanza: Any) -> None:
-        """Everything but the stream's own elements is ours."""
-        if isinstance(stanza, Message | Presence | Iq):
-            self._take(stanza.xml)
-            return
-        super().recv_stanza(stanza)
+    def _spawn_event(self, xml: Element) -> None:
+        """Everything but the stream's own elements is ours, before slixmpp makes objects of its own of it."""
+        element = self.incoming_filter(xml)  # type: ignore[no-untyped-call]
+        if element.tag in STANZAS:
+            self._take(element)
+        else:
+            super()._spawn_event(element)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,8 @@ MAX_DEPTH: Final = 20
 """Of an element that is copied."""
 LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 _FORBIDDEN: Final = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+_PLAIN: Final = re.compile("[ !#-%(-;=?-~]*")
+"""ASCII without what is escaped."""
 _LINE_END: Final = re.compile(r"\r\n?")
 _BLANK: Final = re.compile(r"[\t\n]")
 
@@ -41,6 +43,8 @@ def escape(text: str) -> Xml:
 
 def attribute_value(text: str) -> Xml:
     """Text of an attribute, without its quotation marks; a line end is a blank there (XML 1.0, section 3.3.3)."""
+    if _PLAIN.fullmatch(text):
+        return Xml(text)
     return Xml(_BLANK.sub(" ", escape(text)).replace('"', "&quot;").replace("'", "&apos;"))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 import idna
@@ -73,7 +74,12 @@ def canonical_xmpp(text: str) -> CanonicalId:
 
     Raises InvalidInput when a part is empty, too long or holds what a JID must not hold.
     """
-    bare, _, _ = text.partition("/")
+    return _bare_jid(text.partition("/")[0])
+
+
+@lru_cache(maxsize=4096)
+def _bare_jid(bare: str) -> CanonicalId:
+    # Looked at several times for each message, and Unicode takes its time.
     _check_size(bare, 2 * MAX_JID_PART_BYTES + 1, "JID")
     local, at, domain = bare.partition("@")
     if not at:
