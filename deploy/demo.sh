@@ -1,6 +1,6 @@
 #!/bin/sh
-# A whole world on this machine: local chain, relay, resolver, mail, and a story of real messages between them.
-#   sh deploy/demo.sh [--once] [--only email] [--no-matrix] [--help]
+# A whole world on this machine: local chain, relay, resolver, mail, Matrix, XMPP, and a story of real messages between them.
+#   sh deploy/demo.sh [--once] [--only email] [--no-matrix] [--no-xmpp] [--help]
 set -eu
 cd "$(dirname "$0")/.."
 . deploy/venv.sh

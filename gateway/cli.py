@@ -22,6 +22,7 @@ from gateway.settings import Settings, find_config, load_settings, shown
 if TYPE_CHECKING:
     from gateway.demo.ground import GivenChain
     from gateway.demo.homeserver import GivenHomeserver
+    from gateway.demo.xmpp_side import GivenXmpp
 
 
 class Commands(TyperGroup):
@@ -293,8 +294,9 @@ def keys_rotate(
 @app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the story; exit 0 only if every step held.")] = False,
-    only: Annotated[str, typer.Option(help="Peers to take part, e.g. email,matrix.")] = "",
+    only: Annotated[str, typer.Option(help="Peers to take part, e.g. email,matrix,xmpp.")] = "",
     no_matrix: Annotated[bool, typer.Option("--no-matrix", help="Leave Matrix out.")] = False,
+    no_xmpp: Annotated[bool, typer.Option("--no-xmpp", help="Leave XMPP out.")] = False,
     gateway_port: PortOption = None,
     rpc_port: PortOption = None,
     smtp_port: PortOption = None,
@@ -309,10 +311,18 @@ def demo(
     matrix_registration: Annotated[
         Path | None, typer.Option(help="The registration file by which it knows this demo.")
     ] = None,
+    xmpp_component: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DOMAIN@HOST:PORT",
+            help="A component of an XMPP server of yours instead of ours; with --xmpp-secret.",
+        ),
+    ] = None,
+    xmpp_secret: Annotated[str | None, typer.Option(help="What that server knows of it.")] = None,
     folder: Annotated[Path, typer.Option("--dir", help="Where the demo's files go; emptied first.")] = Path(".demo"),
     log_level: LogLevel = "ERROR",
 ) -> None:
-    """A whole world on this machine: chain, relay, mail, Matrix, and a told story of real messages."""
+    """A whole world on this machine: chain, relay, mail, Matrix, XMPP, and a told story of real messages."""
     from gateway.demo.options import DemoOptions
     from gateway.demo.run import run_demo
 
@@ -321,12 +331,13 @@ def demo(
         folder=folder,
         once=once,
         only=tuple(filter(None, only.split(","))),
-        without=("matrix",) if no_matrix else (),
+        without=tuple(peer for peer, out in (("matrix", no_matrix), ("xmpp", no_xmpp)) if out),
         gateway_port=gateway_port,
         rpc_port=rpc_port,
         smtp_port=smtp_port,
         chain=_given_chain(rpc, resolver, signer_key),
         homeserver=_given_homeserver(matrix_homeserver, matrix_registration),
+        xmpp=_given_xmpp(xmpp_component, xmpp_secret),
     )
     held = run(lambda stop: run_demo(options, out.console, stop))
     raise SystemExit(0 if held else 1)
@@ -352,6 +363,20 @@ def _given_homeserver(url: str | None, registration: Path | None) -> GivenHomese
     if url is None or registration is None:
         raise typer.BadParameter("--matrix-homeserver and --matrix-registration go together")
     return GivenHomeserver(url, registration)
+
+
+def _given_xmpp(component: str | None, secret: str | None) -> GivenXmpp | None:
+    from gateway.demo.xmpp_side import GivenXmpp
+
+    if component is None and secret is None:
+        return None
+    if component is None or secret is None:
+        raise typer.BadParameter("--xmpp-component and --xmpp-secret go together")
+    domain, at, server = component.partition("@")
+    host, colon, port = server.rpartition(":")
+    if not (domain and at and host and colon and port.isdecimal()):
+        raise typer.BadParameter("--xmpp-component is DOMAIN@HOST:PORT, such as dm3.example.org@127.0.0.1:5347")
+    return GivenXmpp(domain, host, int(port), secret)
 
 
 def run(work: Any) -> Any:

@@ -7,6 +7,7 @@ from email.message import EmailMessage
 from typing import Final
 
 from gateway.demo.email_story import BOB_NAME
+from gateway.demo.hearing import heard
 from gateway.demo.homeserver import MatrixSide, People
 from gateway.demo.mail import BOB
 from gateway.demo.matrix_user import Json, MatrixUser
@@ -15,7 +16,6 @@ from gateway.demo.world import EMAIL_DOMAIN, PARENT, World
 from gateway.dm3.message import MessageType
 from gateway.ens.escapes import MATRIX, bridged_name
 from gateway.ids import CanonicalId, EnsName, MessageHash
-from gateway.operations.dm3_client import Received
 from gateway.sdk.attachments import FileContent, attachment_content
 
 GREETING: Final = "Hello from Matrix! Is this an ENS name?"
@@ -63,7 +63,7 @@ class _Chat:
 
     async def open(self) -> None:
         async def work() -> tuple[None, str]:
-            self._room = await _room_with(self._alice, self._ghost)
+            self._room = await room_with(self._alice, self._ghost)
             shown = (await self._alice.profile(self._ghost))["displayname"]
             check(self._native.name in shown, f"the user is shown as {shown}")
             return None, f"it is shown as {shown!r}, and joined at once"
@@ -71,11 +71,11 @@ class _Chat:
         await self._teller.step(f"Alice ({self._alice.user_id}) invites {self._ghost} into a chat", work)
 
     async def greet(self) -> None:
-        name = _name_of(self._alice)
+        name = matrix_name(self._alice)
 
         async def receive() -> tuple[None, str]:
             self._sent = await self._alice.say(self._room, GREETING)
-            received = await _heard(self._world, "her message at the relay", MessageType.NEW, name)
+            received = await heard(self._world, "her message at the relay", MessageType.NEW, name)
             check(GREETING in (received.message.text or ""), "the text is another one")
             check("bridged" in (received.message.text or ""), "the first message does not say that it is bridged")
             self._hash = received.message_hash
@@ -96,7 +96,7 @@ class _Chat:
         await self._teller.step("her client learns that it was delivered", status)
 
     async def answer(self) -> None:
-        name = _name_of(self._alice)
+        name = matrix_name(self._alice)
 
         async def work() -> tuple[None, str]:
             sent = await self._native.send(name, ANSWER, kind=MessageType.REPLY, reference=self._hash)
@@ -105,23 +105,23 @@ class _Chat:
             check(shown["sender"] == self._ghost, f"it is from {shown['sender']}")
             replied = shown["content"].get("m.relates_to", {}).get("m.in_reply_to", {}).get("event_id")
             check(replied == self._sent, f"it replies to {replied}")
-            receipt = await _heard(self._world, "the receipt", MessageType.READ_RECEIVED, name)
+            receipt = await heard(self._world, "the receipt", MessageType.READ_RECEIVED, name)
             check(receipt.message.reference == self._answer, "the receipt is for another message")
             return None, "m.in_reply_to names her message; the way back has a receipt: READ_RECEIVED"
 
         await self._teller.step(f"{self._native.name} replies, and she sees it as a reply from {self._ghost}", work)
 
     async def correct(self) -> None:
-        name = _name_of(self._alice)
+        name = matrix_name(self._alice)
 
         async def work() -> tuple[None, str]:
             answer = await self._alice.wait_text(self._room, ANSWER)
             await self._alice.edit(self._room, self._sent, CORRECTED)
             await self._alice.react(self._room, answer["event_id"], THUMB)
-            edit = await _heard(self._world, "the edit", MessageType.EDIT, name)
+            edit = await heard(self._world, "the edit", MessageType.EDIT, name)
             check(edit.message.text == CORRECTED, f"the new text is {edit.message.text!r}")
             check(edit.message.reference == self._hash, "the edit is of another message")
-            reaction = await _heard(self._world, "the reaction", MessageType.REACTION, name)
+            reaction = await heard(self._world, "the reaction", MessageType.REACTION, name)
             check(reaction.message.text == THUMB, f"the reaction is {reaction.message.text!r}")
             check(reaction.message.reference == self._answer, "the reaction is to another message")
             return None, f"EDIT of {self._hash[:18]}..., REACTION {THUMB} to {self._answer[:18]}..."
@@ -131,7 +131,7 @@ class _Chat:
     async def show_picture(self) -> None:
         async def work() -> tuple[None, str]:
             await self._alice.send_file(self._room, PICTURE, "image/png", "dot.png", kind="m.image")
-            received = await _heard(self._world, "the picture", MessageType.NEW, _name_of(self._alice))
+            received = await heard(self._world, "the picture", MessageType.NEW, matrix_name(self._alice))
             files = [attachment_content(each, max_bytes=len(PICTURE)) for each in received.message.attachments or ()]
             check(files == [FileContent("dot.png", "image/png", PICTURE)], f"the attachments are {files}")
             return None, f"dot.png, image/png, {len(PICTURE)} bytes, each as it was"
@@ -140,7 +140,7 @@ class _Chat:
 
 
 async def _first_words(teller: Teller, world: World, side: MatrixSide, dave: MatrixUser) -> None:
-    name, ghost = _name_of(dave), side.ghost(world.native.name)
+    name, ghost = matrix_name(dave), side.ghost(world.native.name)
 
     async def invited() -> tuple[str, str]:
         await world.native.send(name, FIRST_WORDS)
@@ -158,7 +158,7 @@ async def _first_words(teller: Teller, world: World, side: MatrixSide, dave: Mat
         shown = await dave.wait_text(room, FIRST_WORDS)
         check(shown["sender"] == ghost, f"it is from {shown['sender']}")
         await dave.wait_event(lambda event: event["room_id"] == room and "bridged" in event["content"]["body"])
-        await _heard(world, "the receipt", MessageType.READ_RECEIVED, name)
+        await heard(world, "the receipt", MessageType.READ_RECEIVED, name)
         return None, f"{FIRST_WORDS!r}, and a notice that the conversation is bridged"
 
     await teller.step("he joins and reads it", read)
@@ -166,24 +166,24 @@ async def _first_words(teller: Teller, world: World, side: MatrixSide, dave: Mat
 
 async def _bot(teller: Teller, side: MatrixSide, alice: MatrixUser) -> None:
     async def work() -> tuple[None, str]:
-        room = await _room_with(alice, side.bot)
+        room = await room_with(alice, side.bot)
         asked = await alice.say(room, "whoami")
         answer = await alice.wait_event(
             lambda event: event["content"]["m.relates_to"]["m.in_reply_to"]["event_id"] == asked
         )
         said = str(answer["content"]["body"])
         check(answer["sender"] == side.bot, f"the answer is from {answer['sender']}")
-        check(_name_of(alice) in said, f"the answer is {said!r}")
+        check(matrix_name(alice) in said, f"the answer is {said!r}")
         return None, said.splitlines()[0].removeprefix("- ").replace("`", "")
 
     await teller.step(f"Alice asks the gateway's bot {side.bot}: whoami", work)
 
 
 async def _to_mail(teller: Teller, world: World, side: MatrixSide, alice: MatrixUser) -> None:
-    ghost, name = side.ghost(BOB_NAME), _name_of(alice)
+    ghost, name = side.ghost(BOB_NAME), matrix_name(alice)
 
     async def work() -> tuple[EmailMessage, str]:
-        room = await _room_with(alice, ghost)
+        room = await room_with(alice, ghost)
         await alice.say(room, TO_BOB)
         mail = await until("the mail in Bob's mailbox", lambda: world.mail.find(BOB, TO_BOB))
         check(f"{name}@{EMAIL_DOMAIN}" in str(mail["From"]), f"From is {mail['From']}")
@@ -192,7 +192,7 @@ async def _to_mail(teller: Teller, world: World, side: MatrixSide, alice: Matrix
     await teller.step(f"Alice writes to {ghost}, and Bob has it as mail", work)
 
 
-async def _room_with(human: MatrixUser, other: str) -> str:
+async def room_with(human: MatrixUser, other: str) -> str:
     """A chat of two, as a client opens it; returns when the other one is there."""
 
     def joined(event: Json) -> object:
@@ -204,20 +204,6 @@ async def _room_with(human: MatrixUser, other: str) -> str:
     return room
 
 
-async def _heard(world: World, what: str, kind: MessageType, sender: EnsName) -> Received:
-    """A message that waits for native.eth, or soon will; acknowledged."""
-
-    def wanted(each: Received) -> bool:
-        return each.message.type is kind and each.sender == sender
-
-    async def look() -> Received | None:
-        return next(filter(wanted, await world.native.fetch()), None)
-
-    received = await until(what, look)
-    check(received.verified, "a signature does not hold")
-    await world.native.acknowledge(received)
-    return received
-
-
-def _name_of(human: MatrixUser) -> EnsName:
+def matrix_name(human: MatrixUser) -> EnsName:
+    """The ENS name that somebody has as a bridged person."""
     return bridged_name(MATRIX, CanonicalId(human.user_id), PARENT)

@@ -6,6 +6,7 @@ import re
 from email.message import EmailMessage
 from typing import Any, Final
 
+from gateway.demo.hearing import heard
 from gateway.demo.mail import DOMAIN, send_mail
 from gateway.demo.teller import Teller, check, until
 from gateway.demo.world import EMAIL_DOMAIN, HOST, PARENT, World
@@ -13,7 +14,6 @@ from gateway.dm3.encoding import to_hex
 from gateway.dm3.eth import checksum, sign_digest, sign_text
 from gateway.dm3.message import MessageType
 from gateway.ids import EnsName
-from gateway.operations.dm3_client import Received
 from gateway.subnames.orders import read_order
 
 NAME: Final = EnsName(f"carol.{PARENT}")
@@ -121,16 +121,9 @@ async def _write(teller: Teller, world: World) -> None:
             text=GREETING,
             message_id="<news.1@mail.example>",
         )
-
-        async def look() -> Received | None:
-            waiting = await world.native.fetch()
-            return next((each for each in waiting if GREETING in (each.message.text or "")), None)
-
-        received = await until("her message at the relay", look)
-        check(received.sender == NAME, f"the sender is {received.sender}")
-        check(received.verified, "a signature does not hold")
+        received = await heard(world, "her message at the relay under her name", MessageType.NEW, NAME)
+        check(GREETING in (received.message.text or ""), "the text is another one")
         check(CAROL not in (received.message.text or ""), "her mail address is told")
-        await world.native.acknowledge(received)
         return None, f"from {received.sender}, verified; her mail address is not told"
 
     await teller.step(f"Carol mails {world.native.name}, who sees her name", work)
@@ -140,16 +133,9 @@ async def _answer(teller: Teller, world: World) -> None:
     text = "A fine name."
 
     async def work() -> tuple[None, str]:
-        await world.native.send(NAME, text)
+        sent = await world.native.send(NAME, text)
         mail = await until("the answer in Carol's mailbox", lambda: world.mail.find(CAROL, text))
-
-        async def look() -> Received | None:
-            waiting = await world.native.fetch()
-            return next((each for each in waiting if each.message.type is MessageType.READ_RECEIVED), None)
-
-        receipt = await until("the receipt", look)
-        check(receipt.sender == NAME, f"the receipt is from {receipt.sender}")
-        await world.native.acknowledge(receipt)
+        await heard(world, "the receipt", MessageType.READ_RECEIVED, NAME, about=sent.message_hash)
         return None, f"From: {mail['From']}"
 
     await teller.step(f"{world.native.name} writes to {NAME}, and it is in Carol's mailbox", work)

@@ -8,12 +8,16 @@ from typing import Final
 
 from gateway.demo.ground import GivenChain
 from gateway.demo.homeserver import GivenHomeserver
-from gateway.demo.synapse import MISSING, find_synapse
+from gateway.demo.prosody import MISSING as NO_PROSODY
+from gateway.demo.prosody import find_prosody
+from gateway.demo.synapse import MISSING as NO_SYNAPSE
+from gateway.demo.synapse import find_synapse
+from gateway.demo.xmpp_side import GivenXmpp
 from gateway.errors import ConfigError
 from gateway.operations.adapter_types import adapter_type
 
-KNOWN_PEERS: Final = ("email", "matrix")
-"""Networks whose peer the demo can start; XMPP comes with its adapter."""
+KNOWN_PEERS: Final = ("email", "matrix", "xmpp")
+"""Networks whose peer the demo can start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,8 @@ class DemoOptions:
     """A chain of the caller's instead of our own."""
     homeserver: GivenHomeserver | None = None
     """A Matrix homeserver of the caller's instead of our own."""
+    xmpp: GivenXmpp | None = None
+    """An XMPP server of the caller's instead of our own."""
 
     @property
     def peers(self) -> tuple[str, ...]:
@@ -49,16 +55,25 @@ class DemoOptions:
         ConfigError when the caller asked for one of them by name.
         """
         reasons: dict[str, str] = {}
-        if "matrix" in self.peers:
-            try:
-                adapter_type("matrix")
-            except ConfigError as error:
-                reasons["matrix"] = error.detail
-            else:
-                if self.homeserver is None and find_synapse() is None:
-                    reasons["matrix"] = MISSING
-        elif self.homeserver is not None:
+        if self.homeserver is not None and "matrix" not in self.peers:
             raise ConfigError("--matrix-homeserver: Matrix takes no part, by --only or --no-matrix")
+        if self.xmpp is not None and "xmpp" not in self.peers:
+            raise ConfigError("--xmpp-component: XMPP takes no part, by --only or --no-xmpp")
+        for peer in self.peers:
+            reason = self._lacking(peer)
+            if reason:
+                reasons[peer] = reason
         if reasons and self.only:
             raise ConfigError("\n".join(f"{peer}: {reason}" for peer, reason in reasons.items()))
         return reasons
+
+    def _lacking(self, peer: str) -> str:
+        try:
+            adapter_type(peer)
+        except ConfigError as error:
+            return error.detail
+        if peer == "matrix" and self.homeserver is None and find_synapse() is None:
+            return NO_SYNAPSE
+        if peer == "xmpp" and self.xmpp is None and find_prosody() is None:
+            return NO_PROSODY
+        return ""

@@ -19,10 +19,13 @@ from gateway.demo.options import DemoOptions
 from gateway.demo.teller import StepFailed, Teller
 from gateway.demo.world import EMAIL_DOMAIN, HOST, World, running_world
 from gateway.demo.world_file import FILE, write_world_file
+from gateway.demo.xmpp_across import tell_mail_and_xmpp, tell_matrix_and_xmpp
+from gateway.demo.xmpp_side import XmppSide
+from gateway.demo.xmpp_story import tell_xmpp
 
 log = structlog.get_logger(__name__)
 
-TITLES: Final = {"email": "mail", "matrix": "Matrix"}
+TITLES: Final = {"email": "mail", "matrix": "Matrix", "xmpp": "XMPP"}
 
 
 async def run_demo(options: DemoOptions, console: Console, stop: asyncio.Event) -> bool:
@@ -32,8 +35,8 @@ async def run_demo(options: DemoOptions, console: Console, stop: asyncio.Event) 
     parts = ["local chain", "relay", "resolver", *(TITLES[peer] for peer in options.peers)]
     console.print(f"[bold]DM3 Gateway[/bold]: a world on this machine ({', '.join(parts)})")
     for peer, reason in lacking.items():
-        console.print(f"{TITLES[peer].capitalize()} takes no part: {reason}", style="dim", markup=False)
-    console.print("XMPP takes no part: its adapter is not written yet.", style="dim")
+        title = TITLES[peer]
+        console.print(f"{title[:1].upper()}{title[1:]} takes no part: {reason}", style="dim", markup=False)
     over = asyncio.Event()
     living = asyncio.create_task(_while_heard(_live(options, console, stop, over.set)))
     stopped = asyncio.create_task(stop.wait())
@@ -68,8 +71,7 @@ async def _live(options: DemoOptions, console: Console, stop: asyncio.Event, ove
         # By now people of other networks have names too.
         await write_world_file(world)
         over()
-        untold = "; Matrix had no chapter, see above" if world.matrix is not None and world.matrix.reason else ""
-        console.print(f"\n[green]All {teller.steps} steps held[/green], in {teller.seconds:.1f} s{untold}.")
+        console.print(f"\n[green]All {teller.steps} steps held[/green], in {teller.seconds:.1f} s{_untold(world)}.")
         if not options.once:
             _invite(console, world)
             await stop.wait()
@@ -78,7 +80,7 @@ async def _live(options: DemoOptions, console: Console, stop: asyncio.Event, ove
 
 
 async def _tell(teller: Teller, world: World, peers: tuple[str, ...]) -> None:
-    mail, matrix = "email" in peers, world.matrix
+    mail, matrix, xmpp = "email" in peers, world.matrix, world.xmpp
     await tell_ground(teller, world)
     if mail:
         await tell_email(teller, world)
@@ -87,7 +89,21 @@ async def _tell(teller: Teller, world: World, peers: tuple[str, ...]) -> None:
     elif matrix is not None:
         teller.chapter("Matrix")
         teller.remark(f"Not told: {matrix.reason}.")
+    if xmpp is not None and xmpp.people is not None:
+        await tell_xmpp(teller, world, xmpp, xmpp.people)
+        if mail:
+            await tell_mail_and_xmpp(teller, world, xmpp, xmpp.people.erin)
+        if matrix is not None and matrix.people is not None:
+            await tell_matrix_and_xmpp(teller, matrix, matrix.people.alice, xmpp, xmpp.people.erin)
+    elif xmpp is not None:
+        teller.chapter("XMPP")
+        teller.remark(f"Not told: {xmpp.reason}.")
     await tell_names(teller, world, linked=mail)
+
+
+def _untold(world: World) -> str:
+    sides = {"Matrix": world.matrix, "XMPP": world.xmpp}
+    return "".join(f"; {title} had no chapter, see above" for title, side in sides.items() if side and side.reason)
 
 
 def _invite(console: Console, world: World) -> None:
@@ -100,6 +116,8 @@ def _invite(console: Console, world: World) -> None:
         lines.append(f"mail     any client to {HOST}:{world.smtp_port}, from somebody@mail.example to {to}")
     if world.matrix is not None:
         lines += _matrix(world, world.matrix)
+    if world.xmpp is not None:
+        lines += _xmpp(world, world.xmpp)
     lines += [
         f"chain    {world.ground.url} (chain id {world.ground.chain_id})",
         f"facts    {world.folder / FILE}, with funded accounts and their keys",
@@ -116,4 +134,17 @@ def _matrix(world: World, side: MatrixSide) -> list[str]:
     return [
         f"matrix   any client to {side.homeserver.url}{who}:",
         f"         a chat without encryption with {ghost}, or help to {side.bot}",
+    ]
+
+
+def _xmpp(world: World, side: XmppSide) -> list[str]:
+    echo = side.contact(world.echo.name)
+    if side.people is None or side.host.clients is None:
+        return [
+            f"xmpp     any client with an account at {side.host.domain}: add {echo}, or run commands of {side.gateway}"
+        ]
+    (host, port), erin, password = side.host.clients, side.people.erin.jid, side.people.password
+    return [
+        f"xmpp     any client to {host}:{port}, without TLS, as {erin} with the password {password}:",
+        f"         add {echo} to the contacts and write, or run commands of {side.gateway}",
     ]

@@ -16,11 +16,13 @@ import httpx2
 
 from gateway.app import Gateway
 from gateway.demo.ground import Ground, found_parent, future_resolver, given_ground, own_ground, settle
-from gateway.demo.homeserver import Homeserver, MatrixSide, OthersHomeserver, OwnHomeserver, populated
+from gateway.demo.homeserver import MatrixSide
 from gateway.demo.mail import DOMAIN as MAIL_DOMAIN
 from gateway.demo.mail import MailServer
 from gateway.demo.options import DemoOptions
+from gateway.demo.peers import Peers
 from gateway.demo.teller import check
+from gateway.demo.xmpp_side import XmppSide
 from gateway.dm3.eth import address_bytes, parse_address
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
@@ -71,6 +73,7 @@ class World:
     smtp_port: int
     """Of the gateway; 0 without e-mail."""
     matrix: MatrixSide | None
+    xmpp: XmppSide | None
     http: httpx2.AsyncClient
     admin_token: str
 
@@ -92,12 +95,9 @@ async def running_world(options: DemoOptions) -> AsyncIterator[World]:
         await mail.start()
         stack.push_async_callback(mail.stop)
         port = bound.getsockname()[1]
-        homeserver = _homeserver(options, port)
-        if homeserver is not None:
-            stack.push_async_callback(homeserver.close)
-        settings, config = _settings(options, ground, mail, homeserver, port)
-        starting = asyncio.create_task(_start(homeserver), name="homeserver")
-        stack.push_async_callback(_give_up, starting)
+        peers = await stack.enter_async_context(Peers(options, _url(port)))
+        settings, config = _settings(options, ground, mail, peers, port)
+        peers.start()
         signer = load_signer(settings.ens.signer_key_file).address
         resolver = parse_address(settings.ens.resolver_addresses[0])
         if ground.own is not None:
@@ -112,9 +112,8 @@ async def running_world(options: DemoOptions) -> AsyncIterator[World]:
         server = HttpServer(gateway.app, bound)
         await server.start()
         stack.push_async_callback(server.stop)
-        await starting
-        matrix = None if homeserver is None else await populated(homeserver)
-        yield await _people(stack, options, settings, ground, resolver, signer, gateway, mail, matrix)
+        await peers.started()
+        yield await _people(stack, options, settings, ground, resolver, signer, gateway, mail, peers)
 
 
 async def _ground(stack: AsyncExitStack, options: DemoOptions) -> Ground:
@@ -125,33 +124,11 @@ async def _ground(stack: AsyncExitStack, options: DemoOptions) -> Ground:
     return await stack.enter_async_context(own_ground(port))
 
 
-def _homeserver(options: DemoOptions, port: int) -> Homeserver | None:
-    if "matrix" not in options.peers:
-        return None
-    url = _url(port)
-    if options.homeserver is not None:
-        return OthersHomeserver(options.homeserver, options.folder, url)
-    return OwnHomeserver(options.folder, url)
-
-
-async def _start(homeserver: Homeserver | None) -> None:
-    """While the gateway opens: a homeserver takes seconds."""
-    if homeserver is not None:
-        await homeserver.start()
-
-
-async def _give_up(starting: asyncio.Task[None]) -> None:
-    starting.cancel()
-    await asyncio.gather(starting, return_exceptions=True)
-
-
 def _url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _settings(
-    options: DemoOptions, ground: Ground, mail: MailServer, homeserver: Homeserver | None, port: int
-) -> tuple[Settings, Path]:
+def _settings(options: DemoOptions, ground: Ground, mail: MailServer, peers: Peers, port: int) -> tuple[Settings, Path]:
     """The configuration of this world, written as an operator's would be."""
     given = options.chain
     config = create_installation(
@@ -167,7 +144,7 @@ def _settings(
             resolver_address=given.resolver if given else future_resolver(ground.own) if ground.own else None,
             allow_private_gateways=True,
             claims="open",
-            adapters=_adapters(options, mail, homeserver),
+            adapters=_adapters(options, mail, peers),
         ),
     )
     key = {"DM3_GATEWAY__ENS__SIGNER_KEY_FILE": str(given.signer_key_file.resolve())} if given else {}
@@ -183,7 +160,7 @@ async def _people(
     signer: EthAddress,
     gateway: Gateway,
     mail: MailServer,
-    matrix: MatrixSide | None,
+    peers: Peers,
 ) -> World:
     """The people of the story with ways of their own to ENS and to the relay."""
     client = GuardedClient(allow_private=True)
@@ -203,7 +180,7 @@ async def _people(
     await settle(ground, gateway.store, native, (ground.native,))
     await settle(ground, gateway.store, echo, ground.echoes)
     answering = asyncio.create_task(Echo(echo).run(), name="echo")
-    stack.callback(answering.cancel)
+    stack.push_async_callback(_ended, answering)
     return World(
         folder=options.folder,
         settings=settings,
@@ -217,14 +194,21 @@ async def _people(
         echo=echo,
         mail=mail,
         smtp_port=int(settings.adapters.get("email", {}).get("smtp_port", 0)),
-        matrix=matrix,
+        matrix=await peers.matrix(),
+        xmpp=await peers.xmpp(),
         http=http,
         admin_token=secrets.token_urlsafe(32),
     )
 
 
-def _adapters(options: DemoOptions, mail: MailServer, homeserver: Homeserver | None) -> Mapping[str, Mapping[str, Any]]:
-    tables: dict[str, Mapping[str, Any]] = {}
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Before what it works with is closed."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _adapters(options: DemoOptions, mail: MailServer, peers: Peers) -> Mapping[str, Mapping[str, Any]]:
+    tables = dict(peers.tables)
     if "email" in options.peers:
         with _listen(options.smtp_port, usual=2525) as probe:
             port = probe.getsockname()[1]
@@ -235,8 +219,6 @@ def _adapters(options: DemoOptions, mail: MailServer, homeserver: Homeserver | N
             "relay_host": f"{HOST}:{mail.port}",
             "allowed_senders": [MAIL_DOMAIN],
         }
-    if homeserver is not None:
-        tables["matrix"] = homeserver.table
     return tables
 
 

@@ -54,7 +54,7 @@ async def describe(world: World) -> dict[str, Any]:
         "samples": await _samples(world),
         "smtp": _smtp(world),
         "matrix": _matrix(world),
-        "xmpp": None,
+        "xmpp": _xmpp(world),
         "admin_token": world.admin_token,
     }
 
@@ -82,6 +82,22 @@ def _matrix(world: World) -> dict[str, Any] | None:
         "server_name": homeserver.server_name,
         "registration_file": str(homeserver.registration),
         "user": people and people.alice.user_id,
+        "password": people and people.password,
+    }
+
+
+def _xmpp(world: World) -> dict[str, Any] | None:
+    """Without the part of clients where nobody could be registered."""
+    if world.xmpp is None:
+        return None
+    host, people = world.xmpp.host, world.xmpp.people
+    address, port = host.clients or (None, None)
+    return {
+        "domain": host.domain,
+        "component": host.component,
+        "host": address,
+        "c2s_port": port,
+        "user": people and people.erin.jid,
         "password": people and people.password,
     }
 

@@ -23,6 +23,7 @@ ITEMS: Final = "http://jabber.org/protocol/disco#items"
 COMMANDS: Final = "http://jabber.org/protocol/commands"
 UPLOAD: Final = "urn:xmpp:http:upload:0"
 VCARD: Final = "vcard-temp"
+REGISTER: Final = "jabber:iq:register"
 RECEIPTS: Final = "urn:xmpp:receipts"
 MARKERS: Final = "urn:xmpp:chat-markers:0"
 
@@ -237,6 +238,11 @@ class XmppUser(XmppStream):
     async def set_vcard(self, *content: str) -> None:
         """Replace one's own card; `content` is XML as ``<FN>Alice</FN>`` (XEP-0054, 3.2)."""
         await self.iq(None, element("vCard", {"xmlns": VCARD}, *content), "set")
+
+    async def register_with(self, to: str, nick: str) -> None:
+        """Make oneself known to a gateway, under a name (XEP-0077, 3.1; XEP-0100, 4.1)."""
+        await self.iq(to, element("query", {"xmlns": REGISTER}))
+        await self.iq(to, element("query", {"xmlns": REGISTER}, element("nick", text=nick)), "set")
 
     async def carbons(self) -> None:
         """Be told what one's other clients send and get (XEP-0280, 4)."""

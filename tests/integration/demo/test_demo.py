@@ -19,6 +19,8 @@ from gateway.demo.chain.running import running_chain
 from gateway.demo.ground import found_parent
 from gateway.demo.mail import send_mail
 from gateway.demo.matrix_user import MatrixUser
+from gateway.demo.prosody import MISSING as NO_PROSODY
+from gateway.demo.prosody import find_prosody
 from gateway.demo.synapse import MISSING, find_synapse
 from gateway.dm3.eth import parse_address
 from gateway.ens.chain import Chain
@@ -57,7 +59,7 @@ async def told_by(process: asyncio.subprocess.Process) -> str:
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """In order, so that its Synapse ends too; by force when it does not listen."""
+    """In order, so that its servers end too; by force when it does not listen."""
     if process.returncode is None:
         process.terminate()
         try:
@@ -67,17 +69,21 @@ async def end(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-async def test_the_whole_story_holds_with_matrix_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+async def test_the_whole_story_holds_with_all_networks_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     """One run for everything about Matrix: each world with a homeserver takes its seconds."""
     require(find_synapse(), MISSING)
+    require(find_prosody(), NO_PROSODY)
     process = await start(tmp_path / "world")
     try:
         told = await told_by(process)
-        assert "All 27 steps held" in told
+        assert "All 40 steps held" in told
+        assert "takes no part" not in told
         assert "failed" not in told
         for part in ("picks the envelope up and opens it", "in the thread of his mail", "550 5.1.1", "echo comes back"):
             assert part in told
         for part in ("as a reply from @dm3_native.eth:localhost", "he finds an invitation", "and Bob has it as mail"):
+            assert part in told
+        for part in ("and Erin's answer is in his mailbox", "Alice writes to Erin from Matrix, and Erin answers"):
             assert part in told
         facts = json.loads((tmp_path / "world" / "demo.json").read_text("utf-8"))
         assert any(sample["name"] == "dave.localhost.matrix.gw.eth" for sample in facts["samples"])
@@ -102,7 +108,7 @@ async def test_the_whole_story_holds_with_matrix_and_ctrl_c_ends_it(tmp_path: Pa
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, dict[str, Any]]]:
-    process = await start(tmp_path / "world", "--no-matrix")
+    process = await start(tmp_path / "world", "--no-matrix", "--no-xmpp")
     try:
         await told_by(process)
         yield process, json.loads((tmp_path / "world" / "demo.json").read_text("utf-8"))
@@ -124,7 +130,7 @@ async def test_ctrl_c_ends_it_cleanly(world: tuple[asyncio.subprocess.Process, d
 async def test_the_facts_are_true(world: tuple[asyncio.subprocess.Process, dict[str, Any]]) -> None:
     """Every sample resolves from the outside to what demo.json says, and nothing of the promised keys is missing."""
     _, facts = world
-    assert facts["matrix"] is None
+    assert facts["matrix"] is facts["xmpp"] is None
     assert set(facts) == {
         *("gateway_url", "rpc_url", "chain_id", "ens_registry", "universal_resolver", "parent", "resolver_address"),
         *("resolver_signer", "ds_name", "ds_profile", "ccip_url", "accounts", "samples", "smtp", "matrix", "xmpp"),
@@ -222,7 +228,8 @@ async def test_a_chain_of_the_caller_s_can_be_given(tmp_path: Path) -> None:
         resolver = await asyncio.to_thread(found_parent, chain, parent, url, signer.address)
         before = chain.core.head.number
         given = ("--rpc", chain.url, "--resolver", resolver, "--signer-key", str(tmp_path / "signer.key"))
-        process = await start(tmp_path / "world", "--once", "--no-matrix", *given, "--gateway-port", str(port))
+        flags = ("--once", "--only", "email", *given, "--gateway-port", str(port))
+        process = await start(tmp_path / "world", *flags)
         out, err = await asyncio.wait_for(process.communicate(), 90)
         told = out.decode()
         assert process.returncode == 0, told + err.decode()
