@@ -6,10 +6,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -45,6 +46,7 @@ class GatewayProcess:
     native: Dm3Client
     http: httpx2.AsyncClient
     smtp_port: int
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = field(default=None)
 
     async def start(self, *options: str) -> None:
@@ -55,7 +57,10 @@ class GatewayProcess:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={key: value for key, value in os.environ.items() if not key.startswith("DM3_GATEWAY")},
+            env={
+                **{key: value for key, value in os.environ.items() if not key.startswith("DM3_GATEWAY")},
+                **self.environment,
+            },
         )
         log.close()
 
@@ -91,8 +96,18 @@ class GatewayProcess:
 
 
 @asynccontextmanager
-async def gateway_process(folder: Path, store_url: str = "sqlite:///gateway.db") -> AsyncIterator[GatewayProcess]:
-    """Everything set up, the process not started yet; it is killed at the end."""
+async def gateway_process(
+    folder: Path,
+    store_url: str = "sqlite:///gateway.db",
+    *,
+    adapters: Mapping[str, Mapping[str, Any]] | None = None,
+    overrides: Mapping[str, str] | None = None,
+) -> AsyncIterator[GatewayProcess]:
+    """Everything set up, the process not started yet; it is killed at the end.
+
+    `adapters` are tables of other adapters beside the one for e-mail; `overrides` are environment variables of the
+    configuration.
+    """
     async with AsyncExitStack() as stack:
         chain = await stack.enter_async_context(running_chain())
         mail = MailServer(folder / "mail")
@@ -120,10 +135,10 @@ async def gateway_process(folder: Path, store_url: str = "sqlite:///gateway.db")
                 resolver_address=future_resolver(chain),
                 allow_private_gateways=True,
                 store_url=store_url,
-                adapters={"email": email},
+                adapters={"email": email, **(adapters or {})},
             ),
         )
-        settings = load_settings(config, environ={})
+        settings = load_settings(config, environ=overrides or {})
         signer = load_signer(settings.ens.signer_key_file).address
         await asyncio.to_thread(found_parent, chain, PARENT, settings.server.public_url, signer)
         await asyncio.to_thread(upgrade, settings.store.url)
@@ -140,7 +155,7 @@ async def gateway_process(folder: Path, store_url: str = "sqlite:///gateway.db")
             service=EnsName(f"ds.{PARENT}"),
         )
         await asyncio.to_thread(publish, chain, native, (native.name,))
-        running = GatewayProcess(config, settings, chain, mail, native, http, smtp_port)
+        running = GatewayProcess(config, settings, chain, mail, native, http, smtp_port, overrides or {})
         try:
             yield running
         finally:

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from adapters.xmpp.link import Link, LinkDown
+from adapters.xmpp.link import ANSWER_SECONDS, WATCH_SECONDS, Link, LinkDown
 from gateway.demo.prosody import Prosody
 from tests.support.prosody import prosody_server
 from tests.support.waiting import until
@@ -110,6 +110,69 @@ async def test_a_frozen_server_is_noticed_within_ten_seconds(tmp_path: Path) -> 
         finally:
             server.thaw()
         await until(lambda: _true(taken.ups >= 2 and link.connected), 30)
+
+
+async def test_what_a_frozen_server_has_taken_is_not_given_up(tmp_path: Path) -> None:
+    async with prosody_server(tmp_path) as server, linked(server) as (link, taken):
+        await server.register("alice", "secret")
+        alice = await server.connect("alice", "secret")
+        server.freeze()
+        try:
+            for number in range(20):
+                link.send(message(server, server.jid("alice"), f"to {number}", number))
+                await alice.send(f"a.eth@{server.component}", f"from {number}")
+            with pytest.raises(LinkDown):
+                await link.barrier()
+            assert not link.connected
+            with pytest.raises(LinkDown):
+                link.send(message(server, server.jid("alice"), "never sent"))
+        finally:
+            server.thaw()
+        await until(lambda: _true(taken.ups == 2 and link.connected))
+        await link.barrier()
+        await until(lambda: _true(len(taken.bodies()) == 20))
+        assert taken.bodies() == [f"from {number}" for number in range(20)]
+        await alice.wait_text("to 19")
+        assert [each.body for each in alice.messages.items] == [f"to {number}" for number in range(20)]
+
+
+async def test_at_the_end_everything_that_the_server_had_sent_is_taken(tmp_path: Path) -> None:
+    """Whoever writes at this moment is heard or gets the message back."""
+    async with prosody_server(tmp_path) as server, linked(server) as (link, taken):
+        await server.register("alice", "secret")
+        alice = await server.connect("alice", "secret")
+        sent: list[str] = []
+
+        async def write() -> None:
+            while True:
+                sent.append(await alice.send(f"a.eth@{server.component}", f"text {len(sent)}"))
+                await asyncio.sleep(0)
+
+        writing = asyncio.create_task(write())
+        await until(lambda: _true(len(taken.stanzas) >= 50))
+        await link.close()
+        heard = {each.get("id") for each in taken.stanzas}
+        await alice.wait_message(lambda each: each.type == "error")
+        writing.cancel()
+        last = await alice.send(f"a.eth@{server.component}", "after the end")
+        await alice.wait_error(last)
+        back = {each.id for each in alice.messages.items if each.type == "error"}
+        assert heard | back >= set(sent), "nobody told"
+        assert not heard & back
+
+
+async def test_a_link_that_takes_nothing_for_long_does_not_blame_the_server(tmp_path: Path) -> None:
+    async with prosody_server(tmp_path) as server, linked(server) as (link, taken):
+        await server.register("alice", "secret")
+        alice = await server.connect("alice", "secret")
+        link.pause(True)
+        await alice.send(f"a.eth@{server.component}", "waits")
+        loop = asyncio.get_running_loop()
+        end = loop.time() + WATCH_SECONDS + ANSWER_SECONDS + 1
+        await until(lambda: _true(loop.time() > end or not link.connected), 20)
+        assert (link.connected, taken.ups, taken.bodies()) == (True, 1, [])
+        link.pause(False)
+        await until(lambda: _true(taken.bodies() == ["waits"]))
 
 
 async def test_a_wrong_secret_is_tried_again_and_never_connected(tmp_path: Path) -> None:
