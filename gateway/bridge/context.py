@@ -116,12 +116,12 @@ class BridgeContext:
 
     async def submit_all(self, outgoing: tuple[Outgoing, ...]) -> tuple[Submitted, ...]:
         """Take several in one transaction; see `AdapterContext.submit_all`."""
-        names, ops = [], []
         for each in outgoing:
             self._check(each)
-            name, op = await self._acceptance(each)
-            names.append(name)
-            ops.append(op)
+        people = dict.fromkeys(each.sender.canonical_id for each in outgoing)
+        known = {person: await self._house.store.look_up(IdentityOf(self._network, person)) for person in people}
+        accepted = [self._acceptance(each, known[each.sender.canonical_id]) for each in outgoing]
+        names, ops = [name for name, _ in accepted], [op for _, op in accepted]
         results = await self._house.store.commit_all(*ops)
         for name in names:
             self._house.changed(name)
@@ -206,11 +206,10 @@ class BridgeContext:
         if size * SEALED_GROWTH + SEALED_EXTRA > self._house.size_limit:
             raise TooLarge(f"the message has {size} bytes; sealed it would pass {self._house.size_limit}")
 
-    async def _acceptance(self, outgoing: Outgoing) -> tuple[EnsName, Once]:
+    def _acceptance(self, outgoing: Outgoing, known: Identity | None) -> tuple[EnsName, Once]:
         """The sender's name, and the op that stores identity and job unless this message was taken before."""
         house, now = self._house, self._house.clock()
         person = outgoing.sender
-        known = await house.store.look_up(IdentityOf(self._network, person.canonical_id))
         if known is not None and known.sealed_salt is None:
             raise PersonDeleted
         name = known.name if known is not None else bridged_name(self._network, person.canonical_id, house.parent)

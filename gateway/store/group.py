@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 
 from gateway.errors import GatewayError, LimitExceeded, Unavailable
 from gateway.store.faults import Fault, diagnose
-from gateway.store.op import Mergeable, Op, lanes_of, mailboxes_of, mergeable, wakes
+from gateway.store.op import Mergeable, Op, apply_in_order, lanes_of, mailboxes_of, mergeable, wakes
 from gateway.store.schema import lanes
 from gateway.store.usage import lock
 
@@ -207,7 +207,7 @@ def apply_units(conn: Connection, units: Sequence[Unit]) -> list[tuple[Any, ...]
             merged_results = merged.apply_many(conn, [unit[0] for unit in alike])
             results.extend((result,) for _, result in zip(alike, merged_results, strict=True))
         else:
-            results.extend(tuple(op.apply(conn) for op in unit) for unit in alike)
+            results.extend(tuple(apply_in_order(conn, unit)) for unit in alike)
     return results
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, Final, cast
+from itertools import islice
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select, tuple_
 
-from gateway.errors import GatewayError
 from gateway.ids import EnvelopeId, EthAddress, LaneKey
-from gateway.store.op import Op, lanes_of, mailboxes_of, mergeable, wakes
+from gateway.store.op import Op, apply_in_order, lanes_of, mailboxes_of, wakes
 from gateway.store.schema import once
 from gateway.store.statement import Statement
 from gateway.store.upsert import insert_for
@@ -61,17 +60,9 @@ class Once:
         # In one order, so that writers of two nodes do not wait for each other in a circle.
         claims = [{"scope": key[0], "key": key[1], "expires_at": ops[first[key]].expires_at} for key in sorted(first)]
         free = {first[scope, key] for key, scope in CLAIM.run(conn, claims)}
-        results: list[list[Any] | None] = [[] if place in free else None for place in range(len(ops))]
-        todo = [(place, op) for place in sorted(free) for op in ops[place].ops]
-        for kind, run in groupby(todo, key=lambda each: mergeable(each[1])):
-            places, alike = zip(*run, strict=True)
-            done = [op.apply(conn) for op in alike] if kind is None else kind.apply_many(conn, alike)
-            for place, result in zip(places, done, strict=True):
-                if isinstance(result, GatewayError):
-                    # With its key: whoever made the batch applies the others without this one.
-                    raise result
-                cast("list[Any]", results[place]).append(result)
-        return [None if found is None else tuple(found) for found in results]
+        # A refusal takes all back, with the keys: whoever made the batch applies the others without that one.
+        done = iter(apply_in_order(conn, [op for place in sorted(free) for op in ops[place].ops]))
+        return [tuple(islice(done, len(op.ops))) if place in free else None for place, op in enumerate(ops)]
 
 
 @dataclass(frozen=True, slots=True)

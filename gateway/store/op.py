@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import groupby
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from sqlalchemy import Connection
@@ -85,6 +86,24 @@ class Posting(Protocol):
 def mergeable(op: Op[Any]) -> type[Mergeable] | None:
     """The class of an operation that is applied together with its like; None for one that stands alone."""
     return cast("type[Mergeable]", type(op)) if can(type(op), Mergeable) else None
+
+
+def apply_in_order(conn: Connection, ops: Sequence[Op[Any]]) -> list[Any]:
+    """Apply operations of which none counts without the others; neighbours of one mergeable class by one call.
+
+    Raises what one of them raises to refuse.
+    """
+    results: list[Any] = []
+    for kind, run in groupby(ops, key=mergeable):
+        alike = list(run)
+        if kind is None or len(alike) == 1:
+            results += [op.apply(conn) for op in alike]
+        else:
+            results += [result for _, result in zip(alike, kind.apply_many(conn, alike), strict=True)]
+    for result in results:
+        if isinstance(result, GatewayError):
+            raise result
+    return results
 
 
 def wakes(op: Op[Any], result: Any) -> bool:
