@@ -18,7 +18,7 @@ from adapters.xmpp.asking import Asking
 from adapters.xmpp.carrying import Carrying
 from adapters.xmpp.contacts import Contacts
 from adapters.xmpp.errors import BadStanza, Condition
-from adapters.xmpp.inward import NO_ROOM, OWN_IDS, Inward
+from adapters.xmpp.inward import NO_ROOM, OWN_IDS, Inward, alike
 from adapters.xmpp.jids import Ids, Jid, canonical
 from adapters.xmpp.link import Link, LinkDown
 from adapters.xmpp.outward import CAPABILITIES, Outward
@@ -226,16 +226,47 @@ class XmppAdapter:
             return
         self._pump.take(element)
 
-    async def _handle(self, element: Element) -> None:
-        """One stanza; what is wrong with it is told to its sender, and to nobody else."""
+    async def _handle(self, elements: list[Element]) -> None:
+        """What waits of one pair of addresses, in order; words that follow each other are taken together."""
+        run: list[tuple[Element, Chat]] = []
+        for element in elements:
+            stanza = self._read(element)
+            if isinstance(stanza, Chat) and self._ids.is_contact(stanza.head.to) and alike(stanza):
+                run.append((element, stanza))
+                continue
+            await self._together(run)
+            run.clear()
+            if stanza is not None:
+                await self._one(element, stanza)
+        await self._together(run)
+
+    def _read(self, element: Element) -> Stanza | None:
+        """None when it was refused."""
         try:
             stanza = parse(element)
-            sender = stanza.head.sender
-            if sender.domain not in self._settings.served:
+            if stanza.head.sender.domain not in self._settings.served:
                 raise BadStanza(Condition.FORBIDDEN, "People of your server may not use this gateway.")
+        except BadStanza as fault:
+            self._refuse(element, fault)
+            return None
+        return stanza
+
+    async def _together(self, run: list[tuple[Element, Chat]]) -> None:
+        if len(run) == 1:
+            await self._one(*run[0])
+        elif run:
+            faults = await self._inward.several([chat for _, chat in run])
+            for (element, chat), fault in zip(run, faults, strict=True):
+                if fault is None:
+                    self._remember(chat)
+                else:
+                    self._refuse(element, fault)
+
+    async def _one(self, element: Element, stanza: Stanza) -> None:
+        """What is wrong with it is told to its sender, and to nobody else."""
+        try:
             await self._handled(stanza)
         except BadStanza as fault:
-            log.info("stanza.refused", condition=fault.condition.value, text=fault.text)
             self._refuse(element, fault)
         except LinkDown:
             log.info("stanza.unanswered")
@@ -270,11 +301,16 @@ class XmppAdapter:
                 # Never here: see `_take`.
                 pass
             case _:
-                if isinstance(stanza, Chat) and stanza.head.id:
-                    self._clients[canonical(stanza.head.sender), stanza.head.id] = stanza.head.sender
+                if isinstance(stanza, Chat):
+                    self._remember(stanza)
                 await self._inward.message(stanza)
 
+    def _remember(self, chat: Chat) -> None:
+        if chat.head.id:
+            self._clients[canonical(chat.head.sender), chat.head.id] = chat.head.sender
+
     def _refuse(self, element: Element, fault: BadStanza) -> None:
+        log.info("stanza.refused", condition=fault.condition.value, text=fault.text)
         answer = replies.refusal(element, fault, self._ids)
         if answer is None:
             return

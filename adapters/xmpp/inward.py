@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -24,13 +25,15 @@ from adapters.xmpp.stanzas import (
     Reactions,
     Retraction,
 )
-from adapters.xmpp.taking import changes, told, unreadable, words
+from adapters.xmpp.taking import changes, explained, told, unreadable, words
 from adapters.xmpp.unread import Unread
 from adapters.xmpp.world import World
 from gateway.sdk import (
     NOTICE_MARK,
+    Attachment,
     CanonicalId,
     EnsName,
+    GatewayError,
     MessageType,
     NativeId,
     Outgoing,
@@ -76,37 +79,56 @@ class Inward:
             case _:
                 pass
 
+    async def several(self, chats: Sequence[Chat]) -> list[BadStanza | None]:
+        """Messages of one person to one name, each `alike`, in one transaction; what is wrong with each of them."""
+        faults = [self._counted(chat.head) for chat in chats]
+        taken = [chat for chat, fault in zip(chats, faults, strict=True) if fault is None]
+        try:
+            if taken:
+                await self._submit(taken)
+        except (BadStanza, GatewayError):
+            # One may be at fault for all; what was taken is not taken twice.
+            for place, chat in enumerate(chats):
+                faults[place] = faults[place] or await self._alone(chat)
+        return faults
+
+    def _counted(self, head: Head) -> BadStanza | None:
+        try:
+            with told(self._world, head):
+                return None
+        except BadStanza as fault:
+            return fault
+
+    async def _alone(self, chat: Chat) -> BadStanza | None:
+        try:
+            with explained():
+                await self._submit((chat,))
+        except BadStanza as fault:
+            return fault
+        except GatewayError as error:
+            return BadStanza(Condition.REMOTE_SERVER_TIMEOUT, error.sentence)
+        return None
+
     async def _chat(self, chat: Chat) -> None:
-        world, head = self._world, chat.head
-        name = await world.name_of(head.to)
-        person = Person(canonical(head.sender), chat.nick)
+        async with self._carrying.attachments(chat) as attachments:
+            await self._submit((chat,), attachments)
+
+    async def _submit(self, chats: Sequence[Chat], attachments: tuple[Attachment, ...] = ()) -> None:
+        """Messages of one person to one name."""
+        world = self._world
+        name = await world.name_of(chats[0].head.to)
         try:
             await world.ctx.check_recipient(name)
         except Unavailable as error:
             # The message is kept, and so is the question.
             log.info("recipient.unknown_for_now", error=type(error).__name__)
-        kind, about = MessageType.NEW, ""
-        if chat.replaces:
-            kind, about = MessageType.EDIT, chat.replaces
-        elif chat.reply_to:
-            kind, about = MessageType.REPLY, chat.reply_to
-        async with self._carrying.attachments(chat) as attachments:
-            await world.ctx.submit(
-                Outgoing(
-                    sender=person,
-                    recipient=name,
-                    native_id=_own_id(head, chat.origin_id, words(chat), world.ctx.now_ms()),
-                    sent_at=chat.sent_at or world.ctx.now_ms(),
-                    type=kind,
-                    text=words(chat),
-                    attachments=attachments,
-                    reference=NativeId(about) if about else None,
-                    automatic=chat.headline,
-                )
-            )
-        if chat.wants_receipt and head.id:
-            # From here on the gateway answers for it.
-            world.owed.send(render.receipt(Way(head.to.bare, head.sender, f"r-{head.id}"[:200]), head.id))
+        now = world.ctx.now_ms()
+        await world.ctx.submit_all(tuple(_said(chat, name, attachments, now) for chat in chats))
+        for chat in chats:
+            head = chat.head
+            if chat.wants_receipt and head.id:
+                # From here on the gateway answers for it.
+                world.owed.send(render.receipt(Way(head.to.bare, head.sender, f"r-{head.id}"[:200]), head.id))
 
     async def _reactions(self, reactions: Reactions) -> None:
         """All reactions from now on: new ones are sent, missing ones taken back."""
@@ -166,6 +188,31 @@ class Inward:
             reference=NativeId(about),
             automatic=automatic,
         )
+
+
+def alike(chat: Chat) -> bool:
+    """Whether a message may share a transaction: it has an id of its own, and no files that have to be fetched."""
+    return bool(chat.head.id) and not chat.files
+
+
+def _said(chat: Chat, name: EnsName, attachments: tuple[Attachment, ...], now: int) -> Outgoing:
+    kind, about = MessageType.NEW, ""
+    if chat.replaces:
+        kind, about = MessageType.EDIT, chat.replaces
+    elif chat.reply_to:
+        kind, about = MessageType.REPLY, chat.reply_to
+    text = words(chat)
+    return Outgoing(
+        sender=Person(canonical(chat.head.sender), chat.nick),
+        recipient=name,
+        native_id=_own_id(chat.head, chat.origin_id, text, now),
+        sent_at=chat.sent_at or now,
+        type=kind,
+        text=text,
+        attachments=attachments,
+        reference=NativeId(about) if about else None,
+        automatic=chat.headline,
+    )
 
 
 def _own_id(head: Head, origin_id: str, words: str, now: int) -> NativeId:

@@ -94,6 +94,10 @@ class Ids:
         """Whether an address is the component's or one of its contacts'."""
         return jid.domain == self.component
 
+    def is_contact(self, jid: Jid) -> bool:
+        """Whether an address can only be a contact's."""
+        return jid.domain == self.component and bool(jid.local) and ROOM_MARK not in jid.local
+
     def is_room(self, jid: Jid) -> bool:
         """Whether an address can only be a room's: ``team+alice.eth`` under the component."""
         return jid.domain == self.component and ROOM_MARK in jid.local

@@ -16,15 +16,18 @@ MOST: Final = 500
 """Stanzas that wait; then nothing more is read from the server."""
 FEW: Final = 250
 """So few may be left before it is read again."""
+TOGETHER: Final = 50
+"""Stanzas of one pair that are handed over at a time."""
 
 
 class Pump:
-    """``handle`` gets the stanzas of one pair of addresses one after the other; what it raises is logged.
+    """``handle`` gets the stanzas of one pair of addresses in their order, those that wait together; what it raises is
+    logged.
 
     ``pause`` is told when there are too many, and when there are few again.
     """
 
-    def __init__(self, handle: Callable[[Element], Awaitable[None]], pause: Callable[[bool], None]) -> None:
+    def __init__(self, handle: Callable[[list[Element]], Awaitable[None]], pause: Callable[[bool], None]) -> None:
         self._handle = handle
         self._pause = pause
         self._waiting: dict[tuple[str, str], deque[Element]] = {}
@@ -61,11 +64,12 @@ class Pump:
         queue = self._waiting[key]
         try:
             while queue:
+                stanzas = [queue.popleft() for _ in range(min(TOGETHER, len(queue)))]
                 try:
-                    await self._handle(queue.popleft())
+                    await self._handle(stanzas)
                 except Exception:
                     log.exception("stanza.failed")
-                self._count -= 1
+                self._count -= len(stanzas)
                 if self._paused and self._count <= FEW:
                     self._paused = False
                     self._pause(False)

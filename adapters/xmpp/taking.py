@@ -31,9 +31,16 @@ ENCRYPTED: Final = (
 
 @contextmanager
 def told(world: World, head: Head) -> Iterator[None]:
-    """Counts a message of somebody's. What cannot be taken is told in the protocol's words: for now, or for good."""
-    try:
+    """Counts a message of somebody's, and tells what cannot be taken as `explained` does."""
+    with explained():
         world.rate.take(str(head.sender.bare))
+        yield
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What cannot be taken is told in the protocol's words: for now, or for good."""
+    try:
         yield
     except NotFound as error:
         raise BadStanza(Condition.ITEM_NOT_FOUND, error.sentence) from None

@@ -68,13 +68,22 @@ def xmpp_adapter(folder: Path, server: XmppServer, settings: Mapping[str, Any] |
 
 @asynccontextmanager
 async def xmpp_world(
-    folder: Path, server: XmppServer, *, settings: Mapping[str, Any] | None = None
+    folder: Path,
+    server: XmppServer,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, str] | None = None,
 ) -> AsyncIterator[XmppWorld]:
-    """A gateway for a server that runs already; ``settings`` are further keys of ``[adapters.xmpp]``."""
+    """A gateway for a server that runs already; ``settings`` are further keys of ``[adapters.xmpp]``.
+
+    ``overrides`` are settings of the gateway, as its environment holds them.
+    """
     async with AsyncExitStack() as stack:
         adapter = xmpp_adapter(folder, server, settings)
         house = await stack.enter_async_context(
-            running_house(folder / "house", adapters={adapter.name: adapter}, overrides=WITHOUT_RATES)
+            running_house(
+                folder / "house", adapters={adapter.name: adapter}, overrides={**WITHOUT_RATES, **(overrides or {})}
+            )
         )
 
         async def connected() -> bool | None:
