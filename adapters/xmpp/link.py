@@ -205,7 +205,12 @@ class Link:
             failure.append(str(reason or "closed")[:200])
             lost.set()
 
-        component.add_event_handler("session_start", lambda _: started.set())
+        def begun(_: object) -> None:
+            # Before the server's next stanza is read, which may stand right behind the handshake and want an answer.
+            self._component = component
+            started.set()
+
+        component.add_event_handler("session_start", begun)
         component.add_event_handler("connection_failed", failed)
         component.add_event_handler("disconnected", failed)
         component.add_event_handler("stream_error", lambda error: failure.append(f"stream error {error['condition']}"))

@@ -13,6 +13,7 @@ import pytest
 
 from adapters.xmpp.link import ANSWER_SECONDS, WATCH_SECONDS, Link, LinkDown
 from gateway.demo.prosody import Prosody
+from tests.support.component_server import COMPONENT, HOST, SECRET, ComponentServer
 from tests.support.prosody import prosody_server
 from tests.support.waiting import until
 
@@ -191,3 +192,30 @@ async def test_a_wrong_secret_is_tried_again_and_never_connected(tmp_path: Path)
         assert not link.connected
         with pytest.raises(LinkDown):
             await link.deliver("<message/>")
+
+
+class EagerServer(ComponentServer):
+    """Sends something in one piece with the end of the handshake, as servers do that were waiting for the component."""
+
+    def say(self, xml: str) -> None:
+        super().say(xml + "<message id='first'/>" if xml == "<handshake/>" else xml)
+
+
+async def test_what_comes_right_behind_the_handshake_can_be_answered() -> None:
+    server, sent = EagerServer(), []
+
+    def answer(stanza: Element) -> None:
+        link.send(f"<message id='answer to {stanza.get('id')}'/>")
+        sent.append(stanza)
+
+    await server.start()
+    link = Link(domain=COMPONENT, secret=SECRET, host=HOST, port=server.port, take=answer)
+    running = asyncio.create_task(link.run())
+    try:
+        await server.heard.first(lambda stanza: stanza.id == "answer to first", 10)
+        assert len(sent) == 1
+    finally:
+        await link.close()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await server.stop()
