@@ -203,5 +203,5 @@ class Answers:
         await self._world.ctx.check_recipient(name)
         contact = await self._world.contact(name)
         portrait = await self._world.portrait(name)
-        await self._contacts.befriend(Jid.parse(person.canonical_id), name, contact, portrait.display_name or name)
+        await self._contacts.befriend(Jid.parse(person.canonical_id), name, contact, vcard.called(name, portrait))
         return f"Write to {contact}: xmpp:{contact}?message"

@@ -105,7 +105,7 @@ class Contacts:
         link = self._world.link
         link.send(presences.step(to, person, Step.SUBSCRIBED))
         portrait = None if name is None else await self._world.portrait(name)
-        nick = "" if portrait is None else portrait.display_name or str(name)
+        nick = "" if name is None or portrait is None else vcard.called(name, portrait)
         if name is None or not await self._rosters.befriend(person, to, nick):
             link.send(presences.step(to, person, Step.SUBSCRIBE, nick=nick))
         await self._show(person, name)
@@ -137,7 +137,7 @@ class Contacts:
             return
         portrait = await self._world.portrait(name)
         here = Here(
-            nick=portrait.display_name or name,
+            nick=vcard.called(name, portrait),
             photo=vcard.photo_hash(portrait),
             caps=disco.caps(CONTACT_FACE, SOFTWARE),
         )

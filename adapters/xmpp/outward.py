@@ -17,6 +17,7 @@ from adapters.xmpp.link import MAX_STANZA, LinkDown
 from adapters.xmpp.presences import Step
 from adapters.xmpp.render import Content, Quote, Said, Way
 from adapters.xmpp.rooms.rooms import Rooms
+from adapters.xmpp.services.vcard import called
 from adapters.xmpp.stanzas import RemoteFile
 from adapters.xmpp.unread import Unread
 from adapters.xmpp.uploads import Uploads
@@ -124,7 +125,7 @@ class Outward:
             return []
         name, ctx = to.delivery.sender, self._world.ctx
         portrait = await self._world.portrait(name)
-        nick = portrait.display_name or name
+        nick = called(name, portrait)
         words = FIRST.format(name=name, parent=ctx.parent)
         notice = Way(to.contact, to.person, f"{OWN_IDS}first-{to.delivery.key[:32]}")
         introduced = render.chat(Said(way=notice, text=words, nick=nick, wants_receipt=False, markable=False))

@@ -51,6 +51,11 @@ class PictureAsked:
 Asked = CardAsked | Card4Asked | MetadataAsked | PictureAsked
 
 
+def called(name: EnsName, portrait: Portrait) -> str:
+    """What people see: the name always, because anybody may call themselves anything beside it."""
+    return f"{name} ({portrait.display_name})" if portrait.display_name not in ("", name) else name
+
+
 def read(request: Request) -> CardAsked | Card4Asked:
     """A card. Raises BadStanza for somebody who wants to change a contact's."""
     if request.kind is not Kind.GET:
@@ -97,7 +102,7 @@ def card(name: EnsName, jid: Jid, portrait: Portrait) -> Xml:
         photo = tag("PHOTO", leaf("TYPE", picture.media_type), leaf("BINVAL", _base64(picture)))
     return tag(
         "vCard",
-        leaf("FN", portrait.display_name or name),
+        leaf("FN", called(name, portrait)),
         leaf("NICKNAME", name),
         leaf("JABBERID", str(jid.bare)),
         photo,
@@ -109,7 +114,7 @@ def card4(name: EnsName, jid: Jid, portrait: Portrait) -> Xml:
     """The answer to `Card4Asked`; the picture has a node of its own and is left out."""
     return tag(
         "vcard",
-        tag("fn", leaf("text", portrait.display_name or name)),
+        tag("fn", leaf("text", called(name, portrait))),
         tag("nickname", leaf("text", name)),
         tag("impp", leaf("uri", f"xmpp:{jid.bare}")),
         xmlns=ns.VCARD4,

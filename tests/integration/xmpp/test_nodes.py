@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.demo.xmpp_user import element
 from tests.integration.xmpp.test_rooms import codes, gone, room_with
 from tests.integration.xmpp.worlds import xmpp_adapter, xmpp_world
+from tests.support.ejabberd import ejabberd_server
 from tests.support.house import another_node
 from tests.support.prosody import prosody_server
 from tests.support.waiting import until
@@ -16,8 +18,10 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.xdist_group("xmpp")
 
 
-async def test_one_node_has_the_link_and_the_next_goes_on_where_it_ended(tmp_path: Path) -> None:
-    async with prosody_server(tmp_path / "server") as server, xmpp_world(tmp_path, server) as world:
+@pytest.mark.parametrize("running_server", [prosody_server, ejabberd_server], ids=["prosody", "ejabberd"])
+async def test_one_node_has_the_link_and_the_next_goes_on_where_it_ended(running_server: Any, tmp_path: Path) -> None:
+    """Also where the server would let both in, as ejabberd does."""
+    async with running_server(tmp_path / "server") as server, xmpp_world(tmp_path, server) as world:
         adapter = xmpp_adapter(tmp_path, server)
         async with another_node(world.house, adapters={adapter.name: adapter}):
             alice, bob, native = await world.person(), await world.person(), await world.native()
