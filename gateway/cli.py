@@ -114,16 +114,28 @@ def init(
     matrix_server_name: Annotated[
         str | None, typer.Option(help="Its name in Matrix ids.", show_default="host of --matrix-homeserver")
     ] = None,
+    xmpp_component: Annotated[
+        str | None, typer.Option(help="Switch XMPP on, as this component of a server, such as dm3.example.org.")
+    ] = None,
+    xmpp_host: Annotated[
+        str | None, typer.Option(help="Where that server listens for components.", show_default="127.0.0.1")
+    ] = None,
+    xmpp_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The port there.", show_default="5347")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
 ) -> None:
     """Make a new installation: configuration, seed and keys."""
     from gateway.dm3.eth import checksum
     from gateway.operations import installation
     from gateway.operations.installation import RELAY_KEY, SEED, SIGNER_KEY, VAPID_KEY
+    from gateway.operations.next_steps import next_steps
     from gateway.resolver.signer import load_signer
 
     if matrix_server_name is not None and matrix_homeserver is None:
         raise typer.BadParameter("--matrix-server-name needs --matrix-homeserver")
+    if xmpp_component is None and (xmpp_host is not None or xmpp_port is not None):
+        raise typer.BadParameter("--xmpp-host and --xmpp-port need --xmpp-component")
 
     def answer(given: str | None, question: str, example: str) -> str:
         if given is not None:
@@ -135,6 +147,8 @@ def init(
         adapters["email"] = {"domain": email_domain}
     if matrix_homeserver:
         adapters["matrix"] = installation.matrix_table(matrix_homeserver, matrix_server_name)
+    if xmpp_component:
+        adapters["xmpp"] = installation.xmpp_table(xmpp_component, xmpp_host, xmpp_port)
     answers = installation.Answers(
         parent=answer(parent, "ENS name under which names are issued", "gw.example.eth"),
         public_url=answer(public_url, "Public address of this server", "https://gw.example"),
@@ -151,22 +165,16 @@ def init(
         f"Its URL: {answers.public_url}/ccip/<address of the contract>/{{data}}.json?via={{sender}}", markup=False
     )
     out.print(f"Next: dm3-gateway migrate --config {path}, then dm3-gateway serve --config {path}")
-    if "matrix" in adapters:
-        registered = (folder / installation.MATRIX_REGISTRATION).resolve()
-        name, tokens = adapters["matrix"]["server_name"], ", ".join(installation.SECRETS_OF["matrix"].values())
-        out.print(
-            f"\nMatrix: wrote {tokens} and {registered.name} for {name}.\n"
-            f"The homeserver at {matrix_homeserver} must reach this gateway at {answers.public_url}; if it cannot, set "
-            "adapters.matrix.url and run dm3-gateway registration matrix.\n"
-            "Put this into homeserver.yaml, let the homeserver read the file (nobody else: it holds both tokens), "
-            f"and restart it:\n\napp_service_config_files:\n  - {json.dumps(str(registered), ensure_ascii=False)}",
-            markup=False,
-        )
+    for paragraph in next_steps(folder, answers):
+        out.print(f"\n{paragraph}", markup=False)
 
 
 @app.command("registration")
 def show_registration(
     network: Annotated[str, typer.Argument(help="The adapter, such as matrix.")],
+    file: Annotated[
+        str | None, typer.Argument(help="Which file, where there is one for each kind of server (xmpp).")
+    ] = None,
     config: ConfigOption = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write it here, readable by its owner only.")
@@ -179,7 +187,7 @@ def show_registration(
     path = find_config(config)
     settings = load_settings(path)
     base, url = path.resolve().parent, settings.server.public_url
-    text = registration(network, settings.adapters, base=base, public_url=url)
+    text = registration(network, settings.adapters, base=base, public_url=url, file=file)
     if output is None:
         typer.echo(text, nl=False)
     else:

@@ -33,7 +33,7 @@ from adapters.matrix.membership import Membership
 from adapters.matrix.outward import CAPABILITIES, Outward
 from adapters.matrix.portals import Portals
 from adapters.matrix.reading import RECEIPTS, parse_json, parse_receipts, parse_room_event
-from adapters.matrix.registration import ID, registration
+from adapters.matrix.registration import FILE, ID, registration
 from adapters.matrix.rooms import Rooms
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.status import Status
@@ -101,6 +101,11 @@ class MatrixAdapter:
             as_token=_token(settings.as_token_file),
             hs_token=_token(settings.hs_token_file),
         )
+
+    @classmethod
+    def registrations(cls, settings: MatrixSettings, public_url: str) -> Mapping[str, str]:
+        """See `Registers`: there is one file."""
+        return {FILE: cls.registration(settings, public_url)}
 
     async def open(self, ctx: AdapterContext) -> None:
         """Read the tokens and join the parts; raises ConfigError. The homeserver need not be there yet."""

@@ -9,6 +9,7 @@ from typing import Final
 from adapters.matrix.ids import GHOST_PREFIX, VOICE_PREFIX
 from adapters.matrix.settings import MatrixSettings
 
+FILE: Final = "matrix-registration.yaml"
 ID: Final = "dm3"
 PROTOCOL: Final = "dm3"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Final
@@ -25,6 +26,7 @@ from adapters.xmpp.outward import CAPABILITIES, Outward
 from adapters.xmpp.owed import Owed
 from adapters.xmpp.parse import parse
 from adapters.xmpp.pump import Pump
+from adapters.xmpp.registration import registrations
 from adapters.xmpp.render import Said, Way
 from adapters.xmpp.rooms.rooms import Rooms
 from adapters.xmpp.rosters import Rosters
@@ -96,6 +98,11 @@ class XmppAdapter:
         self._rooms: Rooms
         self._rosters: Rosters
         self._contacts: Contacts
+
+    @classmethod
+    def registrations(cls, settings: XmppSettings, public_url: str) -> Mapping[str, str]:
+        """The lines for the server's configuration; raises ConfigError when the secret cannot be read."""
+        return registrations(settings, _secret(settings.secret_file))
 
     async def open(self, ctx: AdapterContext) -> None:
         """Read the secret and join the parts; raises ConfigError. The connection is made by `run`."""

@@ -48,8 +48,8 @@ def make_adapters(settings: Settings, base: Path) -> dict[Network, Adapter]:
     return made
 
 
-def registration(name: str, tables: Tables, *, base: Path, public_url: str) -> str:
-    """The text of the file by which a network's server knows the gateway.
+def registrations(name: str, tables: Tables, *, base: Path, public_url: str) -> Mapping[str, str]:
+    """The files by which a network's servers know the gateway, text by name: one for each kind of server.
 
     Raises ConfigError for an adapter that is not there, has no such file or is not configured, and what the adapter
     raises for secrets that it cannot read.
@@ -59,4 +59,14 @@ def registration(name: str, tables: Tables, *, base: Path, public_url: str) -> s
         raise ConfigError(f"adapters.{name}: servers of this network take no registration file")
     if name not in tables:
         raise ConfigError(f"adapters.{name}: the configuration has no such table, so this network is switched off")
-    return kind.registration(adapter_settings(name, tables[name], base), public_url)
+    return kind.registrations(adapter_settings(name, tables[name], base), public_url)
+
+
+def registration(name: str, tables: Tables, *, base: Path, public_url: str, file: str | None = None) -> str:
+    """The text of one of them, which need not be named when there is no other; ConfigError also when it must be."""
+    texts = registrations(name, tables, base=base, public_url=public_url)
+    if file is None and len(texts) == 1:
+        return next(iter(texts.values()))
+    if file is None or file not in texts:
+        raise ConfigError(f"adapters.{name}: name one of its files: {', '.join(texts)}")
+    return texts[file]

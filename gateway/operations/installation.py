@@ -15,7 +15,7 @@ from gateway.custody.seed import create_seed
 from gateway.ens.names import require_normal
 from gateway.errors import ConfigError, InvalidName
 from gateway.ids import EnsName
-from gateway.operations.adapter_types import adapter_settings, registration
+from gateway.operations.adapter_types import adapter_settings, registrations
 from gateway.operations.secret_files import write_secret
 from gateway.resolver.signer import create_signer
 from gateway.settings import load_settings
@@ -23,9 +23,13 @@ from gateway.settings import load_settings
 CONFIG, SEED, RELAY_KEY, SIGNER_KEY, DATABASE = "gateway.toml", "seed.key", "relay.key", "resolver.key", "gateway.db"
 RETURN_PATH_KEY, VAPID_KEY = "return-path.key", "vapid.key"
 MATRIX_REGISTRATION: Final = "matrix-registration.yaml"
+XMPP_PROSODY, XMPP_EJABBERD = "xmpp-prosody.cfg.lua", "xmpp-ejabberd.yml"
+REGISTRATIONS_OF: Final = {"matrix": (MATRIX_REGISTRATION,), "xmpp": (XMPP_PROSODY, XMPP_EJABBERD)}
+"""Files for servers of the networks, made with the secrets that they hold."""
 SECRETS_OF: Final = {
     "email": {"return_path_key_file": RETURN_PATH_KEY},
     "matrix": {"as_token_file": "matrix-as.token", "hs_token_file": "matrix-hs.token"},
+    "xmpp": {"secret_file": "xmpp.secret"},
 }
 """Settings of adapters that name files: 32 random bytes in hexadecimal each, made unless the answers name others."""
 P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -80,7 +84,8 @@ def _create(folder: Path, answers: Answers) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = folder / CONFIG
     made = [file for files in SECRETS_OF.values() for file in files.values()]
-    ours = (CONFIG, SEED, RELAY_KEY, SIGNER_KEY, VAPID_KEY, MATRIX_REGISTRATION, *made)
+    told = [file for files in REGISTRATIONS_OF.values() for file in files]
+    ours = (CONFIG, SEED, RELAY_KEY, SIGNER_KEY, VAPID_KEY, *made, *told)
     present = [name for name in ours if (folder / name).exists()]
     if present:
         raise ConfigError(f"{folder}: has {', '.join(present)} already; an installation is never overwritten")
@@ -100,9 +105,11 @@ def _create(folder: Path, answers: Answers) -> Path:
         for key, file in SECRETS_OF.get(name, {}).items():
             if key not in table:
                 write_secret(folder / file, secrets.token_hex(32) + "\n")
-    if "matrix" in settings.adapters:
-        text = registration("matrix", settings.adapters, base=folder, public_url=settings.server.public_url)
-        write_secret(folder / MATRIX_REGISTRATION, text)
+    for name in settings.adapters:
+        if name in REGISTRATIONS_OF:
+            texts = registrations(name, settings.adapters, base=folder, public_url=settings.server.public_url)
+            for file, text in texts.items():
+                write_secret(folder / file, text)
     return config
 
 
@@ -125,6 +132,12 @@ def matrix_table(homeserver_url: str, server_name: str | None) -> dict[str, Any]
     """``[adapters.matrix]`` for a homeserver; its name is the host in its address when it is not given."""
     name = server_name or urlsplit(homeserver_url).hostname
     return {"homeserver_url": homeserver_url, **({"server_name": name} if name else {})}
+
+
+def xmpp_table(component: str, host: str | None, port: int | None) -> dict[str, Any]:
+    """``[adapters.xmpp]`` for a component; where the server listens for it is the adapter's default when not given."""
+    given = {"component": component, "host": host, "port": port}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def configuration(answers: Answers) -> str:

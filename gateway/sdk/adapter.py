@@ -87,13 +87,14 @@ class ServesHttp(Protocol):
 
 @runtime_checkable
 class Registers(Protocol):
-    """Has a file by which a server of the network knows the gateway; an ability of the class, nothing is opened."""
+    """Has files by which a server of the network knows the gateway; an ability of the class, nothing is opened."""
 
     @classmethod
-    def registration(cls, settings: Any, public_url: str) -> str:
-        """The file's text, from a `Settings` value; it may hold secrets. Raises ConfigError when they cannot be read.
+    def registrations(cls, settings: Any, public_url: str) -> Mapping[str, str]:
+        """Their texts by their names, from a `Settings` value; one for each kind of server.
 
-        ``public_url`` is where the world finds the gateway.
+        They may hold secrets. Raises ConfigError when those cannot be read. ``public_url`` is where the world finds
+        the gateway.
         """
 
 

@@ -115,6 +115,57 @@ def test_the_server_s_name_is_the_host_of_its_address_unless_it_is_told(tmp_path
     assert "--matrix-homeserver" in alone.stderr
 
 
+@pytest.fixture
+def with_xmpp(tmp_path: Path) -> Path:
+    flags = ("--xmpp-component", "dm3.people.example", "--xmpp-host", "10.0.0.4", "--xmpp-port", "5348")
+    done = run("init", "--dir", str(tmp_path), *INIT, *flags, "--yes")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "told").write_text(done.stdout)
+    return tmp_path
+
+
+def test_init_makes_what_xmpp_needs(with_xmpp: Path) -> None:
+    secret = (with_xmpp / "xmpp.secret").read_text().strip()
+    assert len(bytes.fromhex(secret)) == 32
+    for name in ("xmpp.secret", "xmpp-prosody.cfg.lua", "xmpp-ejabberd.yml"):
+        assert stat.S_IMODE((with_xmpp / name).stat().st_mode) == 0o600
+        assert secret in (with_xmpp / name).read_text()
+    prosody, ejabberd = (with_xmpp / name for name in ("xmpp-prosody.cfg.lua", "xmpp-ejabberd.yml"))
+    assert 'Component "dm3.people.example"\n' in prosody.read_text()
+    assert "component_ports = { 5348 }" in prosody.read_text()
+    assert '  - port: 5348\n    ip: "::"\n' in ejabberd.read_text()
+    checked = run("config", "check", "--config", str(with_xmpp / "gateway.toml"))
+    assert "right. Adapters: xmpp" in checked.stdout
+    told = (with_xmpp / "told").read_text()
+    assert secret not in told
+    assert f'Include "{prosody.resolve()}"\n' in told
+    assert told.endswith(f'include_config_file: ["{ejabberd.resolve()}"]\n')
+
+
+def test_xmpp_is_where_servers_listen_by_default_unless_it_is_told(tmp_path: Path) -> None:
+    done = run("init", "--dir", str(tmp_path), *INIT, "--xmpp-component", "dm3.people.example", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "component_ports" not in (tmp_path / "xmpp-prosody.cfg.lua").read_text()
+    assert '  - port: 5347\n    ip: "127.0.0.1"\n' in (tmp_path / "xmpp-ejabberd.yml").read_text()
+    alone = run("init", "--dir", str(tmp_path / "b"), *INIT, "--xmpp-port", "5347", "--yes")
+    assert alone.returncode == 2
+    assert "--xmpp-component" in alone.stderr
+    wrong = run("init", "--dir", str(tmp_path / "c"), *INIT, "--xmpp-component", "two words", "--yes")
+    assert wrong.returncode == 1
+    assert "component: must be a domain" in wrong.stderr
+    assert list((tmp_path / "c").iterdir()) == []
+
+
+def test_a_network_with_several_kinds_of_servers_has_a_file_for_each(with_xmpp: Path) -> None:
+    config = str(with_xmpp / "gateway.toml")
+    for name in ("xmpp-prosody.cfg.lua", "xmpp-ejabberd.yml"):
+        printed = run("registration", "xmpp", name, "--config", config)
+        assert printed.stdout == (with_xmpp / name).read_text()
+    done = run("registration", "xmpp", "--config", config)
+    assert done.returncode == 1
+    assert "name one of its files: xmpp-prosody.cfg.lua, xmpp-ejabberd.yml" in done.stderr
+
+
 @pytest.mark.parametrize("url", ["hs.example", "ftp://hs.example", "http://"])
 def test_a_wrong_homeserver_leaves_nothing_behind(tmp_path: Path, url: str) -> None:
     done = run("init", "--dir", str(tmp_path), *INIT, "--matrix-homeserver", url, "--yes")

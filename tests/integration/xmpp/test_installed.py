@@ -1,4 +1,4 @@
-"""The files that `dm3-gateway init` writes for servers: a server that includes one takes the gateway as its component."""
+"""The files that `dm3-gateway init` writes for servers: who includes one takes the gateway as its component."""
 
 from __future__ import annotations
 

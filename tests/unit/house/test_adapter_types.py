@@ -17,6 +17,7 @@ from gateway.sdk import Registers
 
 def test_what_an_adapter_can_do_is_seen_at_its_class() -> None:
     assert isinstance(adapter_type("matrix"), Registers)
+    assert isinstance(adapter_type("xmpp"), Registers)
     assert not isinstance(adapter_type("email"), Registers)
 
 

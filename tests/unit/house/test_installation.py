@@ -10,7 +10,7 @@ import pytest
 
 from gateway.custody.seed import load_seed
 from gateway.errors import ConfigError
-from gateway.operations.installation import Answers, create_installation, create_relay_key, matrix_table
+from gateway.operations.installation import Answers, create_installation, create_relay_key, matrix_table, xmpp_table
 from gateway.relay.keys import load_service_keys
 from gateway.relay.notify.vapid import load_vapid_key
 from gateway.resolver.signer import load_signer
@@ -40,10 +40,11 @@ def test_everything_that_was_written_can_be_read(tmp_path: Path) -> None:
 
 
 def test_no_two_secrets_are_the_same(tmp_path: Path) -> None:
-    answers = replace(ANSWERS, adapters={**ANSWERS.adapters, "matrix": matrix_table("http://hs.example", None)})
+    others = {"matrix": matrix_table("http://hs.example", None), "xmpp": xmpp_table("dm3.example.org", None, None)}
+    answers = replace(ANSWERS, adapters={**ANSWERS.adapters, **others})
     create_installation(tmp_path / "a", answers)
     create_installation(tmp_path / "b", answers)
-    names = ("seed.key", "relay.key", "resolver.key", "return-path.key", "vapid.key", *MATRIX_TOKENS)
+    names = ("seed.key", "relay.key", "resolver.key", "return-path.key", "vapid.key", "xmpp.secret", *MATRIX_TOKENS)
     contents = [(tmp_path / folder / name).read_text() for folder in "ab" for name in names]
     assert len(set(contents)) == len(contents)
 
@@ -57,6 +58,15 @@ def test_tokens_that_the_answers_name_are_not_made(tmp_path: Path) -> None:
     create_installation(tmp_path, replace(ANSWERS, adapters={"matrix": table}))
     assert not any((tmp_path / name).exists() for name in MATRIX_TOKENS)
     assert "as" * 20 in (tmp_path / "matrix-registration.yaml").read_text()
+
+
+def test_a_secret_that_the_answers_name_is_told_to_servers_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text('a "quoted\\" für\n', encoding="utf-8")
+    table = {**xmpp_table("dm3.example.org", "::1", 5347), "secret_file": "mine"}
+    create_installation(tmp_path, replace(ANSWERS, adapters={"xmpp": table}))
+    assert not (tmp_path / "xmpp.secret").exists()
+    assert r'component_secret = "a \034quoted\092\034 f\195\188r"' in (tmp_path / "xmpp-prosody.cfg.lua").read_text()
+    assert r'password: "a \"quoted\\\" f\u00fcr"' in (tmp_path / "xmpp-ejabberd.yml").read_text()
 
 
 def test_an_adapter_s_wrong_answer_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -76,6 +86,9 @@ def test_an_adapter_s_wrong_answer_leaves_nothing_behind(tmp_path: Path) -> None
         "vapid.key",
         "matrix-hs.token",
         "matrix-registration.yaml",
+        "xmpp.secret",
+        "xmpp-prosody.cfg.lua",
+        "xmpp-ejabberd.yml",
     ],
 )
 def test_nothing_is_overwritten(tmp_path: Path, present: str) -> None:
