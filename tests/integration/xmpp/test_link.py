@@ -202,7 +202,7 @@ class EagerServer(ComponentServer):
 
 
 async def test_what_comes_right_behind_the_handshake_can_be_answered() -> None:
-    server, sent = EagerServer(), []
+    server, sent = EagerServer(), list[Element]()
 
     def answer(stanza: Element) -> None:
         link.send(f"<message id='answer to {stanza.get('id')}'/>")
