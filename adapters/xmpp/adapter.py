@@ -71,6 +71,7 @@ log = structlog.get_logger(__name__)
 CLIENTS: Final = 20_000
 DRAIN_SECONDS: Final = 5.0
 GOODBYE_SECONDS: Final = 1.0
+OWN_FAULT: Final = BadStanza(Condition.INTERNAL_SERVER_ERROR, "The gateway met an error of its own.")
 
 
 class XmppAdapter:
@@ -190,7 +191,7 @@ class XmppAdapter:
         person, contact = Jid.parse(status.sender), await world.contact(status.recipient)
         if status.state is DeliveryState.OPENED:
             way = Way(contact, person, f"{OWN_IDS}seen-{status.native_id}"[:200])
-            self._link.send(render.displayed(way, status.native_id))
+            await self._link.deliver(render.displayed(way, status.native_id))
         elif status.state is DeliveryState.FAILED and not status.automatic:
             await self._link.deliver(self._failed(status, contact, person))
 
@@ -255,14 +256,22 @@ class XmppAdapter:
                 raise BadStanza(Condition.FORBIDDEN, "People of your server may not use this gateway.")
         except BadStanza as fault:
             self._refuse(element, fault)
-            return None
-        return stanza
+        except Exception:
+            log.exception("stanza.failed")
+            self._refuse(element, OWN_FAULT)
+        else:
+            return stanza
+        return None
 
     async def _together(self, run: list[tuple[Element, Chat]]) -> None:
         if len(run) == 1:
             await self._one(*run[0])
         elif run:
-            faults = await self._inward.several([chat for _, chat in run])
+            faults: list[BadStanza | None] = [OWN_FAULT] * len(run)
+            try:
+                faults = await self._inward.several([chat for _, chat in run])
+            except Exception:
+                log.exception("stanza.failed")
             for (element, chat), fault in zip(run, faults, strict=True):
                 if fault is None:
                     self._remember(chat)
@@ -280,6 +289,10 @@ class XmppAdapter:
         except GatewayError as error:
             log.warning("stanza.failed", error=type(error).__name__, detail=error.detail)
             self._refuse(element, BadStanza(Condition.REMOTE_SERVER_TIMEOUT, error.sentence))
+        except Exception:
+            # Those that wait behind it must not fall with it, and its sender must be told.
+            log.exception("stanza.failed")
+            self._refuse(element, OWN_FAULT)
 
     async def _handled(self, stanza: Stanza) -> None:
         match stanza:

@@ -56,9 +56,12 @@ class Pump:
         """Let what waits be handled, for some seconds."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+        if self._count:
+            log.warning("stanzas.left", waiting=self._count)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._count, self._paused = 0, False
 
     async def _work(self, key: tuple[str, str]) -> None:
         queue = self._waiting[key]

@@ -31,7 +31,7 @@ ENVELOPES: Final = 4000
 """Sealed before it begins."""
 FREEZE_SECONDS: Final = 20
 FLOW_INTO_FREEZE: Final = 5
-"""Seconds. The link is given up after about ten, and what comes later waits in the same places."""
+"""Seconds; what comes later waits in the same places."""
 SETTLE_SECONDS: Final = 150
 """A gateway on half a core needs most of it; alone it takes ten."""
 
