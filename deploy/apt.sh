@@ -18,6 +18,27 @@ have_apt() {
     fi
 }
 
+# unpack_apt NAME PROGRAM PACKAGE...: into .cache/NAME, for packages that may not be installed beside others. Never fails.
+unpack_apt() {
+    target=.cache/$1
+    if [ -x "$target/$2" ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        return 0
+    fi
+    shift 2
+    say "Unpacking $* into $target ..."
+    rm -rf "$target"
+    mkdir -p "$target/packages"
+    if (cd "$target/packages" && { apt-get download -qq "$@" || { apt-get update -qq && apt-get download -qq "$@"; }; }) \
+        >"$target.log" 2>&1
+    then
+        for package in "$target"/packages/*.deb; do
+            dpkg -x "$package" "$target"
+        done
+    else
+        say "$* could not be fetched: $(tail -n 1 "$target.log")"
+    fi
+}
+
 # Debian starts the servers that it installs, now and when the machine starts. Ours are started by who needs them, on
 # ports of their own; one that was there before is left as it was.
 install_asleep() (

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Everything that is checked: format, lint, types, import contracts, tests. Arguments go to pytest.
 #   sh deploy/test.sh [pytest args]
-# A missing peer (node, npm, Redis, Chromium, Synapse, Prosody, ejabberd) is a skip with its reason, listed at the end;
-# REQUIRE=all makes it a failure. Redis, SoftHSM, Chromium, Prosody and ejabberd are installed with apt when they are
-# missing and we are root, and are never started as services.
+# A missing peer (node, npm, Redis, Chromium, Synapse, Prosody, ejabberd, Postfix, Exim) is a skip with its reason, listed at the end;
+# REQUIRE=all makes it a failure. Redis, SoftHSM, Chromium, Prosody, ejabberd and Postfix are installed with apt when they
+# are missing and we are root, and are never started as services; Exim is unpacked into .cache.
 set -eu
 cd "$(dirname "$0")/.."
 . deploy/venv.sh
@@ -18,6 +18,11 @@ have_apt pkcs11-tool opensc
 have_apt chromium chromium fonts-dejavu-core
 have_apt prosody prosody prosody-modules
 have_apt ejabberdctl ejabberd
+if ! command -v exim4 >/dev/null 2>&1; then
+    # Either keeps the other from being installed.
+    have_apt postfix postfix
+fi
+unpack_apt exim usr/sbin/exim4 exim4-daemon-light libidn12
 
 step() {
     say "== $1"

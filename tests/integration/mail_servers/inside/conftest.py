@@ -1,0 +1,76 @@
+"""The little internet of these tests: three domains, their name server, and a gateway that is one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+
+from adapters.email.adapter import EmailAdapter
+from adapters.email.settings import EmailSettings
+from tests.integration.email.peers import Zone
+from tests.support.house import running_house
+from tests.support.mail.exim import Exim
+from tests.support.mail.postfix import Postfix
+from tests.support.natives import WITHOUT_RATES, Natives
+
+GATEWAY = "gw.example"
+collect_ignore_glob = [] if os.environ.get("DM3_INSIDE") == "mail" else ["test_*.py"]
+
+
+@dataclass(kw_only=True)
+class MailWorld(Natives):
+    """A gateway and the servers of two other domains."""
+
+    adapter: EmailAdapter
+    postfix: Postfix
+    exim: Exim
+    zone: Zone
+
+
+def records(exim: Exim) -> dict[str, list[str]]:
+    """What everybody's DNS says; every server has one address."""
+    name, text = exim.dkim_record
+    found = {f"{name} TXT": [" ".join(f'"{text[at : at + 250]}"' for at in range(0, len(text), 250))]}
+    for domain, address in ((GATEWAY, "127.0.0.2"), (Postfix.domain, Postfix.address), (Exim.domain, Exim.address)):
+        found[f"{domain} MX"] = [f"10 mx.{domain}."]
+        found[f"{domain} TXT"] = ['"v=spf1 mx -all"']
+        found[f"mx.{domain} A"] = [address]
+        found[f"_dmarc.{domain} TXT"] = ['"v=DMARC1; p=reject"']
+        found[f"{'.'.join(reversed(address.split('.')))}.in-addr.arpa PTR"] = [f"mx.{domain}."]
+    return found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def mail_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MailWorld]:
+    folder = tmp_path_factory.mktemp("house")
+    loop = asyncio.get_running_loop()
+    async with Postfix() as postfix, Exim() as exim:
+        zone = Zone(records(exim))
+        names, _ = await loop.create_datagram_endpoint(lambda: zone, local_addr=("127.0.0.1", 53))
+        adapter = EmailAdapter(EmailSettings.model_validate(settings(folder)))
+        async with running_house(folder, adapters={adapter.name: adapter}, overrides=WITHOUT_RATES) as house:
+            yield MailWorld(house=house, adapter=adapter, postfix=postfix, exim=exim, zone=zone)
+        names.close()
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """Of the gateway's adapter: a mail server like any other."""
+    return cast(
+        "dict[str, Any]",
+        {
+            "domain": GATEWAY,
+            "hostname": f"mx.{GATEWAY}",
+            "smtp_host": "127.0.0.2",
+            "smtp_port": 25,
+            "allow_private_destinations": True,
+            "max_connections_per_address": 100,
+            "allowed_senders": (Postfix.domain, Exim.domain),
+        },
+    )
