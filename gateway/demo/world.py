@@ -179,6 +179,8 @@ async def _people(
     echo = person(ground.echoes[0], "echo")
     await settle(ground, gateway.store, native, (ground.native,))
     await settle(ground, gateway.store, echo, ground.echoes)
+    # Looked up now: a look-up that is begun goes on when its asker ends, which would be after the chain is closed.
+    await echo.log_in()
     answering = asyncio.create_task(Echo(echo).run(), name="echo")
     stack.push_async_callback(_ended, answering)
     return World(
