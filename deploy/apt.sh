@@ -1,4 +1,4 @@
-# Sourced after venv.sh by demo.sh and test.sh: programs of the system that Debian and Ubuntu have.
+# Sourced after venv.sh by demo.sh, test.sh and bench.sh: programs of the system that Debian and Ubuntu have.
 
 # have_apt PROGRAM PACKAGE...: installs what is missing, when we are root. Never fails: without a peer its part is left
 # out.

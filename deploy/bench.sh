@@ -8,8 +8,10 @@ set -eu
 cd "$(dirname "$0")/.."
 . deploy/venv.sh
 . deploy/synapse.sh
+. deploy/apt.sh
 make_venv tests/requirements.lock
 make_synapse
+have_apt prosody prosody
 
 # install_peers: nothing to do when they are there. Without them their rows have no peer to stand beside.
 install_peers() {

@@ -43,9 +43,9 @@ def people(number: int) -> tuple[str, ...]:
     return tuple(f"person{index}" for index in range(number))
 
 
-def adapter_table(folder: Path, made: Server) -> dict[str, Any]:
-    """The table ``[adapters.xmpp]``; the secret is in a file of ``folder``."""
-    secret = folder / "xmpp.secret"
+def adapter_table(made: Server) -> dict[str, Any]:
+    """The table ``[adapters.xmpp]``; the secret is in a file of the server's folder."""
+    secret = made.folder / "component.secret"
     secret.write_text(made.secret, encoding="ascii")
     return {
         "component": COMPONENT,

@@ -72,7 +72,7 @@ async def measure(folder: Path, scale: Scale) -> list[Figure]:
     names, server = xmpp.people(number), xmpp.server(folder / "prosody")
     for name in names:
         await server.register(name, xmpp.PASSWORD)
-    adapters = {"xmpp": xmpp.adapter_table(folder, server)}
+    adapters = {"xmpp": xmpp.adapter_table(server)}
     rounds = Rounds()
     async with server, founded(folder, senders=number, recipients=number, adapters=adapters) as world:
         lanes = Lanes(world, [outbound_lane(xmpp.name_of(name), to.name) for name in names for to in world.recipients])

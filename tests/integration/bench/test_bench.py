@@ -16,6 +16,8 @@ from gateway.demo.prosody import find_prosody
 from gateway.demo.synapse import MISSING, find_synapse
 from tests.bench import peer
 from tests.bench.__main__ import ROWS
+from tests.bench.rows import xmpp
+from tests.bench.scale import TINY
 from tests.support.require import require
 
 FIELDS = {"row", "quantity", "unit", "median", "min", "max", "rounds", "target", "at_least", "met", "note"}
@@ -96,3 +98,11 @@ def test_without_a_homeserver_its_row_is_left_out(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert MISSING in done.stderr
     assert json.loads((tmp_path / "bench.json").read_text())["figures"] == []
+
+
+async def test_without_an_xmpp_server_its_row_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(xmpp, "find_prosody", lambda: None)
+    assert await xmpp.measure(tmp_path, TINY) == []
+    assert prosody.MISSING in capsys.readouterr().err
