@@ -267,11 +267,14 @@ class XmppAdapter:
         if len(run) == 1:
             await self._one(*run[0])
         elif run:
-            faults: list[BadStanza | None] = [OWN_FAULT] * len(run)
             try:
                 faults = await self._inward.several([chat for _, chat in run])
             except Exception:
-                log.exception("stanza.failed")
+                # One of them is at fault; what was taken is not taken twice.
+                log.exception("stanzas.failed")
+                for element, chat in run:
+                    await self._one(element, chat)
+                return
             for (element, chat), fault in zip(run, faults, strict=True):
                 if fault is None:
                     self._remember(chat)
