@@ -174,7 +174,7 @@ class Answers:
 
     async def _search(self, text: str) -> tuple[search.Found, ...]:
         try:
-            jid = await self._found(text)
+            jid = await self._found(text if "." in text or not text else f"{text}.eth")
         except (BadStanza, NotFound, GatewayError) as error:
             if isinstance(error, Unavailable):
                 raise

@@ -176,13 +176,6 @@ class _Chat:
 async def _first_words(teller: Teller, world: World, side: XmppSide, frank: XmppUser) -> None:
     name, contact = name_of(frank), side.contact(world.native.name)
 
-    async def register() -> tuple[None, str]:
-        await frank.register_with(side.gateway, "Frank")
-        found = await world.profiles.user(name, fresh=True)
-        return None, f"{name} -> {found.address}"
-
-    await teller.step(f"Frank ({frank.jid}) registers with {side.gateway} and has an ENS name at once", register)
-
     async def work() -> tuple[None, str]:
         await world.native.send(name, FIRST_WORDS)
         request = await frank.wait_subscribe(contact)
@@ -194,7 +187,17 @@ async def _first_words(teller: Teller, world: World, side: XmppSide, frank: Xmpp
         check(WORDS_BACK in (received.message.text or ""), "the text is another one")
         return None, f"a contact request ({request.text('status')!r}), a notice that this is bridged, and an answer"
 
-    await teller.step(f"{world.native.name} writes to {name}, and he answers a new contact", work)
+    told = f"{world.native.name} writes to {name}, who never used the gateway, and he answers a new contact"
+    await teller.step(told, work)
+
+    async def register() -> tuple[None, str]:
+        await frank.register_with(side.gateway, "Frank")
+        found = await world.profiles.user(name, fresh=True)
+        shown = await frank.registered_as(side.gateway)
+        check(shown == "Frank", f"the form says {shown!r}")
+        return None, f"{name} -> {found.address}, shown as Frank"
+
+    await teller.step(f"Frank ({frank.jid}) registers with {side.gateway} and says how he is called", register)
 
 
 async def _wrong_name(teller: Teller, side: XmppSide, erin: XmppUser) -> None:

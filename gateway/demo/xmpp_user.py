@@ -244,6 +244,11 @@ class XmppUser(XmppStream):
         await self.iq(to, element("query", {"xmlns": REGISTER}))
         await self.iq(to, element("query", {"xmlns": REGISTER}, element("nick", text=nick)), "set")
 
+    async def registered_as(self, to: str) -> str:
+        """Under which name a gateway knows one; empty without one (XEP-0077, 3.1)."""
+        asked = await self.iq(to, element("query", {"xmlns": REGISTER}))
+        return asked.findtext(f".//{{{REGISTER}}}nick") or ""
+
     async def carbons(self) -> None:
         """Be told what one's other clients send and get (XEP-0280, 4)."""
         await self.iq(None, element("enable", {"xmlns": "urn:xmpp:carbons:2"}), "set")

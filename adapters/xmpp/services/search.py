@@ -1,4 +1,4 @@
-"""Search (XEP-0055), by a name or a part of it. Only requests are read: a result is never answered."""
+"""Search (XEP-0055) for the address of a name. Only requests are read: a result is never answered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.sdk import EnsName
 
 MAX_RESULTS: Final = 50
 MAX_TERM: Final = 300
-INSTRUCTIONS: Final = "Enter an ENS name, or the beginning of one."
+INSTRUCTIONS: Final = "Enter an ENS name such as alice.eth; without a dot, .eth is meant."
 NAME: Final = "name"
 _FIELDS: Final = ("nick", "first", "last", "email")
 """Those of the specification's own: there are no others without a data form (section 3.1)."""

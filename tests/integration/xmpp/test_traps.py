@@ -79,6 +79,10 @@ async def test_a_name_is_typed_found_and_searched(world: XmppWorld) -> None:
     assert fields.find(f".//{{{search}}}nick") is not None
     found = await alice.iq(component, element("query", {"xmlns": search}, element("nick", text=native.name)), "set")
     assert [each.get("jid") for each in found.iter(f"{{{search}}}item")] == [contact]
+    short = await world.native(f"short{next(_numbers)}.eth")
+    label = element("nick", text=short.name.removesuffix(".eth"))
+    found = await alice.iq(component, element("query", {"xmlns": search}, label), "set")
+    assert [each.get("jid") for each in found.iter(f"{{{search}}}item")] == [world.contact(short)]
     filled = element("query", {"xmlns": search}, form({"FORM_TYPE": search, "name": native.name}))
     table = await alice.iq(component, filled, "set")
     assert contact in [each.text for each in table.iter("{jabber:x:data}value")]
@@ -177,6 +181,8 @@ async def test_the_commands_are_those_that_can_be_typed(world: XmppWorld) -> Non
     await alice.iq(component, unblock, "set")
     await native.send(world.name_of(alice), "am I heard?")
     await alice.wait_text("am I heard?")
+    await alice.send(component, f"report {native.name}")
+    await alice.wait_message(lambda each: each.bare == component and "report" in (each.body or "").lower())
     asked = await alice.command(component, "delete-me")
     asked = await alice.go_on(asked, {"arguments": ""}, "complete") if asked.values.get("confirmed") is None else asked
     assert asked.status == "executing", "what cannot be undone is asked once more"
