@@ -63,6 +63,12 @@ SENDER_NOT_ALLOWED = Reply(
 )
 SENDER_NOT_YOURS = Reply(553, "5.7.1", "This sender address does not belong to your log-in")
 FROM_NOT_YOURS = Reply(550, "5.7.1", "The From header is not an address that you may use here")
+DMARC_FAILED = Reply(
+    550, "5.7.1", "Refused by the DMARC policy of the domain in From: no SPF or DKIM pass of that domain"
+)
+NOT_AUTHENTICATED = Reply(550, "5.7.1", "No SPF or DKIM pass for the domain in From; this gateway needs one")
+NO_DMARC_RECORD = Reply(550, "5.7.1", "The domain in From has no DMARC record; this gateway needs one")
+AUTHENTICATION_DOWN = Reply(451, "4.4.3", "The DNS does not say whether the sender is real, try again later")
 FROM_MALFORMED = Reply(550, "5.6.0", "The mail needs exactly one From header with exactly one address")
 NULL_SENDER = Reply(550, "5.7.1", "Mail without a sender is accepted only as a bounce to our return path")
 UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "This ENS name does not exist or has no DM3 profile")

@@ -37,10 +37,15 @@ def split_mail(data: bytes) -> tuple[bytes, bytes]:
     return head.removesuffix(b"\r\n") if not body else head, body
 
 
+def split_lines(head: bytes) -> list[bytes]:
+    """A header block at the line ends that no fold follows, whatever the lines are."""
+    return _FIELD_END.split(head)
+
+
 def split_fields(head: bytes) -> tuple[Field, ...]:
     """The fields of a header block in order; lines that are no field are left out. Linear in the size of the block."""
     fields = []
-    for raw in _FIELD_END.split(head):
+    for raw in split_lines(head):
         name, colon, _ = raw.partition(b":")
         # RFC 5322, section 4.5: blanks between name and colon are obsolete, not wrong.
         stripped = name.rstrip(b" \t")

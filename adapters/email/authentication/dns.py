@@ -1,0 +1,116 @@
+"""Look-ups in the DNS for authentication: cached, bounded in number and time, and clear about what a failure means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import dns.asyncresolver
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.resolver
+import dns.reversename
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.TXT import TXT
+
+from adapters.email.endpoints import parse_endpoint
+
+LOOKUP_TIME: Final = 5.0
+"""Seconds for one look-up, its repeats included."""
+MAX_LOOKUPS: Final = 120
+"""Look-ups for one mail: SPF takes some thirty at worst, each signature one, each tree walk eight."""
+CACHE_SIZE: Final = 10_000
+"""Answers that are kept for as long as they say; that a name does not exist is one too."""
+_MAX_NAME: Final = 253
+
+
+class DnsTrouble(Exception):
+    """No answer that says anything: temperror, whoever asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Records of one type at a name, as text in the form of zone files; TXT as its strings joined."""
+
+    records: tuple[str, ...] = ()
+    exists: bool = True
+    """False when the name is not there at all (NXDOMAIN, RFC 8020)."""
+
+
+NO_NAME: Final = Answer(exists=False)
+
+
+class Dns:
+    """Asks the DNS."""
+
+    def __init__(self, servers: tuple[str, ...] = ()) -> None:
+        """`servers`: ``address[:port]``; without any, the system's are used."""
+        self._resolver = dns.asyncresolver.Resolver(configure=not servers)
+        endpoints = [parse_endpoint(each, default_port=53) for each in servers]
+        if endpoints:
+            self._resolver.nameservers = [endpoint.host for endpoint in endpoints]
+            self._resolver.nameserver_ports = {endpoint.host: endpoint.port for endpoint in endpoints}
+        self._resolver.cache = dns.resolver.LRUCache(CACHE_SIZE)
+        # Keys of 2048 bits do not fit into 512 bytes.
+        self._resolver.use_edns(0, 0, 1232)
+
+    async def ask(self, domain: str, kind: str) -> Answer:
+        """Records of a domain in ASCII; what cannot be a name does not exist. Raises DnsTrouble."""
+        name = _name(domain)
+        if name is None:
+            return NO_NAME
+        try:
+            answer = await self._resolver.resolve(name, kind, lifetime=LOOKUP_TIME)
+        except dns.resolver.NXDOMAIN:
+            return NO_NAME
+        except dns.resolver.NoAnswer:
+            return Answer()
+        except dns.exception.DNSException as error:
+            raise DnsTrouble(f"the DNS does not answer for {kind} records") from error
+        except OSError as error:
+            raise DnsTrouble("the DNS cannot be reached") from error
+        return Answer(tuple(_text(record) for record in answer))
+
+
+@dataclass(slots=True)
+class Lookups:
+    """The look-ups of one mail: what was asked once is not asked again, and there is an end to it."""
+
+    dns: Dns
+    left: int = MAX_LOOKUPS
+    _known: dict[tuple[str, str], Answer] = field(default_factory=dict)
+
+    async def ask(self, domain: str, kind: str) -> Answer:
+        """As `Dns.ask`. Raises DnsTrouble also beyond MAX_LOOKUPS, which no honest mail needs."""
+        key = domain.lower().removesuffix("."), kind
+        if key not in self._known:
+            if self.left <= 0:
+                raise DnsTrouble("this mail causes too many look-ups")
+            self.left -= 1
+            self._known[key] = await self.dns.ask(*key)
+        return self._known[key]
+
+
+def reverse_name(address: str) -> str:
+    """The name whose PTR records name the hosts of an IP address."""
+    return dns.reversename.from_address(address).to_text(omit_final_dot=True)
+
+
+def _name(domain: str) -> dns.name.Name | None:
+    """Labels as they are: nothing in them is an escape, and nothing is converted."""
+    if not domain or len(domain) > _MAX_NAME:
+        return None
+    try:
+        return dns.name.Name([*(label.encode("ascii") for label in domain.split(".")), b""])
+    except (dns.exception.DNSException, UnicodeEncodeError):
+        return None
+
+
+def _text(record: dns.rdata.Rdata) -> str:
+    if isinstance(record, TXT):
+        # Latin-1 keeps each octet; readers refuse what is not ASCII where that matters.
+        return b"".join(record.strings).decode("latin-1")
+    if isinstance(record, MX):
+        return record.exchange.to_text(omit_final_dot=True)
+    return record.to_text().removesuffix(".")
