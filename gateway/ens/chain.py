@@ -10,7 +10,10 @@ chain is first asked.
 from __future__ import annotations
 
 import asyncio
+import importlib
+import sys
 import time
+import warnings
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -36,6 +39,8 @@ from gateway.ids import EthAddress
 if TYPE_CHECKING:
     from web3 import AsyncHTTPProvider
 
+GUESSING: Final = "charset_normalizer"
+"""A library that guesses encodings."""
 TIMEOUT: Final = 4.0
 """Seconds for one call to one endpoint."""
 
@@ -271,8 +276,22 @@ class _Web3Wire:
             task.exception()  # Nobody may be waiting any more: the failure counts as seen.
 
 
+def _load_web3() -> None:
+    """Blocks for a second. web3 loads requests, which nobody uses here and which goes without tables of 3 MB."""
+    if "requests" in sys.modules or GUESSING in sys.modules:
+        importlib.import_module("web3")
+        return
+    sys.modules[GUESSING] = None  # type: ignore[assignment]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module("web3")
+    finally:
+        del sys.modules[GUESSING]
+
+
 async def _provider(url: str, timeout: float) -> AsyncHTTPProvider:
-    await asyncio.to_thread(__import__, "web3")
+    await asyncio.to_thread(_load_web3)
     from aiohttp import ClientSession, ClientTimeout, TCPConnector
     from web3 import AsyncHTTPProvider
 
