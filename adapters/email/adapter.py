@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 import structlog
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
-from adapters.email import notice
-from adapters.email.gateway_mail import gateway_mail, notice_hash
+from adapters.email import unsubscribe
+from adapters.email.cold import ColdMail
+from adapters.email.destinations import Destinations
+from adapters.email.dkim.keys import load_keys
+from adapters.email.dkim.signing import Signer
 from adapters.email.handler import Role
 from adapters.email.listener import Listener
+from adapters.email.mta_sts.fetch import PolicyHost
+from adapters.email.mta_sts.policies import Policies
+from adapters.email.outward import Outward
 from adapters.email.reception import Reception
-from adapters.email.render import MAX_ATTACHMENT_BYTES, MAX_TEXT, RenderedMail, alias_of, render
-from adapters.email.returnpath import KEY_BYTES, ReturnPath, parse_key
+from adapters.email.render import MAX_ATTACHMENT_BYTES, MAX_TEXT
+from adapters.email.returnpath import ReturnPath, parse_key
 from adapters.email.routes import MxRoutes
-from adapters.email.sender import Accepted, Letter, MxTransport, RelayTransport, Transport
+from adapters.email.sender import MxTransport, RelayTransport, Transport
+from adapters.email.sent import SentMails
 from adapters.email.settings import EmailSettings
+from adapters.email.tls_report import TlsReport
+from adapters.email.unsubscribe import Unsubscribing
 from adapters.email.users import User, load_users
 from gateway.sdk import (
     AdapterContext,
     Capabilities,
     ConfigError,
-    Delivered,
     Delivery,
-    DeliveryState,
-    InvalidInput,
+    GatewayError,
     MailNotice,
     MessageType,
     Network,
     Outcome,
-    Rejected,
-    Retry,
     StatusReport,
     TextFormat,
     Unavailable,
 )
 
 log = structlog.get_logger(__name__)
+
+_WRITE_SECONDS: Final = 60.0
+"""Between two writings of counts."""
+_WRITES_BETWEEN_CLEANING: Final = 60
 
 
 class EmailAdapter:
@@ -62,16 +73,33 @@ class EmailAdapter:
         self._settings = settings
         self._ctx: AdapterContext | None = None
         self._listener: Listener | None = None
-        self._transport: Transport | None = None
-        self._return_path: ReturnPath | None = None
+        self._outward: Outward | None = None
+        self._sent: SentMails | None = None
+        self._cold: ColdMail | None = None
+        self._tls_report: TlsReport | None = None
 
     async def open(self, ctx: AdapterContext) -> None:
         """Read key, password and user files and listen; raises ConfigError or OSError."""
         self._ctx = ctx
-        self._return_path = ReturnPath(self._settings.domain, await asyncio.to_thread(_return_path_key, self._settings))
-        self._transport = await asyncio.to_thread(_transport, self._settings)
-        users = await asyncio.to_thread(_users, self._settings)
-        reception = Reception(self._settings, users, self._return_path, ctx)
+        settings = self._settings
+        return_path = ReturnPath(settings.domain, await asyncio.to_thread(_return_path_key, settings, ctx))
+        self._sent = SentMails(ctx.values, ctx.now_ms)
+        self._cold = ColdMail(ctx, Unsubscribing(ctx), settings.new_people_per_day)
+        self._tls_report = TlsReport(ctx.values, ctx.now_ms)
+        self._outward = Outward(
+            settings,
+            ctx,
+            transport=await asyncio.to_thread(_transport, settings, ctx, self._tls_report),
+            return_path=return_path,
+            signer=Signer(
+                settings.domain,
+                await asyncio.to_thread(load_keys, settings.dkim_key_files, settings.dkim_selector),
+            ),
+            sent=self._sent,
+            cold=self._cold,
+        )
+        users = await asyncio.to_thread(_users, settings)
+        reception = Reception(settings, users, return_path, ctx)
         self._listener = Listener(self._settings, reception)
         try:
             await self._listener.open()
@@ -91,81 +119,70 @@ class EmailAdapter:
         return self._listener.port(Role.SUBMISSION) if self._listener else None
 
     async def run(self) -> None:
-        """Wait for ever: everything happens in connections and in `deliver`."""
-        await asyncio.Event().wait()
+        """Write counts down and forget what is old; everything else happens in connections and in `deliver`."""
+        while True:
+            for _ in range(_WRITES_BETWEEN_CLEANING):
+                await asyncio.sleep(_WRITE_SECONDS)
+                await self._keep(self._tls_report.write if self._tls_report else None)
+            for keeper in (self._sent, self._tls_report, self._cold):
+                await self._keep(keeper.forget_old if keeper else None)
+
+    async def _keep(self, work: Callable[[], Awaitable[object]] | None) -> None:
+        """What cannot be written now is written the next time."""
+        if work is None:
+            return
+        try:
+            await work()
+        except GatewayError as error:
+            log.warning("email.not_kept", error=type(error).__name__)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Send one mail; Rejected only for what no later try can change."""
-        ctx, transport, return_path = self._opened()
-        if delivery.recipient.rpartition("@")[2] == self._settings.domain:
-            return Rejected("this address belongs to the gateway itself")
-        try:
-            mail = await asyncio.to_thread(render, delivery, self._settings.domain)
-        except InvalidInput as error:
-            return Rejected(error.detail)
-        if (alias := alias_of(delivery.sender)) is not None:
-            await ctx.put_alias(alias, delivery.sender)
-        sender = return_path.address(delivery.message_hash, ctx.now_ms())
-        result = await transport.send(Letter(sender, delivery.recipient, mail.content, mail.utf8))
-        log.info("mail.sent", native_id=mail.message_id, result=type(result).__name__)
-        return Delivered(mail.message_id) if isinstance(result, Accepted) else result
+        return await self._opened().deliver(delivery)
 
     async def report(self, status: StatusReport) -> None:
-        """Tell the sender of a mail that it will not arrive; other news are nothing that mail has a form for.
-
-        Only people whose mail we took get this, and they proved who they are: no backscatter. Raises Unavailable
-        when the notice could not be sent now.
-        """
-        if status.state is not DeliveryState.FAILED or status.automatic:
-            return
-        ctx, transport, _ = self._opened()
-        try:
-            mail: RenderedMail = await asyncio.to_thread(
-                notice.failure_notice,
-                status,
-                domain=self._settings.domain,
-                host_name=self._settings.host_name,
-                now_ms=ctx.now_ms(),
-            )
-        except InvalidInput as error:
-            log.warning("notice.not_written", native_id=status.native_id, detail=error.detail)
-            return
-        result = await transport.send(Letter("", status.sender, mail.content, mail.utf8))
-        if isinstance(result, Retry):
-            raise Unavailable(f"failure notice was not taken: {result.reason}")
-        log.info("notice.sent", native_id=status.native_id, result=type(result).__name__)
+        """Tell the sender of a mail that it will not arrive."""
+        await self._opened().report(status)
 
     async def send_notice(self, notice: MailNotice) -> Outcome:
-        """Send one mail of the gateway's own; bounces come back to our return path, where they are logged."""
-        ctx, transport, return_path = self._opened()
-        if notice.recipient.rpartition("@")[2] == self._settings.domain:
-            return Rejected("this address belongs to the gateway itself")
-        now = ctx.now_ms()
-        try:
-            mail = await asyncio.to_thread(gateway_mail, notice, domain=self._settings.domain, now_ms=now)
-        except InvalidInput as error:
-            return Rejected(error.detail)
-        sender = return_path.address(notice_hash(notice.key), now)
-        result = await transport.send(Letter(sender, notice.recipient, mail.content, mail.utf8))
-        log.info("notice.sent", native_id=mail.message_id, result=type(result).__name__)
-        return Delivered(mail.message_id) if isinstance(result, Accepted) else result
+        """Send one mail of the gateway's own."""
+        return await self._opened().send_notice(notice)
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """The page behind links in mail that nobody asked for."""
+        return [Route(f"{unsubscribe.PATH}{{token}}", self._unsubscribe, methods=["GET", "POST"])]
+
+    async def _unsubscribe(self, request: Request) -> Response:
+        if self._ctx is None:
+            return Response(status_code=503)
+        return await Unsubscribing(self._ctx).answer(request)
+
+    async def tls_reports(self, day: int) -> Sequence[Mapping[str, Any]]:
+        """How TLS to other mail servers went on a day (since the epoch): reports in the form of RFC 8460.
+
+        What was counted in the last minute may be missing.
+        """
+        if self._tls_report is None:
+            raise Unavailable("the e-mail adapter is not open")
+        return await self._tls_report.export(day, self._settings.domain)
 
     async def close(self) -> None:
         """Stop listening and let mails on their way in end."""
         if self._listener is not None:
             await self._listener.close()
             self._listener = None
+        await self._keep(self._tls_report.write if self._tls_report else None)
 
-    def _opened(self) -> tuple[AdapterContext, Transport, ReturnPath]:
-        if self._ctx is None or self._transport is None or self._return_path is None:
+    def _opened(self) -> Outward:
+        if self._outward is None:
             raise Unavailable("the e-mail adapter is not open")
-        return self._ctx, self._transport, self._return_path
+        return self._outward
 
 
-def _return_path_key(settings: EmailSettings) -> bytes:
+def _return_path_key(settings: EmailSettings, ctx: AdapterContext) -> bytes:
     path = settings.return_path_key_file
     if path is None:
-        return secrets.token_bytes(KEY_BYTES)
+        return ctx.secret("return path")
     try:
         return parse_key(path.read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError) as error:
@@ -176,10 +193,18 @@ def _users(settings: EmailSettings) -> Mapping[str, User]:
     return load_users(settings.submission_users_file) if settings.submission_users_file else {}
 
 
-def _transport(settings: EmailSettings) -> Transport:
+def _transport(settings: EmailSettings, ctx: AdapterContext, report: TlsReport) -> Transport:
     if settings.relay is None:
         routes = MxRoutes(settings.dns_servers, allow_private=settings.allow_private_destinations)
-        return MxTransport(routes, settings.host_name, settings.mx_port, settings.send_timeout)
+        return MxTransport(
+            routes=routes,
+            policies=Policies(ctx.values, routes, PolicyHost(routes, settings.mta_sts_port), ctx.now_ms),
+            destinations=Destinations(settings.connections_per_destination),
+            report=report,
+            host_name=settings.host_name,
+            port=settings.mx_port,
+            timeout=settings.send_timeout,
+        )
     password = None
     if settings.relay_password_file is not None:
         try:

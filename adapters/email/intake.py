@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.email.automatic import AUTOMATIC_MARK
 from adapters.email.parse import ParsedMail
 from gateway.sdk import EnsName, MessageType, Outgoing, Person
 
@@ -25,7 +26,11 @@ def outgoing_messages(mail: ParsedMail, recipients: tuple[EnsName, ...]) -> tupl
 
 
 def message_text(mail: ParsedMail) -> str:
-    """The text, with the subject in bold above it where it says something: at the start of a thread."""
+    """The text, with the subject in bold above it where it says something: at the start of a thread.
+
+    What a program wrote begins with a mark: DM3 has no other place for that.
+    """
+    mark = AUTOMATIC_MARK if mail.automatic else ""
     if not mail.subject or mail.reference is not None:
-        return mail.text
-    return f"**{mail.subject}**\n\n{mail.text}".rstrip()
+        return f"{mark}{mail.text}".rstrip() if mark else mail.text
+    return f"{mark}**{mail.subject}**\n\n{mail.text}".rstrip()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.message import Message
 from ipaddress import ip_address
 from typing import Final
 
@@ -13,12 +12,13 @@ import structlog
 
 from adapters.email import replies
 from adapters.email.addresses import NULL_PATH, Special, local_target, resolve_alias, split_address
+from adapters.email.bounces import Bounces
 from adapters.email.handler import Client, Role
 from adapters.email.intake import outgoing_messages
-from adapters.email.mime import read_headers
-from adapters.email.parse import ParsedMail, message_id, parse_mail
+from adapters.email.parse import ParsedMail, parse_mail
 from adapters.email.replies import MailRefused, Reply, reply_to
 from adapters.email.returnpath import ReturnPath
+from adapters.email.sent import SentMails
 from adapters.email.settings import EmailSettings
 from adapters.email.spool import Spool
 from adapters.email.users import User, check_password
@@ -70,6 +70,7 @@ class Reception:
         self._policy = SenderPolicy(settings)
         self._users = users
         self._return_path = return_path
+        self._bounces = Bounces(settings.domain, ctx, SentMails(ctx.values, ctx.now_ms))
         self._ctx = ctx
         self._parsers = asyncio.Semaphore(_PARSERS)
         self._password_checks = asyncio.Semaphore(_PASSWORD_CHECKS)
@@ -181,7 +182,7 @@ class Reception:
         return parse_mail(spool.read(), domain=self._settings.domain, now_ms=self._ctx.now_ms())
 
     async def _take_bounce(self, recipients: tuple[str, ...], spool: Spool) -> Reply:
-        headers: Message = await asyncio.to_thread(lambda: read_headers(spool.read()))
+        data = await asyncio.to_thread(spool.read)
         for address in recipients:
-            log.warning("mail.bounced", message_hash_prefix=self._check_bounce(address), bounce=message_id(headers))
+            await self._bounces.take(self._check_bounce(address), data)
         return Reply(250, "2.0.0", "Bounce noted")

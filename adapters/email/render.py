@@ -13,9 +13,11 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from typing import Final
 
+from adapters.email.automatic import marked
 from adapters.email.charsets import header_line, one_line, plain_text
 from adapters.email.messageid import message_id_of, writable_message_id
 from adapters.email.parse import TRACE_HEADER
+from adapters.email.unsubscribe import WayOut
 from gateway.sdk import (
     CanonicalId,
     Delivery,
@@ -47,6 +49,7 @@ FOOTER: Final = (
     "-- \nSent from {name} over DM3 through the gateway at {domain}. Bridged, not end-to-end encrypted: the gateway"
     " can read this conversation. Replies go to {name}."
 )
+OPT_OUT: Final = "You never wrote to {name}. To get no more mail from this name: {link}"
 TOO_LONG: Final = "The text of this message is too long for a mail; it is in the attached file message.txt."
 
 
@@ -71,8 +74,11 @@ def alias_of(name: EnsName) -> str | None:
     return local.text if local.digest else None
 
 
-def render(delivery: Delivery, domain: str) -> RenderedMail:
-    """Write the mail; raises InvalidInput when an attachment cannot be sent, or nothing to such an address."""
+def render(delivery: Delivery, domain: str, way_out: WayOut | None = None) -> RenderedMail:
+    """Write the mail; raises InvalidInput when an attachment cannot be sent, or nothing to such an address.
+
+    `way_out` is for people who never wrote to the sender.
+    """
     files, links = _attachments(delivery)
     text = _text(delivery, links)
     policy = ASCII_HEADERS if delivery.recipient.isascii() else UTF8_HEADERS
@@ -87,13 +93,15 @@ def render(delivery: Delivery, domain: str) -> RenderedMail:
     if answered is not None:
         message["In-Reply-To"] = answered
         message["References"] = answered
-    if delivery.automatic:
-        message["Auto-Submitted"] = "auto-generated"
+    if delivery.automatic or marked(delivery.text):
+        message["Auto-Submitted"] = "auto-generated" if answered is None else "auto-replied"
+    for name, value in way_out.headers.items() if way_out else ():
+        message[name] = value
     message[TRACE_HEADER] = domain
     if len(text) > MAX_TEXT:
         files = (FileContent("message.txt", "text/plain", text.encode()), *files)
         text = TOO_LONG
-    message.set_content(f"{text}\n\n{_footer(delivery, domain)}".rstrip() + "\n", charset="utf-8")
+    message.set_content(f"{text}\n\n{_footer(delivery, domain, way_out)}".rstrip() + "\n", charset="utf-8")
     for file in files:
         _attach(message, file)
     return RenderedMail(message_id, serialise(message), policy is UTF8_HEADERS)
@@ -146,8 +154,12 @@ def _text(delivery: Delivery, links: tuple[Link, ...]) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
-def _footer(delivery: Delivery, domain: str) -> str:
-    return FOOTER.format(name=one_line(delivery.sender, 255), domain=domain) if delivery.first else ""
+def _footer(delivery: Delivery, domain: str, way_out: WayOut | None) -> str:
+    if not delivery.first:
+        return ""
+    name = one_line(delivery.sender, 255)
+    opt_out = OPT_OUT.format(name=name, link=way_out.link) if way_out else ""
+    return f"{FOOTER.format(name=name, domain=domain)}\n{opt_out}".rstrip()
 
 
 def _attachments(delivery: Delivery) -> tuple[tuple[FileContent, ...], tuple[Link, ...]]:

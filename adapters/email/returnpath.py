@@ -1,7 +1,7 @@
 """The envelope sender of our own mail: ``b+<token>@domain``, signed so that only real bounces come back to it.
 
-The token names the message by the first half of its hash and is good for two to three weeks; it changes at most
-once a week, so that greylisting servers see the same envelope at each try.
+The token names the message by the first half of its hash, and the day of the first try: all tries have one envelope,
+as greylisting servers want it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from adapters.email.addresses import RETURN_PATH_PREFIX
 from gateway.sdk import ConfigError, InvalidInput, MessageHash
 
 _ID_BYTES: Final = 16
+_DAY_BYTES: Final = 2
 _MAC_BYTES: Final = 10
-_WEEK_MS: Final = 7 * 24 * 3600 * 1000
-_WEEKS_VALID: Final = 3
+DAY_MS: Final = 24 * 3600 * 1000
+DAYS_VALID: Final = 12
+"""A week after the last try, which is five days after the first one: as long as other servers keep trying."""
 KEY_BYTES: Final = 32
 
 
@@ -29,10 +31,11 @@ class ReturnPath:
     domain: str
     key: bytes = field(repr=False)
 
-    def address(self, message_hash: MessageHash, now_ms: int) -> str:
+    def address(self, message_hash: MessageHash, first_try_ms: int) -> str:
         """The envelope sender for one message."""
         identifier = bytes.fromhex(message_hash[2:])[:_ID_BYTES]
-        token = base64.b32encode(identifier + self._mac(identifier, now_ms // _WEEK_MS)).decode().rstrip("=").lower()
+        signed = identifier + (first_try_ms // DAY_MS).to_bytes(_DAY_BYTES, "big")
+        token = base64.b32encode(signed + self._mac(signed)).decode().rstrip("=").lower()
         return f"{RETURN_PATH_PREFIX}{token}@{self.domain}"
 
     def message_prefix(self, local: str, now_ms: int) -> str:
@@ -45,15 +48,22 @@ class ReturnPath:
             raw = base64.b32decode(token + "=" * (-len(token) % 8))
         except ValueError as error:
             raise InvalidInput("not a return path") from error
-        identifier, mac = raw[:_ID_BYTES], raw[_ID_BYTES:]
-        week = now_ms // _WEEK_MS
-        if not any(hmac.compare_digest(mac, self._mac(identifier, week - age)) for age in range(_WEEKS_VALID)):
-            raise InvalidInput("return path is forged or too old")
-        return "0x" + identifier.hex()
+        signed, mac = raw[: _ID_BYTES + _DAY_BYTES], raw[_ID_BYTES + _DAY_BYTES :]
+        if not hmac.compare_digest(mac, self._mac(signed)):
+            raise InvalidInput("return path is forged")
+        age = now_ms // DAY_MS - int.from_bytes(signed[_ID_BYTES:], "big")
+        # A day of grace on the other side: nodes of one gateway need not agree on the hour.
+        if not -1 <= age <= DAYS_VALID:
+            raise InvalidInput("return path is too old")
+        return message_prefix(signed)
 
-    def _mac(self, identifier: bytes, week: int) -> bytes:
-        content = b"dm3-gateway email return path\0" + week.to_bytes(8, "big") + identifier
-        return hmac.digest(self.key, content, hashlib.sha256)[:_MAC_BYTES]
+    def _mac(self, signed: bytes) -> bytes:
+        return hmac.digest(self.key, b"dm3-gateway email return path\0" + signed, hashlib.sha256)[:_MAC_BYTES]
+
+
+def message_prefix(digest: bytes) -> str:
+    """By what return paths name a message: 0x and the first 32 hex digits of its hash."""
+    return "0x" + digest[:_ID_BYTES].hex()
 
 
 def parse_key(text: str) -> bytes:

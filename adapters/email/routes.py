@@ -12,6 +12,7 @@ import dns.exception
 import dns.name
 import dns.resolver
 from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.TXT import TXT
 
 from adapters.email.endpoints import parse_endpoint
 from gateway.sdk import NotFound, Unavailable
@@ -22,6 +23,7 @@ MAX_ADDRESSES: Final = 4
 """Addresses of one mail server that are tried."""
 LOOKUP_TIME: Final = 10.0
 """Seconds for one look-up."""
+_NO_NAME: Final = (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class MxRoutes:
             raise NotFound(f"the mail domain {domain} does not exist") from None
         except dns.resolver.NoAnswer:
             return [domain]
-        except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
+        except _NO_NAME:
             raise NotFound(f"{domain} is no domain") from None
         except dns.exception.DNSException as error:
             raise Unavailable(f"the DNS does not answer for {domain}") from error
@@ -93,6 +95,22 @@ class MxRoutes:
         if not exchanges:
             raise NotFound(f"{domain} takes no mail")
         return [exchange.to_text(omit_final_dot=True) for exchange in exchanges]
+
+    async def texts(self, name: str) -> tuple[str, ...]:
+        """TXT records of a name, each as one string; empty when there are none. Raises Unavailable."""
+        try:
+            answer = await self._resolver.resolve(f"{name}.", "TXT", lifetime=LOOKUP_TIME)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, *_NO_NAME):
+            return ()
+        except dns.exception.DNSException as error:
+            raise Unavailable(f"the DNS does not answer for {name}") from error
+        return tuple(
+            b"".join(record.strings).decode("utf-8", "replace") for record in answer if isinstance(record, TXT)
+        )
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """Addresses of a host that we may connect to; raises Unavailable, also for what is no name."""
+        return tuple(await self._addresses(host))
 
     async def _addresses(self, host: str) -> list[str]:
         addresses: list[str] = []

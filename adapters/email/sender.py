@@ -2,71 +2,61 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import ssl
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, Protocol
 
 import aiosmtplib
 import structlog
-from aiosmtplib import (
-    SMTPAuthenticationError,
-    SMTPConnectResponseError,
-    SMTPException,
-    SMTPHeloError,
-    SMTPNotSupported,
-    SMTPRecipientsRefused,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-    SMTPTimeoutError,
-)
+from aiosmtplib import SMTPAuthenticationError, SMTPException
 
-from adapters.email.charsets import one_line
+from adapters.email.destinations import Busy, Destinations
 from adapters.email.endpoints import Endpoint
+from adapters.email.mta_sts.policies import Found
+from adapters.email.mta_sts.policy import Mode, Policy
 from adapters.email.routes import MailServerAddress, Routes
+from adapters.email.session import Letter, Result, Tried, failed, offers_tls, transact
+from adapters.email.tls import ResultType, Security, TlsFailed, encrypting_context, result_of_failure, verifying_context
+from adapters.email.tls_report import TlsReport
 from gateway.sdk import NotFound, Rejected, Retry, Unavailable
 
 log = structlog.get_logger(__name__)
 
-MAX_REASON: Final = 300
-"""Characters of a server's words that are passed on."""
-QUIT_TIME: Final = 5.0
-"""Seconds for a polite end; the mail is theirs already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A mail with its envelope."""
-
-    sender: str
-    """Envelope sender; "" for the null sender."""
-    recipient: str
-    content: bytes = field(repr=False)
-    utf8: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The next server is responsible now."""
-
-    response: str
-
-
-Result = Accepted | Retry | Rejected
+TRY_TIME: Final = 170.0
+"""Seconds for all servers of a domain together; the gateway breaks a delivery off soon after."""
 
 
 class Transport(Protocol):
     """Hands letters over to some SMTP server."""
 
     async def send(self, letter: Letter) -> Result:
-        """One try; never raises for what a network or a server does."""
+        """One try; never raises for what a network or a server does.
+
+        A Retry without `after` was tried and failed; one with `after` was not tried at all.
+        """
 
 
-@dataclass(frozen=True, slots=True)
+class FindsPolicies(Protocol):
+    """Knows MTA-STS policies."""
+
+    async def find(self, domain: str) -> Found:
+        """The policy in force."""
+
+
+@dataclass(frozen=True)
 class MxTransport:
-    """Straight to the mail servers of the recipient's domain, each with TLS where it offers it (RFC 7435)."""
+    """Straight to the mail servers of the recipient's domain.
+
+    With TLS where a server offers it (RFC 7435), and with nothing but verified TLS where the domain's MTA-STS policy
+    says so (RFC 8461): then a failed handshake, or a server without TLS, is never answered by clear text.
+    """
 
     routes: Routes
+    policies: FindsPolicies
+    destinations: Destinations
+    report: TlsReport
     host_name: str
     port: int
     timeout: float
@@ -75,28 +65,67 @@ class MxTransport:
         """Try servers in order until one answers for good."""
         domain = letter.recipient.rpartition("@")[2]
         try:
+            async with self.destinations.slot(domain):
+                tried = await self._in_time(domain, letter)
+        except Busy as busy:
+            return Retry(busy.reason, busy.after)
+        if tried.spare_it:
+            self.destinations.failed(domain)
+        elif not isinstance(tried.result, Retry):
+            self.destinations.answered(domain)
+        return tried.result
+
+    async def _in_time(self, domain: str, letter: Letter) -> Tried:
+        try:
+            async with asyncio.timeout(TRY_TIME):
+                return await self._all_servers(domain, letter)
+        except TimeoutError:
+            return Tried(Retry(f"the mail servers of {domain} do not answer in time"), spare_it=True)
+
+    async def _all_servers(self, domain: str, letter: Letter) -> Tried:
+        try:
             servers = await self.routes.find(domain)
         except NotFound as error:
-            return Rejected(error.detail)
+            return Tried(Rejected(error.detail))
         except Unavailable as error:
-            return Retry(error.detail)
-        result: Result = Retry(f"no mail server of {domain} can be reached")
+            return Tried(Retry(error.detail))
+        found = await self.policies.find(domain)
+        if found.problem is not None:
+            self.report.failed(domain, found.policy, found.problem)
+        tried = Tried(Retry(f"no mail server of {domain} can be reached"), spare_it=True)
         for server in servers:
-            result = await self._try(server, letter)
-            if not isinstance(result, Retry):
+            tried = await self._try(domain, server, found.policy, letter)
+            if not isinstance(tried.result, Retry):
                 break
-        return result
+        return tried
 
-    async def _try(self, server: MailServerAddress, letter: Letter) -> Result:
-        if (result := await self._session(server, letter, tls=True)) is not None:
-            return result
-        # The handshake failed and took the connection with it. TLS was only on offer: clear text beats no mail.
-        log.warning("smtp.tls_failed", host=server.host)
-        clear = await self._session(server, letter, tls=False)
-        return clear or Retry(f"{server.host} cannot be reached")
+    async def _try(self, domain: str, server: MailServerAddress, policy: Policy | None, letter: Letter) -> Tried:
+        """One server, with what its domain demands, or with less and less of it where nothing is demanded."""
+        enforced = policy is not None and policy.mode is Mode.ENFORCE
+        ways, counted = _ways(policy), False
+        if policy is not None and not policy.covers(server.host):
+            self.report.failed(domain, policy, ResultType.FAILED)
+            counted = True
+            if enforced:
+                return Tried(Retry(f"the MTA-STS policy of {domain} does not name its mail server {server.host}"))
+            ways = ways[1:]
+        failure = ResultType.FAILED
+        for security in ways:
+            try:
+                return await self._session(domain, server, policy, letter, security)
+            except TlsFailed as error:
+                # The handshake took the connection with it: what comes next is a new one.
+                failure = error.kind
+                if not counted:
+                    self.report.failed(domain, policy, failure)
+                    counted = True
+                log.warning("smtp.tls_failed", host=server.host, kind=failure.value, enforced=enforced)
+        return Tried(Retry(f"{server.host} has no TLS as the MTA-STS policy of {domain} demands it ({failure.value})"))
 
-    async def _session(self, server: MailServerAddress, letter: Letter, *, tls: bool) -> Result | None:
-        """None when the TLS handshake failed."""
+    async def _session(
+        self, domain: str, server: MailServerAddress, policy: Policy | None, letter: Letter, security: Security
+    ) -> Tried:
+        """One connection; raises TlsFailed when it is not as secure as it must be."""
         client = aiosmtplib.SMTP(
             hostname=server.address,
             port=self.port,
@@ -106,16 +135,49 @@ class MxTransport:
         )
         try:
             await client.connect()
-            if tls and await _offers_tls(client):
-                try:
-                    await client.starttls(server_hostname=server.host, tls_context=_opportunistic_context())
-                except (SMTPException, ssl.SSLError, OSError):
-                    return None
-            return await _transact(client, letter)
+            if security is not Security.CLEAR:
+                await self._secure(client, domain, server.host, policy, security)
+            return await transact(client, letter)
         except (SMTPException, OSError, ValueError) as error:
-            return result_of(error, server.host)
+            return failed(error, server.host)
         finally:
             client.close()
+
+    async def _secure(
+        self, client: aiosmtplib.SMTP, domain: str, host: str, policy: Policy | None, security: Security
+    ) -> None:
+        if not await offers_tls(client):
+            if security is Security.VERIFIED:
+                raise TlsFailed(ResultType.NOT_OFFERED)
+            if policy is None:
+                self.report.failed(domain, policy, ResultType.NOT_OFFERED)
+            return
+        context = await self._verifying() if security is Security.VERIFIED else self._encrypting
+        try:
+            await client.starttls(server_hostname=host, tls_context=context)
+        except (SMTPException, ssl.SSLError, OSError) as error:
+            raise TlsFailed(result_of_failure(error)) from error
+        if policy is None or security is Security.VERIFIED:
+            self.report.succeeded(domain, policy)
+
+    async def _verifying(self) -> ssl.SSLContext:
+        return await asyncio.to_thread(lambda: self._trusted)
+
+    @cached_property
+    def _trusted(self) -> ssl.SSLContext:
+        return verifying_context()
+
+    @cached_property
+    def _encrypting(self) -> ssl.SSLContext:
+        return encrypting_context()
+
+
+def _ways(policy: Policy | None) -> tuple[Security, ...]:
+    if policy is None:
+        return (Security.ENCRYPTED, Security.CLEAR)
+    if policy.mode is Mode.ENFORCE:
+        return (Security.VERIFIED,)
+    return (Security.VERIFIED, Security.ENCRYPTED, Security.CLEAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,53 +204,13 @@ class RelayTransport:
             if self.user is not None and self.password is not None:
                 await client.starttls()
                 await client.login(self.user, self.password)
-            elif await _offers_tls(client):
-                await client.starttls(tls_context=_opportunistic_context())
-            return await _transact(client, letter)
+            elif await offers_tls(client):
+                await client.starttls(tls_context=encrypting_context())
+            return (await transact(client, letter)).result
         except SMTPAuthenticationError:
             log.error("smtp.relay_refused_login", relay=str(self.endpoint))
             return Retry("the relay host does not let us log in")
         except (SMTPException, OSError, ValueError) as error:
-            return result_of(error, str(self.endpoint))
+            return failed(error, str(self.endpoint)).result
         finally:
             client.close()
-
-
-async def _offers_tls(client: aiosmtplib.SMTP) -> bool:
-    await client.ehlo()
-    return client.supports_extension("starttls")
-
-
-def _opportunistic_context() -> ssl.SSLContext:
-    """Encryption without authentication: the alternative is clear text, not a better certificate."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-async def _transact(client: aiosmtplib.SMTP, letter: Letter) -> Result:
-    options = ["SMTPUTF8"] if letter.utf8 else []
-    _, response = await client.sendmail(letter.sender, [letter.recipient], letter.content, mail_options=options)
-    with contextlib.suppress(SMTPException, OSError):
-        await client.quit(timeout=QUIT_TIME)
-    return Accepted(one_line(response, MAX_REASON))
-
-
-def result_of(error: Exception, host: str) -> Result:
-    """What a failure means for the mail: only a 5xx reply about this mail ends it."""
-    if isinstance(error, SMTPRecipientsRefused) and error.recipients:
-        return result_of(error.recipients[0], host)
-    if isinstance(error, SMTPNotSupported):
-        return Rejected("the recipient's mail server takes no addresses outside ASCII")
-    if isinstance(error, SMTPConnectResponseError | SMTPHeloError):
-        # Said before it saw the mail: another server, or the same one later, may say something else.
-        return Retry(f"{host} said: {error.code} {one_line(str(error.message), MAX_REASON)}")
-    if isinstance(error, SMTPTimeoutError | SMTPServerDisconnected):
-        return Retry(f"{host} does not answer")
-    if isinstance(error, SMTPResponseException):
-        reason = f"{host} said: {error.code} {one_line(str(error.message), MAX_REASON)}"
-        return Rejected(reason) if 500 <= error.code < 600 else Retry(reason)
-    if isinstance(error, ValueError) and not isinstance(error, OSError):  # a bad certificate is both
-        return Rejected("the address cannot be written in SMTP")
-    return Retry(f"{host} cannot be reached")

@@ -97,12 +97,31 @@ class EmailSettings(Section):
         (), description="DNS servers as address or address:port; absent: the system's", examples=[["127.0.0.1:53"]]
     )
     mx_port: int = Field(25, ge=1, le=65535, description="port of other domains' mail servers")
+    mta_sts_port: int = Field(443, ge=1, le=65535, description="port of other domains' MTA-STS policies")
     allow_private_destinations: bool = Field(
         False, description="deliver to mail servers on loopback and private addresses; for trials only"
     )
     send_timeout: float = Field(60, gt=0, description="seconds for each step of an outgoing SMTP session")
     return_path_key_file: FilePath | None = Field(
-        None, description="32 bytes as hex that sign our return path; absent: a new key at each start"
+        None, description="32 bytes as hex that sign our return path; absent: a key from the gateway's seed"
+    )
+    dkim_selector: str = Field(
+        "dm3",
+        pattern=r"^[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?$",
+        description="selector of the DKIM records, before -ed25519 and -rsa",
+    )
+    dkim_key_files: tuple[FilePath, ...] = Field(
+        (), description="private keys (PEM) that sign our mail", examples=[["dkim-ed25519.pem", "dkim-rsa.pem"]]
+    )
+    connections_per_destination: int = Field(
+        5, ge=1, le=48, description="open connections to the mail servers of one domain"
+    )
+    mails_per_minute: int = Field(
+        2, ge=0, le=1000, description="mails of one DM3 sender to one person, on average; 0: any number"
+    )
+    mails_at_once: int = Field(30, ge=1, le=1000, description="of these, how many may come together")
+    new_people_per_day: int = Field(
+        100, ge=1, description="people who never wrote to a DM3 sender, to whom this sender may write in a day"
     )
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ MAIL = ParsedMail(
     text="hello",
     attachments=(file_attachment("a.txt", "text/plain", b"a"),),
     reference=None,
-    automatic=True,
+    automatic=False,
 )
 ALICE, CAROL = EnsName("alice.eth"), EnsName("carol.eth")
 
@@ -36,7 +36,7 @@ def test_a_new_thread() -> None:
             text="**Greetings**\n\nhello",
             attachments=MAIL.attachments,
             reference=None,
-            automatic=True,
+            automatic=False,
         ),
     )
 
@@ -63,6 +63,20 @@ def test_each_name_gets_one_message() -> None:
 )
 def test_subject_and_text(subject: str, text: str, shown: str) -> None:
     assert message_text(replace(MAIL, subject=subject, text=text)) == shown
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "shown"),
+    [
+        ("Away", "until Monday", "[automatic] **Away**\n\nuntil Monday"),
+        ("", "until Monday", "[automatic] until Monday"),
+        ("", "", "[automatic]"),
+    ],
+)
+def test_what_a_program_wrote_is_marked(subject: str, text: str, shown: str) -> None:
+    mail = replace(MAIL, subject=subject, text=text, automatic=True)
+    assert message_text(mail) == shown
+    assert outgoing_messages(mail, (ALICE,))[0].automatic
 
 
 def test_message_ids() -> None:

@@ -21,7 +21,8 @@ from aiosmtplib import (
 )
 
 from adapters.email.endpoints import Endpoint
-from adapters.email.sender import MAX_REASON, Letter, RelayTransport, result_of
+from adapters.email.sender import RelayTransport
+from adapters.email.session import MAX_REASON, Letter, result_of
 from gateway.sdk import Rejected, Retry
 
 HOST = "mx.example.net"

@@ -1,0 +1,152 @@
+"""Messages of ENS names on their way to mail: written, signed, sent, tried again, and given up with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from adapters.email import notice
+from adapters.email.cold import ColdMail
+from adapters.email.dkim.signing import Signer
+from adapters.email.gateway_mail import gateway_mail, notice_hash
+from adapters.email.render import RenderedMail, alias_of, render
+from adapters.email.returnpath import ReturnPath, message_prefix
+from adapters.email.sender import Transport
+from adapters.email.sent import SentMail, SentMails
+from adapters.email.session import Accepted, Letter, Result
+from adapters.email.settings import EmailSettings
+from adapters.email.unsubscribe import WayOut
+from gateway.sdk import (
+    AdapterContext,
+    Delivered,
+    Delivery,
+    DeliveryState,
+    InvalidInput,
+    LimitExceeded,
+    MailNotice,
+    Outcome,
+    Rate,
+    Rejected,
+    Retry,
+    StatusReport,
+    Unavailable,
+)
+
+log = structlog.get_logger(__name__)
+
+OWN_ADDRESS: Final = "this address belongs to the gateway itself"
+MAIL_TO_MAIL: Final = "this is somebody with a mailbox: write to their mail address"
+_TOO_FAST: Final = 60.0
+
+
+class Outward:
+    """Everything that the adapter sends."""
+
+    def __init__(
+        self,
+        settings: EmailSettings,
+        ctx: AdapterContext,
+        *,
+        transport: Transport,
+        return_path: ReturnPath,
+        signer: Signer,
+        sent: SentMails,
+        cold: ColdMail,
+    ) -> None:
+        self._domain = settings.domain
+        self._host_name = settings.host_name
+        self._ctx = ctx
+        self._transport = transport
+        self._return_path = return_path
+        self._signer = signer
+        self._sent = sent
+        self._cold = cold
+        self._pace = Rate(settings.mails_per_minute, burst=settings.mails_at_once)
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """One try of one mail; Rejected for what no later try can change, and after five days of tries."""
+        if delivery.recipient.rpartition("@")[2] == self._domain:
+            return Rejected(OWN_ADDRESS)
+        writer = await self._ctx.person_named(delivery.sender)
+        if writer is not None and writer.network == self._ctx.network:
+            # Mail that came in as DM3 and would go out as mail again: two forwarding mailboxes make that a loop.
+            return Rejected(MAIL_TO_MAIL)
+        try:
+            self._pace.take(f"{delivery.sender} {delivery.recipient}")
+        except LimitExceeded:
+            return Retry(f"{delivery.sender} sends mail to this address too fast", _TOO_FAST)
+        way_out = await self._cold.admit(delivery)
+        if isinstance(way_out, Retry):
+            return way_out
+        return await self._try(delivery, way_out)
+
+    async def _try(self, delivery: Delivery, way_out: WayOut | None) -> Outcome:
+        try:
+            mail = await asyncio.to_thread(self._written, delivery, way_out)
+        except InvalidInput as error:
+            return Rejected(error.detail)
+        if (alias := alias_of(delivery.sender)) is not None:
+            await self._ctx.put_alias(alias, delivery.sender)
+        key = message_prefix(bytes.fromhex(delivery.message_hash[2:]))
+        fresh = SentMail(delivery.recipient, delivery.sender, mail.message_id, self._ctx.now_ms())
+        sent = await self._sent.begin(key, fresh)
+        sender = self._return_path.address(delivery.message_hash, sent.first_try)
+        result = await self._transport.send(Letter(sender, delivery.recipient, mail.content, mail.utf8))
+        log.info("mail.sent", native_id=mail.message_id, tries=sent.tries + 1, result=type(result).__name__)
+        if isinstance(result, Accepted):
+            return Delivered(mail.message_id)
+        return await self._again(key, sent, result) if isinstance(result, Retry) else result
+
+    async def _again(self, key: str, sent: SentMail, result: Retry) -> Outcome:
+        if sent.given_up(self._ctx.now_ms()):
+            return Rejected(f"it was tried for five days; at last: {result.reason}")
+        if result.after is not None:
+            return result
+        return replace(result, after=await self._sent.failed(key, sent))
+
+    def _written(self, delivery: Delivery, way_out: WayOut | None) -> RenderedMail:
+        return self._signed(render(delivery, self._domain, way_out))
+
+    def _signed(self, mail: RenderedMail) -> RenderedMail:
+        return replace(mail, content=self._signer.sign(mail.content))
+
+    async def report(self, status: StatusReport) -> None:
+        """Tell the sender of a mail that it will not arrive; other news are nothing that mail has a form for.
+
+        Only people whose mail we took get this, and they proved who they are: no backscatter. Raises Unavailable
+        when the notice could not be sent now.
+        """
+        if status.state is not DeliveryState.FAILED or status.automatic:
+            return
+        try:
+            mail = await asyncio.to_thread(
+                lambda: self._signed(
+                    notice.failure_notice(
+                        status, domain=self._domain, host_name=self._host_name, now_ms=self._ctx.now_ms()
+                    )
+                )
+            )
+        except InvalidInput as error:
+            log.warning("notice.not_written", native_id=status.native_id, detail=error.detail)
+            return
+        result = await self._transport.send(Letter("", status.sender, mail.content, mail.utf8))
+        if isinstance(result, Retry):
+            raise Unavailable(f"failure notice was not taken: {result.reason}")
+        log.info("notice.sent", native_id=status.native_id, result=type(result).__name__)
+
+    async def send_notice(self, notice: MailNotice) -> Outcome:
+        """Send one mail of the gateway's own; bounces come back to our return path, where they are logged."""
+        if notice.recipient.rpartition("@")[2] == self._domain:
+            return Rejected(OWN_ADDRESS)
+        now = self._ctx.now_ms()
+        try:
+            mail = await asyncio.to_thread(lambda: self._signed(gateway_mail(notice, domain=self._domain, now_ms=now)))
+        except InvalidInput as error:
+            return Rejected(error.detail)
+        sender = self._return_path.address(notice_hash(notice.key), now)
+        result: Result = await self._transport.send(Letter(sender, notice.recipient, mail.content, mail.utf8))
+        log.info("notice.sent", native_id=mail.message_id, result=type(result).__name__)
+        return Delivered(mail.message_id) if isinstance(result, Accepted) else result
