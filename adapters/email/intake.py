@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.email.automatic import AUTOMATIC_MARK
+from adapters.email.automatic import AUTOMATIC_MARK, marked
 from adapters.email.parse import ParsedMail
 from gateway.sdk import EnsName, MessageType, Outgoing, Person
 
@@ -30,7 +30,6 @@ def message_text(mail: ParsedMail) -> str:
 
     What a program wrote begins with a mark: DM3 has no other place for that.
     """
-    mark = AUTOMATIC_MARK if mail.automatic else ""
-    if not mail.subject or mail.reference is not None:
-        return f"{mark}{mail.text}".rstrip() if mark else mail.text
-    return f"{mark}**{mail.subject}**\n\n{mail.text}".rstrip()
+    starts_thread = mail.subject and mail.reference is None
+    text = f"**{mail.subject}**\n\n{mail.text}".rstrip() if starts_thread else mail.text
+    return f"{AUTOMATIC_MARK}{text}".rstrip() if mail.automatic and not marked(text) else text

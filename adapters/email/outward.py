@@ -12,6 +12,7 @@ from adapters.email import notice
 from adapters.email.cold import ColdMail
 from adapters.email.dkim.signing import Signer
 from adapters.email.gateway_mail import gateway_mail, notice_hash
+from adapters.email.messageid import message_id_of
 from adapters.email.render import RenderedMail, alias_of, render
 from adapters.email.returnpath import ReturnPath, message_prefix
 from adapters.email.sender import Transport
@@ -74,25 +75,26 @@ class Outward:
         if writer is not None and writer.network == self._ctx.network:
             # Mail that came in as DM3 and would go out as mail again: two forwarding mailboxes make that a loop.
             return Rejected(MAIL_TO_MAIL)
-        try:
-            self._pace.take(f"{delivery.sender} {delivery.recipient}")
-        except LimitExceeded:
-            return Retry(f"{delivery.sender} sends mail to this address too fast", _TOO_FAST)
         way_out = await self._cold.admit(delivery)
         if isinstance(way_out, Retry):
             return way_out
         return await self._try(delivery, way_out)
 
     async def _try(self, delivery: Delivery, way_out: WayOut | None) -> Outcome:
+        key = message_prefix(bytes.fromhex(delivery.message_hash[2:]))
+        message_id = message_id_of(delivery.message_hash, self._domain)
+        fresh = SentMail(delivery.recipient, delivery.sender, message_id, self._ctx.now_ms())
+        sent = await self._sent.begin(key, fresh)
         try:
+            if not sent.tries:
+                self._pace.take(f"{delivery.sender} {delivery.recipient}")
             mail = await asyncio.to_thread(self._written, delivery, way_out)
+        except LimitExceeded:
+            return Retry(f"{delivery.sender} sends mail to this address too fast", _TOO_FAST)
         except InvalidInput as error:
             return Rejected(error.detail)
         if (alias := alias_of(delivery.sender)) is not None:
             await self._ctx.put_alias(alias, delivery.sender)
-        key = message_prefix(bytes.fromhex(delivery.message_hash[2:]))
-        fresh = SentMail(delivery.recipient, delivery.sender, mail.message_id, self._ctx.now_ms())
-        sent = await self._sent.begin(key, fresh)
         sender = self._return_path.address(delivery.message_hash, sent.first_try)
         result = await self._transport.send(Letter(sender, delivery.recipient, mail.content, mail.utf8))
         log.info("mail.sent", native_id=mail.message_id, tries=sent.tries + 1, result=type(result).__name__)

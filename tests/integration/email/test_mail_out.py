@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +50,7 @@ async def post_office(
     failing: frozenset[str] = frozenset(),
     tls: ssl.SSLContext | None = None,
     utf8: bool = False,
+    context: Callable[..., MemoryContext] = MemoryContext,
     **settings: Any,
 ) -> AsyncIterator[tuple[EmailAdapter, MemoryContext, Zone]]:
     """An open adapter whose mail goes by a DNS server of ours to a mail server of ours."""
@@ -67,7 +68,7 @@ async def post_office(
             "send_timeout": 5,
         }
         adapter = EmailAdapter(EmailSettings.model_validate(values | settings))
-        ctx = MemoryContext(network=adapter.name)
+        ctx = context(network=adapter.name)
         await adapter.open(ctx)
         stack.push_async_callback(adapter.close)
         yield adapter, ctx, zone

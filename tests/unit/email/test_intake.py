@@ -71,6 +71,9 @@ def test_subject_and_text(subject: str, text: str, shown: str) -> None:
         ("Away", "until Monday", "[automatic] **Away**\n\nuntil Monday"),
         ("", "until Monday", "[automatic] until Monday"),
         ("", "", "[automatic]"),
+        ("", "[automatic] away", "[automatic] away"),
+        ("Away", "[automatic] away", "[automatic] **Away**\n\n[automatic] away"),
+        ("", "[gateway] It did not arrive.", "[gateway] It did not arrive."),
     ],
 )
 def test_what_a_program_wrote_is_marked(subject: str, text: str, shown: str) -> None:
