@@ -6,6 +6,6 @@ Not loaded by `gateway.sdk`: an adapter that has a place for commands imports th
 from __future__ import annotations
 
 from gateway.sdk.commands.command import Answer, Chat, Command
-from gateway.sdk.commands.commands import ALL, Commands
+from gateway.sdk.commands.commands import ALL, Commands, find
 
-__all__ = ["ALL", "Answer", "Chat", "Command", "Commands"]
+__all__ = ["ALL", "Answer", "Chat", "Command", "Commands", "find"]

@@ -44,10 +44,16 @@ class House:
     now_ms: Callable[[], int]
     prefix: str
     """What is typed before a command; empty where people write to nobody but the gateway."""
+    consent: str = ""
+    """How somebody says that they mean it, where typing the whole of a final command is not enough; "" where it is."""
 
     def typed(self, command: str) -> str:
         """A command as one types it, to be shown."""
         return f"`{self.prefix}{command}`"
+
+    def meant(self, command: str) -> str:
+        """What to do to have a final command carried out, behind "If you mean it,"."""
+        return self.consent or f"type {self.typed(command)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,8 @@ class Command:
     run: Callable[[Call], Awaitable[Answer]]
     least: int = 0
     most: int = 0
+    final: bool = False
+    """True when nobody can undo it: alone it asks (`Answer.confirm`), with what it asks for it is done."""
 
     @property
     def name(self) -> str:

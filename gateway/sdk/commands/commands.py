@@ -62,12 +62,14 @@ class Commands:
         public_url: str,
         now_ms: Callable[[], int],
         prefix: str = "",
+        consent: str = "",
     ) -> None:
         """`people`, `parent`, `public_url` and `now_ms` are those of the adapter's context.
 
-        `prefix` stands before what is shown as a command, such as ``!dm3 ``, and may be typed.
+        `prefix` stands before what is shown as a command, such as ``!dm3 ``, and may be typed. `consent` is for
+        networks that want more than a typed line for what is final: what to do, behind "If you mean it,".
         """
-        self._house = House(people, chat, parent, public_url, now_ms, prefix)
+        self._house = House(people, chat, parent, public_url, now_ms, prefix, consent)
 
     async def run(self, person: Person, line: str) -> Answer:
         """Do what a line says. Raises Unavailable, when the line should come again later, and nothing else."""

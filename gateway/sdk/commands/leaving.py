@@ -30,7 +30,7 @@ async def delete_me(call: Call) -> Answer:
             "display name; what is known about your messages; and the messages that still wait, both ways. "
             "What others have received stays with them. The name is never given again, to you neither: it is final, "
             "and nobody can undo it.\n\n"
-            f"If you mean it, type {call.house.typed(f'delete-me {view.name}')}. "
+            f"If you mean it, {call.house.meant(f'delete-me {view.name}')}. "
             f"{call.house.typed('export')} gives you your data first.",
             confirm=f"delete-me {view.name}",
         )
@@ -47,6 +47,11 @@ async def delete_me(call: Call) -> Answer:
 COMMANDS: Final = (
     Command(("export",), "", "a file with all that is kept about you", export),
     Command(
-        ("delete-me",), "<your own name>", "delete your keys and all that is kept about you, for good", delete_me, 0, 1
+        ("delete-me",),
+        "<your own name>",
+        "delete your keys and all that is kept about you, for good",
+        delete_me,
+        *(0, 1),
+        final=True,
     ),
 )

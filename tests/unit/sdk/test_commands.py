@@ -27,7 +27,7 @@ TOKEN = EthAddress("0x" + "ab" * 20)
 class Room:
     """Bob in front of the gateway."""
 
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, prefix: str = "", consent: str = "") -> None:
         self.people = MemoryPeople(network=Network("example"))
         self.chats: list[EnsName] = []
         self.fault: Exception | None = None
@@ -39,6 +39,7 @@ class Room:
             public_url="https://gw.example",
             now_ms=lambda: NOW,
             prefix=prefix,
+            consent=consent,
         )
 
     async def chat(self, person: Person, name: EnsName) -> str:
@@ -394,3 +395,14 @@ def test_the_sdk_does_not_load_the_commands() -> None:
     code = "import sys, gateway.app, gateway.sdk; print([name for name in sys.modules if 'sdk.commands' in name])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_what_is_final_says_so_and_asks_in_the_words_of_the_network() -> None:
+    assert [command.name for command in ALL if command.final] == ["delete-me"]
+    room = Room(consent="answer with `yes`")
+    await room.text("name Bob")
+    room.people.views[BOB] = replace(room.people.views[BOB], since=NOW)
+    asked = await room.type("delete-me")
+    assert asked.confirm == f"delete-me {room.people.views[BOB].name}"
+    assert "If you mean it, answer with `yes`." in asked.text
+    assert "type `delete-me" not in asked.text
