@@ -28,6 +28,8 @@ class Client:
     login: str | None
     smtp_utf8: bool
     """True when this transaction agreed on SMTPUTF8 (RFC 6531)."""
+    helo: str = ""
+    """What it calls itself."""
 
 
 class Handler(Protocol):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 
 import structlog
 
 from adapters.email import replies
 from adapters.email.addresses import NULL_PATH, Special, local_target, resolve_alias, split_address
+from adapters.email.admission import Admission, Admitted
+from adapters.email.authentication.decision import Assurance
 from adapters.email.bounces import Bounces
-from adapters.email.handler import Client, Role
+from adapters.email.handler import Client
 from adapters.email.intake import outgoing_messages
 from adapters.email.parse import ParsedMail, parse_mail
 from adapters.email.replies import MailRefused, Reply, reply_to
@@ -21,9 +21,10 @@ from adapters.email.returnpath import ReturnPath
 from adapters.email.sent import SentMails
 from adapters.email.settings import EmailSettings
 from adapters.email.spool import Spool
+from adapters.email.unverified import unverified
 from adapters.email.users import User, check_password
-from gateway.sdk import AdapterContext, CanonicalId, EnsName, GatewayError, InvalidInput, UnknownName
-from gateway.sdk.addresses import canonical_email, normalise
+from gateway.sdk import AdapterContext, EnsName, GatewayError, InvalidInput, UnknownName
+from gateway.sdk.addresses import normalise
 
 log = structlog.get_logger(__name__)
 
@@ -35,31 +36,6 @@ _LOOKUP_TIME: Final = 60.0
 """Seconds for finding out whether a recipient exists; clients wait five minutes for the reply to RCPT."""
 
 
-@dataclass(frozen=True, slots=True)
-class SenderPolicy:
-    """Whose mail is taken without log-in.
-
-    A sender address proves nothing, so the list counts only for clients in networks where nobody else can write it.
-    """
-
-    settings: EmailSettings
-
-    def admits(self, client: Client, address: CanonicalId) -> bool:
-        """True when the address or its domain is on the list and the client in one of the networks."""
-        return self._near(client.address) and self._listed(address)
-
-    def _listed(self, address: CanonicalId) -> bool:
-        return address in self.settings.allowed_senders or address.rpartition("@")[2] in self.settings.allowed_senders
-
-    def _near(self, address: str) -> bool:
-        try:
-            ip = ip_address(address)
-        except ValueError:
-            return False
-        mapped = getattr(ip, "ipv4_mapped", None)
-        return any((mapped or ip) in network for network in self.settings.allowed_networks)
-
-
 class Reception:
     """The `Handler` of both ports."""
 
@@ -67,7 +43,7 @@ class Reception:
         self, settings: EmailSettings, users: Mapping[str, User], return_path: ReturnPath, ctx: AdapterContext
     ) -> None:
         self._settings = settings
-        self._policy = SenderPolicy(settings)
+        self._admission = Admission(settings, users, ctx)
         self._users = users
         self._return_path = return_path
         self._bounces = Bounces(settings.domain, ctx, SentMails(ctx.values, ctx.now_ms))
@@ -84,21 +60,7 @@ class Reception:
 
     async def mail(self, client: Client, sender: str) -> Reply:
         """Refuse senders who may not write here before anything else is sent."""
-        if sender == NULL_PATH:
-            return replies.OK if client.role is Role.MX else replies.SENDER_NOT_YOURS
-        try:
-            address = canonical_email(sender)
-        except InvalidInput:
-            return replies.SENDER_NOT_ALLOWED if client.role is Role.MX else replies.SENDER_NOT_YOURS
-        if self._may_write_as(client, address):
-            return replies.OK
-        return replies.SENDER_NOT_ALLOWED if client.role is Role.MX else replies.SENDER_NOT_YOURS
-
-    def _may_write_as(self, client: Client, address: CanonicalId) -> bool:
-        if client.role is Role.MX:
-            return self._policy.admits(client, address)
-        user = self._users.get(client.login or "")
-        return user is not None and address in user.addresses
+        return self._admission.begin(client, sender)
 
     # --- RCPT ---------------------------------------------------------------------------------------------------
 
@@ -155,31 +117,38 @@ class Reception:
     async def data(self, client: Client, sender: str, recipients: tuple[str, ...], spool: Spool) -> Reply:
         """Take the mail for all recipients in one transaction, or for none."""
         try:
-            async with self._parsers:
-                if sender == NULL_PATH:
+            if sender == NULL_PATH:
+                await self._admission.check_bounce(client, spool)
+                async with self._parsers:
                     return await self._take_bounce(recipients, spool)
-                return await self._take(client, recipients, spool)
+            return await self._take(client, sender, recipients, spool)
         except GatewayError as error:
             reply = reply_to(error)
             log.info("mail.refused", reply=str(reply), detail=error.detail, client=client.address)
             return reply
 
-    async def _take(self, client: Client, recipients: tuple[str, ...], spool: Spool) -> Reply:
-        mail = await asyncio.to_thread(self._parse, spool)
-        if not self._may_write_as(client, mail.sender):
-            return replies.FROM_NOT_YOURS
-        names = tuple([await self._ens_name(address) for address in recipients])
-        submitted = await self._ctx.submit_all(outgoing_messages(mail, names))
+    async def _take(self, client: Client, sender: str, recipients: tuple[str, ...], spool: Spool) -> Reply:
+        # Not beside the parsers: whoever's DNS is slow keeps nobody else waiting.
+        admitted = await self._admission.admit(client, sender, spool)
+        async with self._parsers:
+            mail = await asyncio.to_thread(self._parse, admitted, spool)
+            names = tuple([await self._ens_name(address) for address in recipients])
+            outgoing = outgoing_messages(mail, names)
+            if admitted.assurance is Assurance.NONE:
+                outgoing = tuple(unverified(each, self._settings.domain) for each in outgoing)
+            submitted = await self._ctx.submit_all(outgoing)
         log.info(
             "mail.taken",
             native_id=mail.native_id,
+            assurance=str(admitted.assurance),
             recipients=len(submitted),
             repeats=sum(each.repeat for each in submitted),
         )
         return Reply(250, "2.0.0", f"Accepted as {mail.native_id}")
 
-    def _parse(self, spool: Spool) -> ParsedMail:
-        return parse_mail(spool.read(), domain=self._settings.domain, now_ms=self._ctx.now_ms())
+    def _parse(self, admitted: Admitted, spool: Spool) -> ParsedMail:
+        kept = admitted.kept(spool.read())
+        return parse_mail(kept, domain=self._settings.domain, now_ms=self._ctx.now_ms())
 
     async def _take_bounce(self, recipients: tuple[str, ...], spool: Spool) -> Reply:
         data = await asyncio.to_thread(spool.read)

@@ -63,6 +63,7 @@ SENDER_NOT_ALLOWED = Reply(
 )
 SENDER_NOT_YOURS = Reply(553, "5.7.1", "This sender address does not belong to your log-in")
 FROM_NOT_YOURS = Reply(550, "5.7.1", "The From header is not an address that you may use here")
+NO_MAIL_DOMAIN = Reply(550, "5.7.1", "The domain of this sender address cannot be authenticated")
 DMARC_FAILED = Reply(
     550, "5.7.1", "Refused by the DMARC policy of the domain in From: no SPF or DKIM pass of that domain"
 )

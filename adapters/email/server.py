@@ -132,7 +132,8 @@ class MailServer(SMTP):
         session = self._state()
         # Clients that are gone already have no peer name.
         address = session.peer[0] if session.peer else ""
-        return Client(self._options.role, address.partition("%")[0], session.login, self._transaction().smtp_utf8)
+        utf8 = self._transaction().smtp_utf8
+        return Client(self._options.role, address.partition("%")[0], session.login, utf8, session.host_name or "")
 
     # --- commands -----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from adapters.email.authentication.decision import Senders, Unverified, WithoutDmarc
 from adapters.email.endpoints import Endpoint, parse_endpoint
 from gateway.sdk import FilePath, InvalidInput, Section
 from gateway.sdk.addresses import canonical_email, normalise
@@ -73,6 +74,23 @@ class EmailSettings(Section):
     )
     allowed_networks: tuple[Network, ...] = Field(
         LOOPBACK, description="networks from which allowed_senders is believed", examples=[["127.0.0.0/8"]]
+    )
+    senders: Senders = Field(
+        Senders.AUTHENTICATED, description="who may send without log-in: authenticated mail, or the list only"
+    )
+    unverified: Unverified = Field(
+        Unverified.REJECT, description="mail from nobody whom anything vouches for: reject, or from one shared sender"
+    )
+    without_dmarc: WithoutDmarc = Field(
+        WithoutDmarc.ACCEPT, description="senders proved by SPF or DKIM alone: accept, known (by name), or reject"
+    )
+    trusted_servers: tuple[Annotated[str, AfterValidator(_domain)], ...] = Field(
+        (),
+        description="authserv-ids of own mail servers in front, believed from allowed_networks",
+        examples=[["mx.example.org"]],
+    )
+    trusted_forwarders: tuple[Annotated[str, AfterValidator(_domain)], ...] = Field(
+        (), description="domains of forwarders whose ARC seals are believed", examples=[["lists.example.org"]]
     )
     operator: Annotated[str, AfterValidator(_ens_name)] | None = Field(
         None, description="ENS name that gets mail to postmaster@ and abuse@", examples=["operator.eth"]

@@ -37,6 +37,13 @@ class Assurance(StrEnum):
     """Not believed: the shared sender speaks, and says so."""
 
 
+class Senders(StrEnum):
+    """Who may send without log-in."""
+
+    AUTHENTICATED = "authenticated"
+    LISTED = "listed"
+
+
 class Unverified(StrEnum):
     """What becomes of mail from nobody whom anything vouches for."""
 

@@ -76,7 +76,12 @@ async def evaluate(author: str, spf: SpfResult, dkim: Iterable[DkimResult], look
     temperror where a look-up failed that could have changed the outcome (section 5.3.6); trouble with domains that
     have nothing to do with the author's does not count.
     """
+    dkim = tuple(dkim)
     try:
+        own = choose_record((await lookups.ask(f"_dmarc.{author}", "TXT")).records)
+        if own is not None and author in _passed(spf, dkim):
+            # Nobody needs to know the organisation then (section 4.10.2).
+            return DmarcResult(Dmarc.PASS, author, own.policy_for(below=False, exists=True), aligned=True)
         found = await walk(author, lookups)
         applying = found.applying
         policy = Policy.NONE if applying is None else await _policy(author, *applying, lookups)
@@ -99,6 +104,11 @@ async def _policy(author: str, domain: str, record: DmarcRecord, lookups: Lookup
     if below and record.missing is not None:
         exists = (await lookups.ask(author, "A")).exists
     return record.policy_for(below=below, exists=exists)
+
+
+def _passed(spf: SpfResult, dkim: Iterable[DkimResult]) -> set[str]:
+    domains = {each.domain for each in dkim if each.outcome is Dkim.PASS}
+    return domains | {spf.domain} if spf.outcome is Spf.PASS else domains
 
 
 class _Proof(Enum):

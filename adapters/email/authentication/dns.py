@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import dns.asyncresolver
@@ -46,14 +47,19 @@ class Dns:
 
     def __init__(self, servers: tuple[str, ...] = ()) -> None:
         """`servers`: ``address[:port]``; without any, the system's are used."""
-        self._resolver = dns.asyncresolver.Resolver(configure=not servers)
-        endpoints = [parse_endpoint(each, default_port=53) for each in servers]
-        if endpoints:
-            self._resolver.nameservers = [endpoint.host for endpoint in endpoints]
-            self._resolver.nameserver_ports = {endpoint.host: endpoint.port for endpoint in endpoints}
-        self._resolver.cache = dns.resolver.LRUCache(CACHE_SIZE)
+        self._endpoints = [parse_endpoint(each, default_port=53) for each in servers]
+
+    @cached_property
+    def _resolver(self) -> dns.asyncresolver.Resolver:
+        """Made when it is needed: the system's configuration is a file, and may be missing."""
+        resolver = dns.asyncresolver.Resolver(configure=not self._endpoints)
+        if self._endpoints:
+            resolver.nameservers = [endpoint.host for endpoint in self._endpoints]
+            resolver.nameserver_ports = {endpoint.host: endpoint.port for endpoint in self._endpoints}
+        resolver.cache = dns.resolver.LRUCache(CACHE_SIZE)
         # Keys of 2048 bits do not fit into 512 bytes.
-        self._resolver.use_edns(0, 0, 1232)
+        resolver.use_edns(0, 0, 1232)
+        return resolver
 
     async def ask(self, domain: str, kind: str) -> Answer:
         """Records of a domain in ASCII; what cannot be a name does not exist. Raises DnsTrouble."""

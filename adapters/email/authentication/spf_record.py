@@ -14,7 +14,7 @@ from adapters.email.authentication.spf_macros import MalformedMacro, check_macro
 _VERSION: Final = "v=spf1"
 _QUALIFIERS: Final = {"+": Spf.PASS, "-": Spf.FAIL, "~": Spf.SOFTFAIL, "?": Spf.NEUTRAL}
 _MODIFIER: Final = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=(.*)")
-_MECHANISM: Final = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9_.-]*)(.*)")
+_MECHANISM: Final = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9_.-]*)")
 _LENGTHS: Final = re.compile(r"(?:/(0|[1-9]\d{0,2}))?(?://(0|[1-9]\d{0,2}))?\Z")
 _TOP_LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _MACRO_END: Final = re.compile(r"%\{[slodiphvSLODIPHV]\d*[rR]?[.\-+,/_=]*\}\Z")
@@ -82,11 +82,11 @@ def _modifier(name: str, value: str, modifiers: dict[str, str]) -> None:
 
 
 def _mechanism(term: str) -> Mechanism:
-    match = _MECHANISM.fullmatch(term)
+    match = _MECHANISM.match(term)
     if match is None:
         raise MalformedRecord("not a term")
     outcome = _QUALIFIERS[match[1] or "+"]
-    name, rest = match[2].lower(), match[3]
+    name, rest = match[2].lower(), term[match.end() :]
     match name:
         case "all" if not rest:
             return Mechanism(outcome, name)

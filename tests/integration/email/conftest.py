@@ -17,6 +17,7 @@ from adapters.email.settings import EmailSettings
 from adapters.email.users import hash_password
 from gateway.sdk import EnsName
 from gateway.sdk.testing import MemoryContext
+from tests.integration.email.peers import Zone, dns_server
 from tests.integration.email.talk import Talk, talk_to
 
 
@@ -46,6 +47,8 @@ OpenDoor = Callable[..., Coroutine[Any, Any, Door]]
 async def open_door() -> AsyncIterator[OpenDoor]:
     """Opens adapters with settings of one's own; closes them at the end."""
     async with AsyncExitStack() as stack:
+        # Nobody has a mail domain, unless a test brings a DNS of its own.
+        nowhere = await stack.enter_async_context(dns_server(Zone()))
 
         async def open_adapter(**changes: Any) -> Door:
             values: dict[str, Any] = {
@@ -53,6 +56,7 @@ async def open_door() -> AsyncIterator[OpenDoor]:
                 "smtp_host": "127.0.0.1",
                 "smtp_port": 0,
                 "allowed_senders": ("example.net",),
+                "dns_servers": (nowhere,),
             }
             adapter = EmailAdapter(EmailSettings.model_validate(values | changes))
             ctx = MemoryContext(network=adapter.name, known_names={EnsName("alice.eth"), EnsName("carol.eth")})

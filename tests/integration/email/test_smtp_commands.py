@@ -213,13 +213,14 @@ async def test_many_greetings_do_not_raise_limits(open_door: OpenDoor) -> None:
         ("bob@[127.0.0.1]", "550 5.7.1"),
     ],
 )
-async def test_senders_on_the_list(door: Door, sender: str, reply: str) -> None:
+async def test_senders_on_the_list(open_door: OpenDoor, sender: str, reply: str) -> None:
+    door = await open_door(senders="listed")
     async with door.talk() as talk:
         assert (await talk.say(f"MAIL FROM:<{sender}>")).startswith(reply)
 
 
 async def test_the_list_does_not_count_for_the_internet(open_door: OpenDoor) -> None:
-    door = await open_door(allowed_networks=("192.0.2.0/24",))
+    door = await open_door(senders="listed", allowed_networks=("192.0.2.0/24",))
     async with door.talk() as talk:
         reply = await talk.say("MAIL FROM:<bob@example.net>")
         assert reply.startswith("550 5.7.1")
@@ -227,6 +228,14 @@ async def test_the_list_does_not_count_for_the_internet(open_door: OpenDoor) -> 
 
 
 async def test_an_empty_list_lets_nobody_in(open_door: OpenDoor) -> None:
-    door = await open_door(allowed_senders=())
+    door = await open_door(senders="listed", allowed_senders=())
     async with door.talk() as talk:
         assert (await talk.say("MAIL FROM:<bob@example.net>")).startswith("550 5.7.1")
+
+
+async def test_others_may_try(door: Door) -> None:
+    """Whether they are who they say turns out when the mail is there."""
+    async with door.talk() as talk:
+        assert (await talk.say("MAIL FROM:<eve@example.com>")).startswith("250")
+        await talk.say("RSET")
+        assert (await talk.say("MAIL FROM:<bob@[127.0.0.1]>")).startswith("550 5.7.1"), "no domain, no proof"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from adapters.email.authentication.decision import Senders, Unverified, WithoutDmarc
 from adapters.email.endpoints import Endpoint, parse_endpoint
 from adapters.email.settings import EmailSettings
 
@@ -16,8 +17,11 @@ README = (Path(__file__).parents[3] / "adapters/email/README.md").read_text(enco
 TLS = {"tls_cert_file": "c.pem", "tls_key_file": "k.pem"}
 
 
-def test_by_default_nobody_may_send() -> None:
+def test_by_default_nobody_may_send_without_proof() -> None:
     settings = EmailSettings(domain="gw.example")
+    assert (settings.senders, settings.unverified) == (Senders.AUTHENTICATED, Unverified.REJECT)
+    assert settings.without_dmarc is WithoutDmarc.ACCEPT
+    assert settings.trusted_servers == settings.trusted_forwarders == ()
     assert settings.allowed_senders == ()
     assert settings.allowed_networks == (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     assert settings.submission_port is None
@@ -58,6 +62,11 @@ def test_files_are_beside_the_configuration() -> None:
         {"smtp_port": -1},
         {"allowed_senders": ["not an address @"]},
         {"allowed_senders": [""]},
+        {"senders": "everybody"},
+        {"unverified": "accept"},
+        {"without_dmarc": True},
+        {"trusted_servers": ["a server"]},
+        {"trusted_forwarders": [""]},
         {"allowed_networks": ["300.0.0.0/8"]},
         {"allowed_networks": ["10.0.0.1/8"]},
         {"operator": "..eth"},
@@ -124,8 +133,9 @@ def test_the_readme_gives_the_defaults() -> None:
 
 
 def test_the_readme_says_who_may_send() -> None:
-    assert "only senders on the allow-list" in README
     assert "log in for submission" in README
+    for choice in (*Senders, *Unverified, *WithoutDmarc):
+        assert re.search(rf'[`"]{choice}[`"]', README), f"{choice} is missing in adapters/email/README.md"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from ipaddress import ip_network
 
 import pytest
 
+from adapters.email.admission import SenderPolicy
 from adapters.email.handler import Client, Role
-from adapters.email.reception import SenderPolicy
 from adapters.email.settings import EmailSettings
 from gateway.sdk import CanonicalId
 
