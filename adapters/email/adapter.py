@@ -127,6 +127,11 @@ class EmailAdapter:
             for keeper in (self._sent, self._tls_report, self._cold):
                 await self._keep(keeper.forget_old if keeper else None)
 
+    @property
+    def lmtp_port(self) -> int | None:
+        """Where a mail server in front hands over; None without one, and before `open`."""
+        return self._listener.port(Role.LMTP) if self._listener else None
+
     async def _keep(self, work: Callable[[], Awaitable[object]] | None) -> None:
         """What cannot be written now is written the next time."""
         if work is None:

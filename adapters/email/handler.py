@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Protocol
 
 from adapters.email.replies import Reply
@@ -16,6 +17,8 @@ class Role(Enum):
 
     MX = "mx"
     SUBMISSION = "submission"
+    LMTP = "lmtp"
+    """As the MX, for a mail server of ours that stands in front (RFC 2033)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,25 @@ class Connection(Protocol):
 
 
 class Gate(Protocol):
-    """Counts connections."""
+    """Counts connections, the bytes of mails on their way in, and failed log-ins."""
 
     def enter(self, connection: Connection, address: str) -> bool:
         """False when there are too many."""
 
     def leave(self, connection: Connection, address: str) -> None:
         """A connection that had entered is over."""
+
+    def reserve(self, size: int) -> bool:
+        """Count bytes that are about to be kept; False, and nothing is counted, when there would be too many."""
+
+    def release(self, size: int) -> None:
+        """Bytes are kept no more."""
+
+    def log_in_failed(self, address: str) -> None:
+        """Somebody did not know the password."""
+
+    def may_log_in(self, address: str) -> bool:
+        """False for some minutes after too many failures from one address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +94,12 @@ class ServerOptions:
     command_timeout: float
     data_timeout: float
     tls: ssl.SSLContext | None
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Where connections come from that begin with the header of the PROXY protocol; empty for connections without."""
+
+    def is_proxy(self, address: str) -> bool:
+        """Whether an address is one of ours."""
+        try:
+            return any(ip_address(address) in network for network in self.proxies)
+        except ValueError:
+            return False

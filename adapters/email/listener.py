@@ -9,19 +9,25 @@ import ssl
 from dataclasses import replace
 from typing import Final
 
+from cachetools import TTLCache
+
 from adapters.email import replies
 from adapters.email.handler import Connection, Handler, Role, ServerOptions
-from adapters.email.server import MailServer
+from adapters.email.server import LmtpServer, MailServer
 from adapters.email.settings import EmailSettings
 
 _CLOSING_TIME: Final = 20.0
 """Seconds that mails on their way in get to end when we stop."""
+FAILED_LOG_INS: Final = 20
+"""Of one address, in the time below; then nobody logs in from there until it is over."""
+FAILED_SECONDS: Final = 900.0
+FAILED_ADDRESSES: Final = 10_000
 _CLOSING_STEP: Final = 0.05
 """Seconds between two looks at who has become idle."""
 
 
 class Listener:
-    """Both ports of the adapter, in the running event loop; also the `Gate` of their connections."""
+    """The ports of the adapter, in the running event loop; also the `Gate` of their connections."""
 
     def __init__(self, settings: EmailSettings, handler: Handler) -> None:
         self._settings = settings
@@ -29,6 +35,8 @@ class Listener:
         self._servers: dict[Role, asyncio.Server] = {}
         self._connections: set[Connection] = set()
         self._per_address: collections.Counter[str] = collections.Counter()
+        self._bytes = 0
+        self._failures: TTLCache[str, int] = TTLCache(FAILED_ADDRESSES, FAILED_SECONDS)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -44,15 +52,18 @@ class Listener:
             data_timeout=settings.data_timeout,
             tls=await asyncio.to_thread(_tls_context, settings),
         )
-        await self._listen(options, settings.smtp_port)
+        mx = replace(options, proxies=settings.proxy_networks)
+        await self._listen(MailServer, mx, settings.smtp_host, settings.smtp_port)
         if settings.submission_port is not None:
-            await self._listen(replace(options, role=Role.SUBMISSION), settings.submission_port)
+            submission = replace(options, role=Role.SUBMISSION)
+            await self._listen(MailServer, submission, settings.smtp_host, settings.submission_port)
+        if settings.lmtp_port is not None:
+            lmtp = replace(options, role=Role.LMTP)
+            await self._listen(LmtpServer, lmtp, settings.lmtp_host, settings.lmtp_port)
 
-    async def _listen(self, options: ServerOptions, port: int) -> None:
+    async def _listen(self, kind: type[MailServer], options: ServerOptions, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
-        self._servers[options.role] = await loop.create_server(
-            lambda: MailServer(self._handler, self, options), self._settings.smtp_host, port
-        )
+        self._servers[options.role] = await loop.create_server(lambda: kind(self._handler, self, options), host, port)
 
     def port(self, role: Role) -> int | None:
         """Where a port really is, for settings that say 0; None when it is not open."""
@@ -76,6 +87,25 @@ class Listener:
         self._per_address -= collections.Counter({address: 1})  # drops what reaches zero
         if not self._connections:
             self._idle.set()
+
+    def reserve(self, size: int) -> bool:
+        """Count bytes of a mail on its way in."""
+        if self._bytes + size > self._settings.max_bytes_at_once:
+            return False
+        self._bytes += size
+        return True
+
+    def release(self, size: int) -> None:
+        """They are kept no more."""
+        self._bytes -= size
+
+    def log_in_failed(self, address: str) -> None:
+        """Count a wrong password."""
+        self._failures[address] = self._failures.get(address, 0) + 1
+
+    def may_log_in(self, address: str) -> bool:
+        """False after too many of them."""
+        return self._failures.get(address, 0) < FAILED_LOG_INS
 
     async def close(self) -> None:
         """Stop listening; idle clients are told to come back, mails on their way in get time to end."""

@@ -44,7 +44,11 @@ DEPENDENCY_DOWN = Reply(451, "4.4.3", "A service needed for this does not answer
 OVERLOADED = Reply(451, "4.7.1", "Too much at once, try again later")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the rest in another message")
 
+NO_ROOM = Reply(452, "4.3.1", "Too much mail is coming in at once, try again later")
+
 NO_SUCH_COMMAND = Reply(502, "5.5.1", "Command not available here")
+SAY_LHLO = Reply(500, "5.5.1", "This is LMTP: say LHLO")
+NO_PROXY = Reply(421, "4.7.1", "Connections to this port come through a proxy")
 BAD_SEQUENCE = Reply(503, "5.5.1", "Command is out of sequence")
 BAD_LINE_ENDS = Reply(550, "5.6.11", "Message holds a bare CR or LF; lines must end in CR LF")
 LINE_TOO_LONG = Reply(554, "5.6.0", "Message holds a line that is too long")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import collections
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 import structlog
-from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
+from aiosmtpd.proxy_protocol import ProxyData
+from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException, syntax
 
 from adapters.email import replies
 from adapters.email.addresses import parse_path
@@ -35,7 +37,18 @@ MIN_RATE: Final = 1024
 """Bytes per second."""
 HANDLING_TIME: Final = 600.0
 """Seconds for parsing and storing: what RFC 5321, section 4.5.3.2.6, makes clients wait for the last reply."""
-COMMAND_LIMITS: Final = {"EHLO": 20, "HELO": 20, "MAIL": 1000, "RCPT": 10_000, "DATA": 1000, "RSET": 1000, "*": 100}
+PROXY_SECONDS: Final = 10.0
+"""For the first line of a connection through a proxy."""
+COMMAND_LIMITS: Final = {
+    "EHLO": 20,
+    "LHLO": 20,
+    "HELO": 20,
+    "MAIL": 1000,
+    "RCPT": 10_000,
+    "DATA": 1000,
+    "RSET": 1000,
+    "*": 100,
+}
 """Calls of each command in one connection."""
 _ROOM_FOR: Final = {"AUTH": 12_288, "MAIL": 1024, "RCPT": 1024}
 
@@ -46,6 +59,8 @@ class MailSession(Session):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.login: str | None = None
+        self.behind = ""
+        """Address of the client, where a proxy told it."""
         self.failed_logins = 0
 
 
@@ -60,6 +75,8 @@ class MailServer(SMTP):
         self._options = options
         self.busy = False
         """True while a mail is received or stored."""
+        self._counted_as: str | None = None
+        """The address under which the connection was let in."""
         super().__init__(
             self,  # its hooks are the handle_ methods below
             data_size_limit=options.size_limit,
@@ -69,6 +86,7 @@ class MailServer(SMTP):
             tls_context=options.tls,
             timeout=options.command_timeout,
             command_call_limit=dict(COMMAND_LIMITS),
+            proxy_protocol_timeout=PROXY_SECONDS if options.proxies else None,
             loop=asyncio.get_running_loop(),
         )
         self._set_command_limits()
@@ -80,16 +98,35 @@ class MailServer(SMTP):
     # --- life of the connection ---------------------------------------------------------------------------------
 
     async def _handle_client(self) -> None:
-        address = self._client().address
-        if not self._gate.enter(self, address):
-            await self._finish(replies.BUSY)
+        peer = self._client().address
+        if self._options.proxies:
+            # Who it is comes first, from somebody who may say so (`handle_PROXY`).
+            if not self._options.is_proxy(peer):
+                log.warning("smtp.not_a_proxy", client=peer)
+                self.hang_up(replies.NO_PROXY)
+                return
+        elif not await self._let_in(peer):
             return
         try:
             await super()._handle_client()
         except ConnectionError:
-            log.debug("smtp.connection_lost", client=address)
+            log.debug("smtp.connection_lost", client=peer)
         finally:
-            self._gate.leave(self, address)
+            if self._counted_as is not None:
+                self._gate.leave(self, self._counted_as)
+
+    async def _let_in(self, address: str) -> bool:
+        if not self._gate.enter(self, address):
+            await self._finish(replies.BUSY)
+            return False
+        self._counted_as = address
+        return True
+
+    async def handle_PROXY(self, server: SMTP, session: MailSession, envelope: Envelope, proxy_data: ProxyData) -> bool:
+        """Who is behind the proxy; without an address (a health check of its own) it is the proxy itself."""
+        source = proxy_data.src_addr
+        session.behind = str(source) if isinstance(source, IPv4Address | IPv6Address) else ""
+        return await self._let_in(self._client().address)
 
     def _create_session(self) -> MailSession:
         return MailSession(self.loop)
@@ -131,7 +168,7 @@ class MailServer(SMTP):
     def _client(self) -> Client:
         session = self._state()
         # Clients that are gone already have no peer name.
-        address = session.peer[0] if session.peer else ""
+        address = session.behind or (session.peer[0] if session.peer else "")
         utf8 = self._transaction().smtp_utf8
         return Client(self._options.role, address.partition("%")[0], session.login, utf8, session.host_name or "")
 
@@ -177,13 +214,16 @@ class MailServer(SMTP):
             await self.push(str(replies.AUTH_MECHANISM))
             return
         credentials = await reader(initial, self._challenge)
-        if credentials is None:
+        if not self._gate.may_log_in(self._client().address):
+            await self._finish(replies.TOO_MANY_LOGINS)
+        elif credentials is None:
             await self.push(str(replies.AUTH_MALFORMED))
         elif await self._handler.log_in(*credentials):
             session.login = credentials[0]
             await self.push(str(replies.LOGGED_IN))
         else:
             session.failed_logins += 1
+            self._gate.log_in_failed(self._client().address)
             log.warning("smtp.login_failed", client=self._client().address)
             over = session.failed_logins >= MAX_LOGIN_ATTEMPTS
             await (self._finish(replies.TOO_MANY_LOGINS) if over else self.push(str(replies.AUTH_FAILED)))
@@ -241,8 +281,12 @@ class MailServer(SMTP):
                 reply = refusal or await self._hand_over(spool)
         finally:
             self.busy = False
+        recipients = len(self._transaction().rcpt_tos)
         self.envelope = Envelope()
         self._reset_timeout()
+        await self._tell(reply, recipients)
+
+    async def _tell(self, reply: Reply, recipients: int) -> None:
         await self.push(str(reply))
 
     async def _hand_over(self, spool: Spool) -> Reply:
@@ -260,25 +304,61 @@ class MailServer(SMTP):
         """Read up to the end of the data; a reply when the mail must be refused, after all of it was read."""
         decoder = DataDecoder(size_limit=self._options.size_limit, line_limit=LINE_LIMIT)
         clock = self.loop.time
-        begin, received = clock(), 0
-        disk_full = False
-        while decoder.rest is None:
-            allowance = begin + DATA_GRACE + received / MIN_RATE - clock()
-            self._reset_timeout(max(0.001, min(self._options.data_timeout, allowance)))
-            block: bytes = await self._reader.read(BLOCK)
-            if not block:
-                raise ConnectionResetError("client left in the middle of a mail")
-            received += len(block)
-            content = decoder.feed(block)
-            if content and not disk_full:
+        begin, received, kept = clock(), 0, 0
+        failure: Reply | None = None
+        try:
+            while decoder.rest is None:
+                allowance = begin + DATA_GRACE + received / MIN_RATE - clock()
+                self._reset_timeout(max(0.001, min(self._options.data_timeout, allowance)))
+                block: bytes = await self._reader.read(BLOCK)
+                if not block:
+                    raise ConnectionResetError("client left in the middle of a mail")
+                received += len(block)
+                content = decoder.feed(block)
+                if not content or failure is not None:
+                    continue
+                if not self._gate.reserve(len(content)):
+                    failure = replies.NO_ROOM
+                    continue
+                kept += len(content)
                 try:
                     await spool.write(content)
                 except OSError:
                     log.exception("smtp.spool_failed")
-                    disk_full = True
+                    failure = replies.FAULT
+        finally:
+            spool.on_close(lambda: self._gate.release(kept))
         # Commands behind the data (RFC 2920) belong in front of whatever arrived since.
         self._reader._buffer[:0] = decoder.rest  # type: ignore[attr-defined]
-        return replies.FAULT if disk_full else _line_rules(decoder)
+        return failure or _line_rules(decoder)
+
+
+class LmtpServer(MailServer):
+    """The same for a mail server that stands in front of us: it greets otherwise, and hears of each recipient."""
+
+    @syntax("LHLO hostname")
+    async def smtp_LHLO(self, hostname: str) -> None:
+        """The greeting (RFC 2033, section 4.1)."""
+        await super().smtp_EHLO(hostname)
+
+    async def smtp_HELO(self, hostname: str) -> None:
+        """Not in this protocol."""
+        await self.push(str(replies.SAY_LHLO))
+
+    async def smtp_EHLO(self, hostname: str) -> None:
+        """Not in this protocol."""
+        await self.push(str(replies.SAY_LHLO))
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Nobody knows then how many replies the other side waits for."""
+        await super().handle_exception(error)
+        self.hang_up(replies.CLOSING)
+        return str(replies.CLOSING)
+
+    async def _tell(self, reply: Reply, recipients: int) -> None:
+        """One reply for each recipient (section 4.2); a mail is taken for all or for none."""
+        for _ in range(recipients):
+            await self.push(str(reply))
 
 
 def _line_rules(decoder: DataDecoder) -> Reply | None:

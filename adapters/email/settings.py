@@ -64,6 +64,13 @@ class EmailSettings(Section):
     submission_port: int | None = Field(
         None, ge=0, le=65535, description="port for log-in over STARTTLS; absent: no submission", examples=[587]
     )
+    lmtp_port: int | None = Field(
+        None, ge=0, le=65535, description="port on which a mail server in front hands over (LMTP); absent: none"
+    )
+    lmtp_host: str = Field("127.0.0.1", description="address to listen on for it")
+    proxy_networks: tuple[Network, ...] = Field(
+        (), description="networks of proxies; connections to the MX port then begin with the PROXY protocol's header"
+    )
     tls_cert_file: FilePath | None = Field(None, description="certificate chain (PEM) for STARTTLS")
     tls_key_file: FilePath | None = Field(None, description="private key (PEM) of the certificate")
     submission_users_file: FilePath | None = Field(
@@ -101,9 +108,12 @@ class EmailSettings(Section):
         le=50_000_000,
         description="bytes of a mail; a relay that takes 20 MB holds about 14 MB of mail once it is encrypted",
     )
-    max_connections: int = Field(200, ge=1, description="open connections on both ports together")
+    max_connections: int = Field(200, ge=1, description="open connections on all ports together")
     max_connections_per_address: int = Field(20, ge=1, description="open connections of one client address")
     max_recipients: int = Field(50, ge=1, le=1000, description="recipients of one mail")
+    max_bytes_at_once: int = Field(
+        500_000_000, ge=50_000_000, description="bytes of all mails that are being received; more get 452"
+    )
     command_timeout: float = Field(300, gt=0, description="seconds to wait for a command")
     data_timeout: float = Field(180, gt=0, description="seconds to wait for the next block of a mail")
     relay_host: HostAndPort | None = Field(

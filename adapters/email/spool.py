@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from typing import Final
 
 IN_MEMORY: Final = 256 * 1024
@@ -17,12 +18,19 @@ class Spool:
         # Opens no file before IN_MEMORY is passed, hence no I/O on the event loop.
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - __exit__ closes it
         self._size = 0
+        self._closing: list[Callable[[], None]] = []
+
+    def on_close(self, call: Callable[[], None]) -> None:
+        """Called when nothing of it is kept any more."""
+        self._closing.append(call)
 
     def __enter__(self) -> Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        while self._closing:
+            self._closing.pop()()
 
     async def write(self, block: bytes) -> None:
         """Append; raises OSError when the disk is full."""
