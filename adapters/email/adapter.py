@@ -17,6 +17,7 @@ from adapters.email.cold import ColdMail
 from adapters.email.destinations import Destinations
 from adapters.email.dkim.keys import load_keys
 from adapters.email.dkim.signing import Signer
+from adapters.email.envelopes import Envelopes
 from adapters.email.handler import Role
 from adapters.email.listener import Listener
 from adapters.email.mta_sts.fetch import PolicyHost
@@ -76,6 +77,7 @@ class EmailAdapter:
         self._outward: Outward | None = None
         self._sent: SentMails | None = None
         self._cold: ColdMail | None = None
+        self._envelopes: Envelopes | None = None
         self._tls_report: TlsReport | None = None
 
     async def open(self, ctx: AdapterContext) -> None:
@@ -85,6 +87,7 @@ class EmailAdapter:
         return_path = ReturnPath(settings.domain, await asyncio.to_thread(_return_path_key, settings, ctx))
         self._sent = SentMails(ctx.values, ctx.now_ms)
         self._cold = ColdMail(ctx, Unsubscribing(ctx), settings.new_people_per_day)
+        self._envelopes = Envelopes(ctx.values, ctx.now_ms)
         self._tls_report = TlsReport(ctx.values, ctx.now_ms)
         self._outward = Outward(
             settings,
@@ -97,6 +100,7 @@ class EmailAdapter:
             ),
             sent=self._sent,
             cold=self._cold,
+            envelopes=self._envelopes,
         )
         users = await asyncio.to_thread(_users, settings)
         reception = Reception(settings, users, return_path, ctx)
@@ -124,7 +128,7 @@ class EmailAdapter:
             for _ in range(_WRITES_BETWEEN_CLEANING):
                 await asyncio.sleep(_WRITE_SECONDS)
                 await self._keep(self._tls_report.write if self._tls_report else None)
-            for keeper in (self._sent, self._tls_report, self._cold):
+            for keeper in (self._sent, self._tls_report, self._cold, self._envelopes):
                 await self._keep(keeper.forget_old if keeper else None)
 
     @property

@@ -12,6 +12,9 @@ from gateway.sdk import AdapterContext, CanonicalId, Delivery, EnsName, Retry, V
 KIND: Final = "cold"
 _LATER: Final = 3600.0
 _AT_ONCE: Final = 500
+_LOOKED_AT: Final = 20
+_MAIL_IDS: Final = ("<", "sha256:")
+"""How native ids of mail begin, see `parse`."""
 
 
 class ColdMail:
@@ -24,11 +27,16 @@ class ColdMail:
 
     async def admit(self, delivery: Delivery) -> WayOut | Retry | None:
         """None for somebody who wrote to the sender before; else the way out, or a pause when it was enough today."""
-        if delivery.automatic or await self._ctx.people.recent(delivery.recipient, 1, delivery.sender):
+        if delivery.automatic or await self._wrote(delivery.recipient, delivery.sender):
             return None
         if delivery.first and not await self._has_room(delivery.sender, delivery.recipient):
             return Retry(f"{delivery.sender} wrote to many new people today", _LATER)
         return await self._unsubscribing.way_out(delivery.recipient, delivery.sender)
+
+    async def _wrote(self, person: CanonicalId, name: EnsName) -> bool:
+        """Whether the person wrote to this name; what we said of a bounce in their name does not count."""
+        sent = await self._ctx.people.recent(person, _LOOKED_AT, name)
+        return any(each.native_id.startswith(_MAIL_IDS) for each in sent)
 
     async def _has_room(self, name: EnsName, person: CanonicalId) -> bool:
         values, day = self._ctx.values, f"{self._ctx.now_ms() // DAY_MS:06d}"

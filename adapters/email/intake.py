@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adapters.email.automatic import AUTOMATIC_MARK, marked
+from adapters.email.automatic import AUTOMATIC_MARK
 from adapters.email.parse import ParsedMail
-from gateway.sdk import EnsName, MessageType, Outgoing, Person
+from gateway.sdk import NOTICE_MARK, EnsName, MessageType, Outgoing, Person
 
 
 def outgoing_messages(mail: ParsedMail, recipients: tuple[EnsName, ...]) -> tuple[Outgoing, ...]:
@@ -28,8 +28,10 @@ def outgoing_messages(mail: ParsedMail, recipients: tuple[EnsName, ...]) -> tupl
 def message_text(mail: ParsedMail) -> str:
     """The text, with the subject in bold above it where it says something: at the start of a thread.
 
-    What a program wrote begins with a mark: DM3 has no other place for that.
+    What a program wrote begins with a mark: DM3 has no other place for that. The gateway's own mark is nobody's.
     """
     starts_thread = mail.subject and mail.reference is None
     text = f"**{mail.subject}**\n\n{mail.text}".rstrip() if starts_thread else mail.text
-    return f"{AUTOMATIC_MARK}{text}".rstrip() if mail.automatic and not marked(text) else text
+    if mail.automatic and not text.startswith(AUTOMATIC_MARK):
+        return f"{AUTOMATIC_MARK}{text}".rstrip()
+    return f"> {text}" if text.startswith(NOTICE_MARK) else text

@@ -11,6 +11,7 @@ import structlog
 from adapters.email import notice
 from adapters.email.cold import ColdMail
 from adapters.email.dkim.signing import Signer
+from adapters.email.envelopes import Envelopes
 from adapters.email.gateway_mail import gateway_mail, notice_hash
 from adapters.email.messageid import message_id_of
 from adapters.email.render import RenderedMail, alias_of, render
@@ -22,6 +23,7 @@ from adapters.email.settings import EmailSettings
 from adapters.email.unsubscribe import WayOut
 from gateway.sdk import (
     AdapterContext,
+    CanonicalId,
     Delivered,
     Delivery,
     DeliveryState,
@@ -56,6 +58,7 @@ class Outward:
         signer: Signer,
         sent: SentMails,
         cold: ColdMail,
+        envelopes: Envelopes,
     ) -> None:
         self._domain = settings.domain
         self._host_name = settings.host_name
@@ -65,11 +68,12 @@ class Outward:
         self._signer = signer
         self._sent = sent
         self._cold = cold
+        self._envelopes = envelopes
         self._pace = Rate(settings.mails_per_minute, burst=settings.mails_at_once)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """One try of one mail; Rejected for what no later try can change, and after five days of tries."""
-        if delivery.recipient.rpartition("@")[2] == self._domain:
+        if self._is_ours(delivery.recipient):
             return Rejected(OWN_ADDRESS)
         writer = await self._ctx.person_named(delivery.sender)
         if writer is not None and writer.network == self._ctx.network:
@@ -109,6 +113,9 @@ class Outward:
             return result
         return replace(result, after=await self._sent.failed(key, sent))
 
+    def _is_ours(self, address: CanonicalId) -> bool:
+        return address.rpartition("@")[2] == self._domain
+
     def _written(self, delivery: Delivery, way_out: WayOut | None) -> RenderedMail:
         return self._signed(render(delivery, self._domain, way_out))
 
@@ -118,10 +125,10 @@ class Outward:
     async def report(self, status: StatusReport) -> None:
         """Tell the sender of a mail that it will not arrive; other news are nothing that mail has a form for.
 
-        Only people whose mail we took get this, and they proved who they are: no backscatter. Raises Unavailable
-        when the notice could not be sent now.
+        Only people whose mail we took get this, and they proved who they are: no backscatter. It goes to the envelope
+        sender where that was proved as well. Raises Unavailable when the notice could not be sent now.
         """
-        if status.state is not DeliveryState.FAILED or status.automatic:
+        if status.state is not DeliveryState.FAILED or status.automatic or self._is_ours(status.sender):
             return
         try:
             mail = await asyncio.to_thread(
@@ -134,14 +141,20 @@ class Outward:
         except InvalidInput as error:
             log.warning("notice.not_written", native_id=status.native_id, detail=error.detail)
             return
-        result = await self._transport.send(Letter("", status.sender, mail.content, mail.utf8))
+        recipient = await self._envelopes.find(status.native_id, status.sender)
+        result = await self._transport.send(Letter("", recipient, mail.content, mail.utf8))
         if isinstance(result, Retry):
             raise Unavailable(f"failure notice was not taken: {result.reason}")
         log.info("notice.sent", native_id=status.native_id, result=type(result).__name__)
 
+    async def send_answer(self, mail: RenderedMail, recipient: CanonicalId) -> Result:
+        """One try of a mail that answers commands; from the null sender, as RFC 3834 section 3.3 wants it."""
+        signed = await asyncio.to_thread(self._signed, mail)
+        return await self._transport.send(Letter("", recipient, signed.content, signed.utf8))
+
     async def send_notice(self, notice: MailNotice) -> Outcome:
         """Send one mail of the gateway's own; bounces come back to our return path, where they are logged."""
-        if notice.recipient.rpartition("@")[2] == self._domain:
+        if self._is_ours(notice.recipient):
             return Rejected(OWN_ADDRESS)
         now = self._ctx.now_ms()
         try:

@@ -13,6 +13,7 @@ from adapters.email.addresses import NULL_PATH, Special, local_target, resolve_a
 from adapters.email.admission import Admission, Admitted
 from adapters.email.authentication.decision import Assurance
 from adapters.email.bounces import Bounces
+from adapters.email.envelopes import Envelopes
 from adapters.email.handler import Client
 from adapters.email.intake import outgoing_messages
 from adapters.email.parse import ParsedMail, parse_mail
@@ -46,6 +47,7 @@ class Reception:
         self._admission = Admission(settings, users, ctx)
         self._users = users
         self._return_path = return_path
+        self._envelopes = Envelopes(ctx.values, ctx.now_ms)
         self._bounces = Bounces(settings.domain, ctx, SentMails(ctx.values, ctx.now_ms))
         self._ctx = ctx
         self._parsers = asyncio.Semaphore(_PARSERS)

@@ -128,7 +128,10 @@ def to_address(canonical: CanonicalId) -> Address:
     local, _, host = canonical.rpartition("@")
     if local.startswith('"'):
         local = re.sub(r"\\(.)", r"\1", local[1:-1])
-    return Address(username=local, domain=host)
+    try:
+        return Address(username=local, domain=host)
+    except ValueError as error:
+        raise InvalidInput("this mail address cannot be written in a header") from error
 
 
 def _display_name(delivery: Delivery) -> str:

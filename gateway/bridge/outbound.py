@@ -53,7 +53,7 @@ from gateway.ids import EnsName, EthAddress, MessageHash
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
 from gateway.sdk.attachments import content_size
-from gateway.sdk.delivery import DeliveryState
+from gateway.sdk.delivery import NOTICE_MARK, DeliveryState
 from gateway.store import Store
 from gateway.store.identities import Identity
 from gateway.store.jobs import Job
@@ -143,7 +143,7 @@ class Outbound:
             log.info("outbound.sender_gone", job=job.id, sender=work.sender)
             return Done()
         try:
-            if work.automatic and await self._directory.identity(work.recipient) is not None:
+            if _goes_round(work) and await self._directory.identity(work.recipient) is not None:
                 return self._failed(work, sender, wording.AUTOMATIC_TO_BRIDGED)
             recipient = await self._directory.user(work.recipient)
             composed = await self._composer.compose(work, sender)
@@ -443,6 +443,11 @@ class Outbound:
 
 WAITING_AFTER: Final = 1
 """Tries that fail before the sender is told that the message waits: the first pause is a second."""
+
+
+def _goes_round(work: OutboundJob) -> bool:
+    """What a program wrote, and a program might answer. Notices have a mark that nobody answers, and must be told."""
+    return work.automatic and not work.text.startswith(NOTICE_MARK)
 
 
 def _key_digest(recipient_key: bytes, service_key: bytes) -> str:

@@ -300,6 +300,19 @@ async def test_automatic_messages_do_not_cross_from_network_to_network(house: Ho
     assert paper.tries == []
 
 
+async def test_that_a_message_came_back_is_told_to_people_of_other_networks(house: House, paper: PaperAdapter) -> None:
+    """A server that sends a message back later: its writer hears of it, and what is said is answered by nobody."""
+    native = await house.native("native.eth")
+    await paper.write("ann@example.net", native.name, "hello", "a1")
+    await paper.write(BOB, native.name, "hello", "b1")
+    await mail_of(native, 2)
+    await paper.write(
+        BOB, EnsName("ann.example.net.paper.gw.eth"), "[gateway] Your message came back", "n1", automatic=True
+    )
+    (told,) = await paper.wait_delivered(1)
+    assert (told.recipient, told.automatic) == ("ann@example.net", True)
+
+
 # --- nothing goes round in circles ----------------------------------------------------------------------------------
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -327,3 +328,97 @@ async def test_without_a_record_nothing_is_fetched(trusted: trustme.CA) -> None:
         world.zone.records = {key: RECORDS[key] for key in RECORDS if "TXT" not in key}
         assert (await world.policies.find("example.net")).policy is None
         assert world.pages.server.asked == []
+
+
+@asynccontextmanager
+async def served(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """A server whose conversations are over when the test is."""
+    talks: list[asyncio.Task[None]] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await serve(reader, writer)
+        writer.close()
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await writer.wait_closed()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.create_task(talk(reader, writer)))
+
+    listener = await asyncio.start_server(begin, "127.0.0.1", 0)
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        await asyncio.gather(*talks)
+
+
+@dataclass
+class Refuser:
+    """A server that offers TLS and then has none (its key cannot be read), as Exim and Postfix answer it."""
+
+    commands: list[str] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mx.example.net\r\n")
+        in_data = False
+        while line := await reader.readline():
+            command = line.split()[0].upper().decode() if line.split() else ""
+            if in_data:
+                in_data = line != b".\r\n"
+                if not in_data:
+                    writer.write(b"250 queued\r\n")
+                continue
+            self.commands.append(command)
+            in_data = command == "DATA"
+            writer.write(REPLIES.get(command, b"250 OK\r\n"))
+
+
+REPLIES = {
+    "EHLO": b"250-mx.example.net\r\n250 STARTTLS\r\n",
+    "STARTTLS": b"454 4.7.0 TLS not available\r\n",
+    "DATA": b"354 go\r\n",
+    "QUIT": b"221 bye\r\n",
+}
+
+
+@pytest.mark.parametrize("mode", ["enforce", "testing", ""])
+async def test_tls_that_is_offered_and_then_refused(trusted: trustme.CA, mode: str) -> None:
+    """Without a policy the mail goes on a new connection in clear text; with one that is enforced it waits."""
+    server = Refuser()
+    records = {key: RECORDS[key] for key in RECORDS if mode or "TXT" not in key}
+    async with (
+        web(certificate(trusted, "mta-sts.example.net"), PolicyServer(policy(mode))) as pages,
+        served(server.serve) as port,
+        post_office(Mailbox(), records, mta_sts_port=pages.port, mx_port=port) as (adapter, _, _),
+    ):
+        outcome = await adapter.deliver(delivery(adapter))
+    if mode == "enforce":
+        assert isinstance(outcome, Retry)
+        assert "MAIL" not in server.commands
+    else:
+        assert isinstance(outcome, Delivered)
+        first = server.commands.index("STARTTLS")
+        assert server.commands[first + 1] == "EHLO", "the connection that failed is not gone on with"
+
+
+async def test_words_in_front_of_the_handshake_are_not_believed(trusted: trustme.CA) -> None:
+    """STARTTLS injection: what is sent in clear text behind the 220 is nobody's answer (RFC 3207, section 4.2)."""
+    context = certificate(trusted, "mx.example.net")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mx.example.net\r\n")
+        await reader.readline()
+        writer.write(REPLIES["EHLO"])
+        await reader.readline()
+        writer.write(b"220 go\r\n250-evil.example\r\n250 AUTH PLAIN\r\n250 OK\r\n250 OK\r\n354 go\r\n250 taken\r\n")
+        await writer.start_tls(context)
+
+    async with (
+        web(certificate(trusted, "mta-sts.example.net"), PolicyServer(policy())) as pages,
+        served(serve) as port,
+        post_office(Mailbox(), RECORDS, mta_sts_port=pages.port, mx_port=port) as (adapter, _, _),
+    ):
+        assert isinstance(await adapter.deliver(delivery(adapter)), Retry)

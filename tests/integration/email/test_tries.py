@@ -12,6 +12,11 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from adapters.email.authentication.dkim import check_claims, read_claims
+from adapters.email.authentication.dns import Dns, Lookups
+from adapters.email.authentication.results import Dkim
+from adapters.email.dkim.fields import split_fields, split_mail
+from adapters.email.dkim.keys import DkimKey
 from adapters.email.keys import FILES, make_keys
 from adapters.email.returnpath import DAY_MS
 from adapters.email.sent import KIND
@@ -27,7 +32,7 @@ from gateway.sdk import (
     Retry,
 )
 from gateway.sdk.testing import MemoryContext
-from tests.integration.email.peers import Mailbox, mail_server
+from tests.integration.email.peers import Mailbox, Zone, dns_server, mail_server
 from tests.integration.email.test_mail_out import ONE_SERVER, delivery, failed, post_office
 from tests.unit.email.test_dkim_signing import verify
 
@@ -220,10 +225,20 @@ async def test_everything_that_we_send_is_signed(tmp_path: Path, way: str) -> No
             await adapter.report(failed())
             notice = MailNotice(key="k", recipient=CanonicalId("bob@example.net"), subject="s", text="t")
             assert isinstance(await adapter.send_notice(notice), Delivered)
+    records = {f"{key.record_name('gw.example')} TXT": [_quoted(key)] for key in keys}
     for envelope in mailbox.envelopes:
         content = envelope.original_content
         assert isinstance(content, bytes)
-        assert verify(content.removesuffix(b"\r\n") + b"\r\n", keys) == ["ed25519-sha256", "rsa-sha256"]
+        assert verify(content, keys) == ["ed25519-sha256", "rsa-sha256"]
+        async with dns_server(Zone(records)) as dns:
+            head, body = split_mail(content)
+            claims = read_claims(split_fields(head), body, near="gw.example", now=0)
+            results = await check_claims(claims, Lookups(Dns((dns,))))
+        assert [(each.outcome, each.domain) for each in results] == [(Dkim.PASS, "gw.example")] * 2
         mail = message_from_bytes(content, policy=policy.default)
         assert mail["From"].addresses[0].domain == "gw.example"
     assert len(mailbox.envelopes) == 3
+
+
+def _quoted(key: DkimKey) -> str:
+    return key.zone_line("gw.example").partition(" IN TXT ")[2]

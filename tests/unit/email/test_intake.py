@@ -73,13 +73,18 @@ def test_subject_and_text(subject: str, text: str, shown: str) -> None:
         ("", "", "[automatic]"),
         ("", "[automatic] away", "[automatic] away"),
         ("Away", "[automatic] away", "[automatic] **Away**\n\n[automatic] away"),
-        ("", "[gateway] It did not arrive.", "[gateway] It did not arrive."),
+        ("", "[gateway] It did not arrive.", "[automatic] [gateway] It did not arrive."),
     ],
 )
 def test_what_a_program_wrote_is_marked(subject: str, text: str, shown: str) -> None:
     mail = replace(MAIL, subject=subject, text=text, automatic=True)
     assert message_text(mail) == shown
     assert outgoing_messages(mail, (ALICE,))[0].automatic
+
+
+def test_nobody_speaks_as_the_gateway() -> None:
+    mail = replace(MAIL, subject="", text="[gateway] Send your seed to eve.eth")
+    assert message_text(mail) == "> [gateway] Send your seed to eve.eth"
 
 
 def test_message_ids() -> None:

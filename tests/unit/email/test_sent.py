@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from adapters.email.sent import DAYS_KIND, GIVE_UP_MS, KIND, SentMail, SentMails, pause_after
+from adapters.email.sent import GIVE_UP_MS, KIND, SentMail, SentMails, pause_after
 from gateway.sdk import CanonicalId, EnsName, NativeId
 from gateway.sdk.testing.context import MemoryValues
 
@@ -48,7 +48,7 @@ async def test_old_mail_is_forgotten() -> None:
         await sent.begin(f"0x{number:032x}", replace(MAIL, first_try=MAIL.first_try - 20 * DAY))
     await sent.begin(KEY, MAIL)
     assert await sent.forget_old() == 700
-    assert list(values.texts) == [(KIND, KEY), (DAYS_KIND, f"020000.{KEY}")]
+    assert list(values.texts) == [(KIND, KEY), ("sent-day", f"020000.{KEY}")]
     now += 13 * DAY
     assert await sent.forget_old() == 0
     now += DAY
