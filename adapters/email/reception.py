@@ -138,6 +138,7 @@ class Reception:
             outgoing = outgoing_messages(mail, names)
             if admitted.assurance is Assurance.NONE:
                 outgoing = tuple(unverified(each, self._settings.domain) for each in outgoing)
+            await self._envelopes.keep(mail.native_id, mail.sender, sender)
             submitted = await self._ctx.submit_all(outgoing)
         log.info(
             "mail.taken",
