@@ -24,6 +24,7 @@ from adapters.email.authentication.decision import (
 from adapters.email.authentication.dns import Dns
 from adapters.email.authentication.results import Results
 from adapters.email.authentication.trace import login_field, results_field, traced, words
+from adapters.email.dkim.fields import split_fields, split_mail
 from adapters.email.handler import Client, Role
 from adapters.email.mime import read_headers
 from adapters.email.parse import check_loop, read_from
@@ -159,9 +160,14 @@ class Admission:
         """The one mailbox of From, of a mail within bounds and on no loop."""
 
         def read() -> CanonicalId:
-            headers = read_headers(spool.read())
+            data = spool.read()
+            headers = read_headers(data)
             check_loop(headers, self._settings.domain)
-            return read_from(headers)[0]
+            author, _ = read_from(headers)
+            # The parser stops at a line that is no field. Signatures hold for whatever stands below it, too.
+            if sum(field.name == "from" for field in split_fields(split_mail(data)[0])) != 1:
+                raise MailRefused(replies.FROM_MALFORMED)
+            return author
 
         return await asyncio.to_thread(read)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from adapters.email.authentication.dkim import BodyHashes, check_signature, header_digest
+from adapters.email.authentication.dkim import BodyHashes, check_signature, header_digest, twin_of_signed
 from adapters.email.authentication.dkim_signature import (
     MAX_SIGNATURE,
     Algorithm,
@@ -81,6 +81,10 @@ def read_chain(fields: Iterable[Field], body: bytes, sealers: frozenset[str]) ->
         message = parse_signature(sets[-1][_MESSAGE], instance_only=True)
     except MalformedSignature as error:
         raise MalformedChain(str(error)) from error
+    if _SEAL in message.names:
+        raise MalformedChain("a message signature over seals")  # section 4.1.2
+    if twin_of_signed(message, fields) is not None:
+        raise MalformedChain("a field stands beside the signed one")
     return Chain(
         seals=seals,
         reports=tuple(each[_RESULTS] for each in sets),

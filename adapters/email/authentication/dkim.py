@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +22,16 @@ from adapters.email.dkim.fields import Field, select
 
 MAX_SIGNATURES: Final = 8
 """Signatures of one mail that are checked; those of domains near the one of From first."""
+SINGLE: Final = frozenset(
+    (
+        *("from", "sender", "reply-to", "to", "cc", "date", "subject", "message-id", "in-reply-to", "references"),
+        *("content-type", "content-transfer-encoding"),
+    )
+)
+"""What a mail has once (RFC 5322, section 3.6; RFC 2045): readers take the first one, signatures hold for the last.
+
+MIME-Version is not among them: it says nothing, and honest mail has it twice.
+"""
 _NAME: Final = "dkim-signature"
 
 
@@ -84,9 +95,17 @@ def _claim(each: Signature | DkimResult, fields: tuple[Field, ...], hashes: Body
         return Claim(verdict=each)
     if each.expires is not None and each.expires < now:
         return Claim(verdict=_result(each, Dkim.POLICY, "signature is over"))
+    if (added := twin_of_signed(each, fields)) is not None:
+        return Claim(verdict=_result(each, Dkim.POLICY, f"another {added} stands beside the signed one"))
     if (wrong := hashes.verdict(each)) is not None:
         return Claim(verdict=_result(each, *wrong))
     return Claim(each, header_digest(each, fields))
+
+
+def twin_of_signed(signature: Signature, fields: tuple[Field, ...]) -> str | None:
+    """Name of a signed field that has a twin: somebody put it there to be read instead (section 8.15)."""
+    signed, found = Counter(signature.names), Counter(each.name for each in fields)
+    return next((name for name in signature.names if name in SINGLE and found[name] > signed[name]), None)
 
 
 def header_digest(signature: Signature, fields: Iterable[Field]) -> bytes:

@@ -200,8 +200,10 @@ async def test_a_dns_that_does_not_answer(open_with: OpenWith, monkeypatch: pyte
         MAIL.replace(b"From: Bob <bob@example.org>", b"From: <>"),
         MAIL.replace(b"From: Bob <bob@example.org>", b"From: bob@ex_ample..org"),
         MAIL.replace(b"From: Bob <bob@example.org>\r\n", b""),
+        b"From: eve@example.org\r\nno field\r\n" + MAIL,
+        b"From: eve@example.org\r\nFrom : bob@example.org\r\n" + MAIL.partition(b"\r\n")[2],
     ],
-    ids=["two fields", "two mailboxes", "group", "empty", "no domain", "none"],
+    ids=["two fields", "two mailboxes", "group", "empty", "no domain", "none", "behind a broken line", "old spelling"],
 )
 async def test_from_that_does_not_name_one_mailbox(open_with: OpenWith, mail: bytes) -> None:
     door = await open_with({**SPF, **KEYS}, unverified="shared")
@@ -346,6 +348,25 @@ async def test_any_signature_that_passes_will_do(open_with: OpenWith) -> None:
 async def test_a_signature_of_another_text(open_with: OpenWith, change: tuple[bytes, bytes]) -> None:
     door = await open_with({**REJECT, **KEYS})
     assert (await sent(door, signed(MAIL, "example.org").replace(*change), "x@y.example")).startswith("550 5.7.1")
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        b"From: Alice <alice@example.org>\r\n",
+        b"From: Alice <alice@example.org>\r\nno field at all\r\n",
+        b"Subject: send me money\r\n",
+        b"Subject: send me money\r\nno field at all\r\n",
+        b"To: somebody@else.example\r\n",
+    ],
+)
+async def test_a_signed_mail_with_something_put_above_it(open_with: OpenWith, above: bytes) -> None:
+    """Whoever got one signed mail of a large domain has the means to write as everybody there, if this passed."""
+    door = await open_with({**REJECT, **KEYS})
+    mail = signed(MAIL, "example.org", names="from:to:subject")
+    assert (await sent(door, mail, "x@y.example")).startswith("250")
+    assert (await sent(door, above + mail, "x@y.example")).startswith("550 5.")
+    assert speakers(door) == [BOB]
 
 
 async def test_a_part_of_the_body_is_not_enough(open_with: OpenWith) -> None:
