@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 
 from adapters.email.adapter import EmailAdapter
+from adapters.email.dkim.keys import DkimKey
+from adapters.email.keys import FILES, make_keys
 from adapters.email.settings import EmailSettings
 from tests.integration.email.peers import Zone
 from tests.support.house import running_house
@@ -21,6 +23,7 @@ from tests.support.mail.postfix import Postfix
 from tests.support.natives import WITHOUT_RATES, Natives
 
 GATEWAY = "gw.example"
+FRONT = "front.example"
 collect_ignore_glob = [] if os.environ.get("DM3_INSIDE") == "mail" else ["test_*.py"]
 
 
@@ -34,10 +37,15 @@ class MailWorld(Natives):
     zone: Zone
 
 
-def records(exim: Exim) -> dict[str, list[str]]:
+def records(exim: Exim, keys: tuple[DkimKey, ...]) -> dict[str, list[str]]:
     """What everybody's DNS says; every server has one address."""
-    name, text = exim.dkim_record
-    found = {f"{name} TXT": [" ".join(f'"{text[at : at + 250]}"' for at in range(0, len(text), 250))]}
+    texts = dict([exim.dkim_record, *((each.record_name(GATEWAY), each.record()) for each in keys)])
+    found = {
+        f"{name} TXT": [" ".join(f'"{text[at : at + 250]}"' for at in range(0, len(text), 250))]
+        for name, text in texts.items()
+    }
+    # The gateway's other domain has a Postfix in front.
+    found[f"{FRONT} MX"] = [f"10 mx.{Postfix.domain}."]
     for domain, address in ((GATEWAY, "127.0.0.2"), (Postfix.domain, Postfix.address), (Exim.domain, Exim.address)):
         found[f"{domain} MX"] = [f"10 mx.{domain}."]
         found[f"{domain} TXT"] = ['"v=spf1 mx -all"']
@@ -51,8 +59,10 @@ def records(exim: Exim) -> dict[str, list[str]]:
 async def mail_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MailWorld]:
     folder = tmp_path_factory.mktemp("house")
     loop = asyncio.get_running_loop()
-    async with Postfix() as postfix, Exim() as exim:
-        zone = Zone(records(exim))
+    lines = {"relay_domains": FRONT, "transport_maps": f"inline:{{{FRONT}=lmtp:inet:127.0.0.2:24}}"}
+    async with Postfix(lines) as postfix, Exim() as exim:
+        keys = make_keys(folder, "dm3")
+        zone = Zone(records(exim, keys))
         names, _ = await loop.create_datagram_endpoint(lambda: zone, local_addr=("127.0.0.1", 53))
         adapter = EmailAdapter(EmailSettings.model_validate(settings(folder)))
         async with running_house(folder, adapters={adapter.name: adapter}, overrides=WITHOUT_RATES) as house:
@@ -70,7 +80,9 @@ def settings(folder: Path) -> dict[str, Any]:
             "smtp_host": "127.0.0.2",
             "smtp_port": 25,
             "allow_private_destinations": True,
+            # The others are on the loopback too, and no servers of ours.
+            "allowed_networks": ("192.0.2.0/24",),
             "max_connections_per_address": 100,
-            "allowed_senders": (Postfix.domain, Exim.domain),
+            "dkim_key_files": [folder / name for name in FILES],
         },
     )

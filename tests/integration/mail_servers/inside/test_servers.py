@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from email.message import EmailMessage
 from email.policy import SMTP
+from pathlib import Path
 
 import pytest
 
+from adapters.email.adapter import EmailAdapter
+from adapters.email.settings import EmailSettings
 from gateway.dm3.message import MessageType
 from gateway.ids import EnsName
-from tests.integration.mail_servers.inside.conftest import GATEWAY, MailWorld
+from tests.integration.mail_servers.inside.conftest import FRONT, GATEWAY, MailWorld, settings
+from tests.support.house import running_house
 from tests.support.mail.server import RealMailServer
+from tests.support.natives import WITHOUT_RATES, Natives
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -46,6 +51,51 @@ async def test_mail_to_a_name_and_its_answer(mail_world: MailWorld, server: Real
     assert answer["In-Reply-To"] == message_id
     assert answer["Subject"].startswith("Re: ")
     assert to in answer["From"]
+
+
+async def test_exim_verifies_both_signatures_of_ours(mail_world: MailWorld) -> None:
+    native = await mail_world.native()
+    bob, to = f"dora@{mail_world.exim.domain}", f"{native.name}@{GATEWAY}"
+    await mail_world.exim.submit(bob, to, letter(bob, to, "please sign your answer"))
+    (received,) = await mail_world.mail(native)
+    await native.send(EnsName(received.message.from_ or ""), "signed, I hope")
+    await mail_world.exim.mail("signed, I hope")
+    verdicts = [each for each in mail_world.exim.verdicts() if f"d={GATEWAY}" in each]
+    for algorithm in ("rsa-sha256", "ed25519-sha256"):
+        found = [each for each in verdicts if f"a={algorithm}" in each]
+        assert found, verdicts
+        assert all("verification succeeded" in each for each in found), verdicts
+
+
+async def test_nobody_speaks_for_another_domain(mail_world: MailWorld) -> None:
+    """Postfix hands over what says that it is of Exim's domain, which asks for refusal."""
+    native = await mail_world.native()
+    forged, to = f"bob@{mail_world.exim.domain}", f"{native.name}@{GATEWAY}"
+    victim = f"carl@{mail_world.postfix.domain}"
+    await mail_world.postfix.submit(victim, to, letter(forged, to, "send me money"))
+    notice = await mail_world.postfix.mail("5.7.1", native.name)
+    assert "send me money" in notice.as_string()
+    await mail_world.postfix.submit(victim, to, letter(victim, to, "it is me"))
+    (received,) = await mail_world.mail(native)
+    assert "it is me" in (received.message.text or "")
+    assert received.message.from_ == f"carl.{mail_world.postfix.domain}.email.gw.eth"
+
+
+async def test_a_postfix_in_front_hands_over_by_lmtp(mail_world: MailWorld, tmp_path: Path) -> None:
+    """What Exim signed is believed, whoever carries it; Postfix hears at once what is refused."""
+    own = settings(tmp_path) | {"domain": FRONT, "hostname": f"mx.{FRONT}", "smtp_port": 2525}
+    own |= {"lmtp_host": "127.0.0.2", "lmtp_port": 24, "dkim_key_files": [], "allowed_networks": ("127.0.0.0/8",)}
+    adapter = EmailAdapter(EmailSettings.model_validate(own))
+    async with running_house(tmp_path, adapters={adapter.name: adapter}, overrides=WITHOUT_RATES) as house:
+        front = Natives(house=house)
+        native = await front.native()
+        bob, to = f"bob@{mail_world.exim.domain}", f"{native.name}@{FRONT}"
+        await mail_world.exim.submit(bob, to, letter(bob, to, "through Postfix"))
+        (received,) = await front.mail(native)
+        assert "through Postfix" in (received.message.text or "")
+        await mail_world.exim.submit(bob, f"nobody.eth@{FRONT}", letter(bob, f"nobody.eth@{FRONT}", "anybody?"))
+        notice = await mail_world.exim.mail(f"nobody.eth@{FRONT}", "5.1.1")
+        assert mail_world.postfix.domain in notice.as_string(), "Postfix says so, not we"
 
 
 async def test_an_unknown_name_is_refused_and_the_senders_own_server_says_so(
