@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from adapters.email import unsubscribe
 from adapters.email.cold import ColdMail
+from adapters.email.control.desk import Desk
 from adapters.email.destinations import Destinations
 from adapters.email.dkim.keys import load_keys
 from adapters.email.dkim.signing import Signer
@@ -38,9 +39,11 @@ from gateway.sdk import (
     Capabilities,
     ConfigError,
     Delivery,
+    EventOutcome,
     GatewayError,
     MailNotice,
     MessageType,
+    NativeEvent,
     Network,
     Outcome,
     StatusReport,
@@ -77,6 +80,7 @@ class EmailAdapter:
         self._outward: Outward | None = None
         self._sent: SentMails | None = None
         self._cold: ColdMail | None = None
+        self._desk: Desk | None = None
         self._envelopes: Envelopes | None = None
         self._tls_report: TlsReport | None = None
 
@@ -103,7 +107,8 @@ class EmailAdapter:
             envelopes=self._envelopes,
         )
         users = await asyncio.to_thread(_users, settings)
-        reception = Reception(settings, users, return_path, ctx)
+        self._desk = Desk(settings.domain, ctx, self._outward, settings.commands_per_hour)
+        reception = Reception(settings, users, return_path, ctx, self._desk)
         self._listener = Listener(self._settings, reception)
         try:
             await self._listener.open()
@@ -122,19 +127,19 @@ class EmailAdapter:
         """The submission port while open; None when there is none."""
         return self._listener.port(Role.SUBMISSION) if self._listener else None
 
+    @property
+    def lmtp_port(self) -> int | None:
+        """Where a mail server in front hands over; None without one, and before `open`."""
+        return self._listener.port(Role.LMTP) if self._listener else None
+
     async def run(self) -> None:
         """Write counts down and forget what is old; everything else happens in connections and in `deliver`."""
         while True:
             for _ in range(_WRITES_BETWEEN_CLEANING):
                 await asyncio.sleep(_WRITE_SECONDS)
                 await self._keep(self._tls_report.write if self._tls_report else None)
-            for keeper in (self._sent, self._tls_report, self._cold, self._envelopes):
+            for keeper in (self._sent, self._tls_report, self._cold, self._envelopes, self._desk):
                 await self._keep(keeper.forget_old if keeper else None)
-
-    @property
-    def lmtp_port(self) -> int | None:
-        """Where a mail server in front hands over; None without one, and before `open`."""
-        return self._listener.port(Role.LMTP) if self._listener else None
 
     async def _keep(self, work: Callable[[], Awaitable[object]] | None) -> None:
         """What cannot be written now is written the next time."""
@@ -148,6 +153,12 @@ class EmailAdapter:
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Send one mail; Rejected only for what no later try can change."""
         return await self._opened().deliver(delivery)
+
+    async def handle(self, event: NativeEvent) -> EventOutcome:
+        """Carry out the commands of a mail to the gateway, and answer them."""
+        if self._desk is None:
+            raise Unavailable("the e-mail adapter is not open")
+        return await self._desk.handle(event)
 
     async def report(self, status: StatusReport) -> None:
         """Tell the sender of a mail that it will not arrive."""

@@ -13,6 +13,9 @@ from gateway.sdk.addresses import Alias, canonical_email, name_from_punycode_loc
 NULL_PATH: Final = "<>"
 """How the null sender is written where an address is expected (RFC 5321, section 4.5.5)."""
 RETURN_PATH_PREFIX: Final = "b+"
+CONTROL: Final = "control"
+"""Local part of the address that takes commands."""
+TAG_SEPARATOR: Final = "+"
 _OPERATOR_BOXES: Final = frozenset({"postmaster", "abuse"})
 _MAX_LOCAL_OCTETS: Final = 64
 _MAX_PATH_OCTETS: Final = 254
@@ -51,6 +54,8 @@ class Special(Enum):
     """postmaster@ and abuse@ (RFC 5321 section 4.5.1, RFC 2142)."""
     RETURN_PATH = "return path"
     """Where bounces of our own mail come back."""
+    CONTROL = "control"
+    """Where people tell the gateway what it is to do for them."""
 
 
 def parse_path(argument: str, *, own_domain: str) -> tuple[str, str] | None:
@@ -82,14 +87,24 @@ def split_address(address: str) -> Mailbox:
 def local_target(local: str) -> EnsName | Alias | Special:
     """What a local part under our domain stands for; raises UnknownName for what we never hand out.
 
-    ASCII is read without regard to case, as people write addresses; text outside ASCII must be in normal form.
+    ASCII is read without regard to case, as people write addresses; text outside ASCII must be in normal form. What
+    stands behind a plus sign is the recipient's own business (RFC 5233): no name and no mailbox of ours has one.
     """
-    folded = local.strip('"').lower() if local.isascii() else local
+    if local.strip('"').lower().startswith(RETURN_PATH_PREFIX):
+        return Special.RETURN_PATH
+    base, _ = split_tag(local)
+    folded = base.lower() if base.isascii() else base
     if folded in _OPERATOR_BOXES:
         return Special.OPERATOR
-    if folded.startswith(RETURN_PATH_PREFIX):
-        return Special.RETURN_PATH
+    if folded == CONTROL:
+        return Special.CONTROL
     return name_from_punycode_localpart(folded, allow_unicode=True)
+
+
+def split_tag(local: str) -> tuple[str, str]:
+    """``alice.eth+news`` as the mailbox and its tag, as it was written; "" where there is none."""
+    base, _, tag = local.strip('"').partition(TAG_SEPARATOR)
+    return base, tag
 
 
 async def resolve_alias(target: EnsName | Alias, ctx: AdapterContext) -> EnsName:

@@ -9,13 +9,16 @@ from typing import Final
 import structlog
 
 from adapters.email import replies
-from adapters.email.addresses import NULL_PATH, Special, local_target, resolve_alias, split_address
+from adapters.email.addressees import Addressees, tagged
+from adapters.email.addresses import NULL_PATH, Special, local_target
 from adapters.email.admission import Admission, Admitted
 from adapters.email.authentication.decision import Assurance
 from adapters.email.bounces import Bounces
+from adapters.email.control.desk import Desk
 from adapters.email.envelopes import Envelopes
 from adapters.email.handler import Client
 from adapters.email.intake import outgoing_messages
+from adapters.email.operator_box import OperatorBox
 from adapters.email.parse import ParsedMail, parse_mail
 from adapters.email.replies import MailRefused, Reply, reply_to
 from adapters.email.returnpath import ReturnPath
@@ -24,8 +27,7 @@ from adapters.email.settings import EmailSettings
 from adapters.email.spool import Spool
 from adapters.email.unverified import unverified
 from adapters.email.users import User, check_password
-from gateway.sdk import AdapterContext, EnsName, GatewayError, InvalidInput, UnknownName
-from gateway.sdk.addresses import normalise
+from gateway.sdk import AdapterContext, GatewayError, InvalidInput, UnknownName
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +43,18 @@ class Reception:
     """The `Handler` of both ports."""
 
     def __init__(
-        self, settings: EmailSettings, users: Mapping[str, User], return_path: ReturnPath, ctx: AdapterContext
+        self,
+        settings: EmailSettings,
+        users: Mapping[str, User],
+        return_path: ReturnPath,
+        ctx: AdapterContext,
+        desk: Desk,
     ) -> None:
         self._settings = settings
         self._admission = Admission(settings, users, ctx)
+        self._operator_box = OperatorBox(self._admission, settings.host_name)
+        self._addressees = Addressees(settings.domain, settings.operator, ctx)
+        self._desk = desk
         self._users = users
         self._return_path = return_path
         self._envelopes = Envelopes(ctx.values, ctx.now_ms)
@@ -61,8 +71,9 @@ class Reception:
     # --- MAIL ---------------------------------------------------------------------------------------------------
 
     async def mail(self, client: Client, sender: str) -> Reply:
-        """Refuse senders who may not write here before anything else is sent."""
-        return self._admission.begin(client, sender)
+        """Refuse senders who may not write here before anything else is sent, unless the operator takes their mail."""
+        refused = self._admission.begin(client, sender)
+        return replies.OK if refused is replies.SENDER_NOT_ALLOWED and self._settings.operator else refused
 
     # --- RCPT ---------------------------------------------------------------------------------------------------
 
@@ -74,10 +85,7 @@ class Reception:
             return replies.UNKNOWN_RECIPIENT
         try:
             async with asyncio.timeout(_LOOKUP_TIME):
-                if sender == NULL_PATH:
-                    self._check_bounce(address)
-                else:
-                    await self._ctx.check_recipient(await self._ens_name(address))
+                await self._check_recipient(client, sender, address)
         except MailRefused as refusal:
             return refusal.reply
         except TimeoutError:
@@ -88,25 +96,20 @@ class Reception:
             return replies.UNKNOWN_RECIPIENT if unknown else reply_to(error)
         return replies.OK
 
-    def _own_local(self, address: str) -> str:
-        mailbox = split_address(address)
-        if mailbox.canonical_domain() != self._settings.domain:
-            raise MailRefused(replies.NO_RELAY)
-        return mailbox.local
-
-    async def _ens_name(self, address: str) -> EnsName:
-        target = local_target(self._own_local(address))
-        if target is Special.RETURN_PATH:
-            raise MailRefused(replies.BOUNCE_ONLY)
-        if isinstance(target, Special):
-            if self._settings.operator is None:
-                raise MailRefused(replies.NO_OPERATOR)
-            return normalise(self._settings.operator)
-        return await resolve_alias(target, self._ctx)
+    async def _check_recipient(self, client: Client, sender: str, address: str) -> None:
+        if not self._addressees.is_operator(address):
+            if sender == NULL_PATH:
+                self._check_bounce(address)
+                return
+            if (refused := self._admission.begin(client, sender)).permanent:
+                raise MailRefused(refused)
+            if self._addressees.special(address) is Special.CONTROL:
+                return
+        await self._ctx.check_recipient(await self._addressees.name(address))
 
     def _check_bounce(self, address: str) -> str:
         """The beginning of the hash of the message that bounced; MailRefused unless we signed this return path."""
-        local = self._own_local(address)
+        local = self._addressees.local_part(address)
         try:
             if local_target(local) is Special.RETURN_PATH:
                 return self._return_path.message_prefix(local, self._ctx.now_ms())
@@ -119,7 +122,7 @@ class Reception:
     async def data(self, client: Client, sender: str, recipients: tuple[str, ...], spool: Spool) -> Reply:
         """Take the mail for all recipients in one transaction, or for none."""
         try:
-            if sender == NULL_PATH:
+            if sender == NULL_PATH and not self._for_operator(recipients):
                 await self._admission.check_bounce(client, spool)
                 async with self._parsers:
                     return await self._take_bounce(recipients, spool)
@@ -131,15 +134,23 @@ class Reception:
 
     async def _take(self, client: Client, sender: str, recipients: tuple[str, ...], spool: Spool) -> Reply:
         # Not beside the parsers: whoever's DNS is slow keeps nobody else waiting.
-        admitted = await self._admission.admit(client, sender, spool)
+        admit = self._operator_box.admit if self._for_operator(recipients) else self._admission.admit
+        admitted = await admit(client, sender, spool)
         async with self._parsers:
             mail = await asyncio.to_thread(self._parse, admitted, spool)
-            names = tuple([await self._ens_name(address) for address in recipients])
-            outgoing = outgoing_messages(mail, names)
+            to = await self._addressees.sort(recipients)
+            outgoing = tuple(
+                tagged(each, to.tags.get(each.recipient, ())) for each in outgoing_messages(mail, to.names)
+            )
+            if to.control:
+                self._desk.admit(mail, admitted.assurance)
             if admitted.assurance is Assurance.NONE:
                 outgoing = tuple(unverified(each, self._settings.domain) for each in outgoing)
             await self._envelopes.keep(mail.native_id, mail.sender, sender)
-            submitted = await self._ctx.submit_all(outgoing)
+            submitted = await self._ctx.submit_all(outgoing) if outgoing else ()
+            if to.control:
+                # Should this fail, the mail comes again, and what was submitted is a repeat then.
+                await self._desk.take(mail)
         log.info(
             "mail.taken",
             native_id=mail.native_id,
@@ -148,6 +159,9 @@ class Reception:
             repeats=sum(each.repeat for each in submitted),
         )
         return Reply(250, "2.0.0", f"Accepted as {mail.native_id}")
+
+    def _for_operator(self, recipients: tuple[str, ...]) -> bool:
+        return all(self._addressees.is_operator(address) for address in recipients)
 
     def _parse(self, admitted: Admitted, spool: Spool) -> ParsedMail:
         kept = admitted.kept(spool.read())

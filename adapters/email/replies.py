@@ -78,6 +78,7 @@ FROM_MALFORMED = Reply(550, "5.6.0", "The mail needs exactly one From header wit
 NULL_SENDER = Reply(550, "5.7.1", "Mail without a sender is accepted only as a bounce to our return path")
 UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "This ENS name does not exist or has no DM3 profile")
 NO_OPERATOR = Reply(550, "5.1.1", "No mailbox is configured for the operator of this server")
+NO_PROGRAMS = Reply(550, "5.7.1", "This address takes commands of people, and no automatic mail")
 BOUNCE_ONLY = Reply(550, "5.1.1", "This address takes bounces of our own mail only")
 BAD_STRUCTURE = Reply(554, "5.6.0", "Message is malformed or too complex")
 LOOP = Reply(554, "5.4.6", "Message loops: it passed here before or through too many servers")

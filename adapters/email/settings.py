@@ -102,6 +102,7 @@ class EmailSettings(Section):
     operator: Annotated[str, AfterValidator(_ens_name)] | None = Field(
         None, description="ENS name that gets mail to postmaster@ and abuse@", examples=["operator.eth"]
     )
+    commands_per_hour: int = Field(30, ge=1, description="mails of one sender to control@; more get 451")
     size_limit: int = Field(
         14_000_000,
         ge=10_000,
@@ -110,10 +111,10 @@ class EmailSettings(Section):
     )
     max_connections: int = Field(200, ge=1, description="open connections on all ports together")
     max_connections_per_address: int = Field(20, ge=1, description="open connections of one client address")
-    max_recipients: int = Field(50, ge=1, le=1000, description="recipients of one mail")
     max_bytes_at_once: int = Field(
         500_000_000, ge=50_000_000, description="bytes of all mails that are being received; more get 452"
     )
+    max_recipients: int = Field(50, ge=1, le=1000, description="recipients of one mail")
     command_timeout: float = Field(300, gt=0, description="seconds to wait for a command")
     data_timeout: float = Field(180, gt=0, description="seconds to wait for the next block of a mail")
     relay_host: HostAndPort | None = Field(

@@ -130,6 +130,14 @@ def test_what_needs_smtputf8() -> None:
         ("postmaster", Special.OPERATOR),
         ("PostMaster", Special.OPERATOR),
         ("abuse", Special.OPERATOR),
+        ("alice.eth+tag", EnsName("alice.eth")),
+        ("Alice.eth+Tag+more", EnsName("alice.eth")),
+        ("alice.eth+", EnsName("alice.eth")),
+        ("ξένος.eth+νέα", normalise("ξένος.eth")),
+        ('"alice.eth+a b"', EnsName("alice.eth")),
+        ("postmaster+tag", Special.OPERATOR),
+        ("control", Special.CONTROL),
+        ("Control+tag", Special.CONTROL),
         ("b+anything", Special.RETURN_PATH),
         ("B+ANYTHING", Special.RETURN_PATH),
         (punycode_localpart(LONG_NAME).text, Alias(punycode_localpart(LONG_NAME).text)),
@@ -139,7 +147,9 @@ def test_local_parts(local: str, target: object) -> None:
     assert local_target(local) == target
 
 
-@pytest.mark.parametrize("local", ["alice.eth+tag", "a b.eth", "xn--a.eth", "Ξένος.eth", "alice..eth", "ab--c.eth"])
+@pytest.mark.parametrize(
+    "local", ["+tag", "+", "alice.eth -tag", "a b.eth", "xn--a.eth", "Ξένος.eth", "alice..eth", "ab--c.eth"]
+)
 def test_local_parts_of_nobody(local: str) -> None:
     with pytest.raises(UnknownName):
         local_target(local)

@@ -1,0 +1,1 @@
+"""``control@<domain>``: commands by mail, for people who have no other way to talk to the gateway itself."""
