@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC
 from email.errors import UndecodableBytesDefect
@@ -27,6 +28,7 @@ MAX_SUBJECT: Final = 500
 MAX_NAME: Final = 200
 TRACE_HEADER: Final = "X-DM3-Gateway"
 """Names the gateway that wrote a mail, by its mail domain."""
+_ADDRESS: Final = re.compile(r"[^\s@\uff20\ufe6b][@\uff20\ufe6b][^\s@\uff20\ufe6b]")
 _DAY_MS: Final = 24 * 3600 * 1000
 _BULK: Final = frozenset({"bulk", "list", "junk"})
 
@@ -95,7 +97,13 @@ def read_from(headers: Message) -> tuple[CanonicalId, str]:
         raise MailRefused(replies.FROM_MALFORMED) from error
     if not address.isascii() and any(isinstance(defect, UndecodableBytesDefect) for defect in headers.defects):
         raise MailRefused(replies.FROM_MALFORMED)
-    return address, decode_words(mailbox.name, MAX_NAME)
+    return address, _shown(decode_words(mailbox.name, MAX_NAME), address)
+
+
+def _shown(name: str, address: CanonicalId) -> str:
+    """A display name; none for one that shows an address, because only the other one was proved."""
+    other = _ADDRESS.search(name)
+    return name if other is None or name.lower() == address else ""
 
 
 def message_id(headers: Message) -> NativeId | None:

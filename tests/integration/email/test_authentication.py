@@ -78,6 +78,7 @@ async def test_dmarc_pass_is_the_sender_of_from(open_with: OpenWith, policy: str
     assert door.ctx.taken[0].text == "**x**\n\nhello"
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize("settings", [{}, {"unverified": "shared"}])
 async def test_dmarc_fail_is_rejected(open_with: OpenWith, settings: dict[str, str]) -> None:
     door = await open_with({**REJECT, "eve.example TXT": ['"v=spf1 +all"']}, **settings)
@@ -87,6 +88,7 @@ async def test_dmarc_fail_is_rejected(open_with: OpenWith, settings: dict[str, s
     assert door.ctx.taken == []
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize("tags", ["p=quarantine", "p=reject; t=y", "p=none"])
 async def test_dmarc_fail_with_a_milder_policy_is_never_the_named_sender(open_with: OpenWith, tags: str) -> None:
     rows = {**dmarc("example.org", tags), "eve.example TXT": ['"v=spf1 +all"']}
@@ -124,6 +126,7 @@ async def test_without_a_dmarc_record_those_who_are_known(open_with: OpenWith) -
     assert (await sent(door, MAIL)).startswith("250")
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize(
     "rows",
     [
@@ -191,6 +194,7 @@ async def test_a_dns_that_does_not_answer(open_with: OpenWith, monkeypatch: pyte
         transport.close()
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize(
     "mail",
     [
@@ -213,6 +217,7 @@ async def test_from_that_does_not_name_one_mailbox(open_with: OpenWith, mail: by
 # --- spoofing ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize("tld", ["example", "internal", "com", "co.uk", "github.io"])
 @pytest.mark.parametrize("policy", ["none", "reject"])
 async def test_domains_under_one_suffix_are_strangers(open_with: OpenWith, tld: str, policy: str) -> None:
@@ -233,6 +238,7 @@ async def test_domains_under_one_suffix_are_strangers(open_with: OpenWith, tld: 
     assert door.ctx.taken == []
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize("marked", ["", "; psd=y"])
 async def test_a_policy_of_the_suffix_joins_nobody(open_with: OpenWith, marked: str) -> None:
     rows = {
@@ -288,6 +294,7 @@ async def test_policies_for_subdomains(open_with: OpenWith, tags: str, exists: b
     assert reply.startswith("250" if shared else "550 5.7.1")
 
 
+@pytest.mark.attack(23)
 async def test_own_names_do_not_come_from_outside(open_with: OpenWith) -> None:
     door = await open_with({"gw.example TXT": ['"v=spf1 +all"']}, unverified="shared")
     mail = MAIL.replace(b"bob@example.org", b"alice.eth@gw.example")
@@ -302,6 +309,15 @@ async def test_the_usual_mail_takes_three_look_ups(open_with: OpenWith) -> None:
         for _ in range(3):
             assert (await sent(door, signed(MAIL, "example.org"))).startswith("250")
     assert sorted(zone.asked) == ["_dmarc.example.org TXT", "example.org TXT", "s1._domainkey.example.org TXT"]
+
+
+@pytest.mark.attack(23)
+async def test_a_name_that_is_another_address(open_with: OpenWith) -> None:
+    """What is proved is the address; the name beside it is whatever its owner likes, so it must not look like one."""
+    door = await open_with({**dmarc("eve.example", "p=reject"), "eve.example TXT": ['"v=spf1 +all"']})
+    mail = MAIL.replace(b"Bob <bob@example.org>", b'"Bob <bob@example.org>" <eve@eve.example>')
+    assert (await sent(door, mail, "eve@eve.example")).startswith("250")
+    assert door.ctx.taken[0].sender == Person(CanonicalId("eve@eve.example"), "")
 
 
 async def test_two_walks_at_most_eight_look_ups_each(open_with: OpenWith) -> None:
@@ -336,6 +352,7 @@ async def test_any_signature_that_passes_will_do(open_with: OpenWith) -> None:
     assert (await sent(door, b"DKIM-Signature: nonsense\r\n" + mail, "x@list.example")).startswith("250")
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize(
     "change",
     [
@@ -350,6 +367,7 @@ async def test_a_signature_of_another_text(open_with: OpenWith, change: tuple[by
     assert (await sent(door, signed(MAIL, "example.org").replace(*change), "x@y.example")).startswith("550 5.7.1")
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize(
     "above",
     [
@@ -369,6 +387,7 @@ async def test_a_signed_mail_with_something_put_above_it(open_with: OpenWith, ab
     assert speakers(door) == [BOB]
 
 
+@pytest.mark.attack(23)
 async def test_a_part_of_the_body_is_not_enough(open_with: OpenWith) -> None:
     door = await open_with({**REJECT, **KEYS})
     mail = signed(MAIL, "example.org", extra="l=7; ") + b"and what somebody added\r\n"
@@ -463,6 +482,7 @@ async def test_what_a_server_in_front_found(open_with: OpenWith, mail: bytes, re
     assert (await sent(door, mail)).startswith(reply)
 
 
+@pytest.mark.attack(23)
 async def test_a_stranger_reports_nothing(open_with: OpenWith) -> None:
     door = await open_with(REJECT, trusted_servers=("mx.gw.example",))
     assert (await sent(door, reported("dmarc=pass header.from=example.org"))).startswith("550 5.7.1")
@@ -491,6 +511,7 @@ FORWARDED = sealed(
 LISTS = {**key_rows("list.example", rsa_key()), **key_rows("eve.example", rsa_key()), **REJECT, **KEYS}
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize(
     ("mail", "reply"),
     [
