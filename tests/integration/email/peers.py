@@ -15,6 +15,7 @@ from typing import cast
 import aiosmtplib
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rrset
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -99,6 +100,11 @@ class Zone(asyncio.DatagramProtocol):
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
         values = self.records.get(f"{name} {kind}")
+        if alias := self.records.get(f"{name} CNAME"):
+            response.answer.append(dns.rrset.from_text(question.name, 60, "IN", "CNAME", *alias))
+            target = dns.name.from_text(alias[0])
+            if found := self.records.get(f"{alias[0].removesuffix('.')} {kind}"):
+                response.answer.append(dns.rrset.from_text(target, 60, "IN", kind, *found))
         if name in self.failing:
             response.set_rcode(dns.rcode.SERVFAIL)
         elif values:

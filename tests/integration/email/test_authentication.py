@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from adapters.email.authentication import authenticator
 from adapters.email.authentication import dns as lookup
 from adapters.email.dkim.canonical import Form
 from adapters.email.returnpath import ReturnPath
@@ -190,8 +191,24 @@ async def test_a_dns_that_does_not_answer(open_with: OpenWith, monkeypatch: pyte
         silent = f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"
         door = await open_with({}, dns_servers=(silent,))
         assert (await sent(door, signed(MAIL, "example.org"))).startswith("451 4.4.3")
+        monkeypatch.setattr(lookup, "LOOKUP_TIME", 30.0)
+        monkeypatch.setattr(authenticator, "CHECK_TIME", 0.2)
+        assert (await sent(door, signed(MAIL, "example.org"))).startswith("451 4.4.3")
     finally:
         transport.close()
+
+
+async def test_records_may_stand_elsewhere(open_with: OpenWith) -> None:
+    """Services that send for a domain have it point to keys and policies of their own."""
+    rows = {
+        "s1._domainkey.example.org CNAME": ["k._domainkey.service.example."],
+        **{f"k._domainkey.service.example {row.rpartition(' ')[2]}": texts for row, texts in KEYS.items()},
+        "_dmarc.example.org CNAME": ["_dmarc.service.example."],
+        **dmarc("service.example", "p=reject; adkim=s"),
+    }
+    door = await open_with(rows)
+    assert (await sent(door, signed(MAIL, "example.org"), "x@y.example")).startswith("250")
+    assert (await sent(door, MAIL, "x@y.example")).startswith("550 5.7.1")
 
 
 @pytest.mark.attack(23)
