@@ -19,6 +19,7 @@ import pytest
 from adapters.email.adapter import EmailAdapter
 from adapters.email.automatic import AUTOMATIC_MARK, marked
 from adapters.email.dkim.keys import DkimKey
+from adapters.email.dkim.signing import Signer
 from adapters.email.keys import FILES, make_keys
 from adapters.email.settings import EmailSettings
 from gateway.dm3.message import MessageType
@@ -89,6 +90,8 @@ class Facing:
     a: House
     b: House
     port: int
+    signer: Signer
+    """Of gateway A."""
 
     async def begin(self) -> None:
         """The first mail, from alice.eth's address to bob.eth's, as if gateway A had sent it."""
@@ -96,16 +99,16 @@ class Facing:
         async with aiosmtplib.SMTP(
             hostname=ADDRESSES["b.example"], port=self.port, local_hostname="a.example", start_tls=False
         ) as client:
-            await client.sendmail("alice.eth@a.example", ["bob.eth@b.example"], mail)
+            await client.sendmail("alice.eth@a.example", ["bob.eth@b.example"], self.signer.sign(mail))
 
 
 def records(port: int, keys: dict[str, tuple[DkimKey, ...]]) -> dict[str, list[str]]:
-    """A zone in which both domains are as their READMEs want them."""
+    """A zone in which nothing but a good signature proves that a mail is from one of the two domains."""
     zone: dict[str, list[str]] = {}
     for domain, address in ADDRESSES.items():
         zone[f"{domain} MX"] = [f"10 mx.{domain}."]
         zone[f"mx.{domain} A"] = [address]
-        zone[f"{domain} TXT"] = ['"v=spf1 ip4:127.0.0.0/8 -all"']
+        zone[f"{domain} TXT"] = ['"v=spf1 -all"']
         zone[f"_dmarc.{domain} TXT"] = ['"v=DMARC1; p=reject"']
         for key in keys[domain]:
             text = key.zone_line(domain).partition(" IN TXT ")[2]
@@ -123,7 +126,7 @@ async def facing(folder: Path) -> AsyncIterator[Facing]:
     async with AsyncExitStack() as stack:
         dns = await stack.enter_async_context(dns_server(Zone(records(port, keys))))
 
-        def adapter(domain: str, other: str) -> EmailAdapter:
+        def adapter(domain: str) -> EmailAdapter:
             return EmailAdapter(
                 EmailSettings(
                     domain=domain,
@@ -131,7 +134,6 @@ async def facing(folder: Path) -> AsyncIterator[Facing]:
                     smtp_host=ADDRESSES[domain],
                     smtp_port=port,
                     mx_port=port,
-                    allowed_senders=(other,),
                     dns_servers=(dns,),
                     allow_private_destinations=True,
                     dkim_key_files=tuple(folder / domain / name for name in FILES),
@@ -141,17 +143,17 @@ async def facing(folder: Path) -> AsyncIterator[Facing]:
             )
 
         a = await stack.enter_async_context(
-            running_house(folder / "a", adapters={EMAIL: adapter("a.example", "b.example")}, parent=EnsName("gwa.eth"))
+            running_house(folder / "a", adapters={EMAIL: adapter("a.example")}, parent=EnsName("gwa.eth"))
         )
         b = await stack.enter_async_context(
             running_house(
                 folder / "b",
-                adapters={EMAIL: adapter("b.example", "a.example")},
+                adapters={EMAIL: adapter("b.example")},
                 parent=EnsName("gwb.eth"),
                 chain=a.chain,
             )
         )
-        yield Facing(a, b, port)
+        yield Facing(a, b, port, Signer("a.example", keys["a.example"]))
 
 
 @asynccontextmanager

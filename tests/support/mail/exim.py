@@ -46,6 +46,11 @@ rcpt:
 dkim:
   accept
 begin routers
+gone:
+  driver = redirect
+  domains = {domain}
+  local_parts = gone
+  data = nobody@nowhere.example
 local:
   driver = accept
   domains = {domain}
@@ -80,7 +85,10 @@ def find_exim() -> bool:
 
 
 class Exim(RealMailServer):
-    """Signs what it sends with DKIM, and says of what it takes whether its signatures are good (`verdicts`)."""
+    """Signs what it sends with DKIM, and says of what it takes whether its signatures are good (`verdicts`).
+
+    Mail for the user ``gone`` is accepted, and then cannot be delivered.
+    """
 
     domain = "exim.example"
     address = "127.0.0.4"

@@ -40,7 +40,10 @@ def find_postfix() -> bool:
 
 
 class Postfix(RealMailServer):
-    """Also, with ``settings``, in front of a gateway: they are further lines of main.cf."""
+    """Also, with ``settings``, in front of a gateway: they are further lines of main.cf.
+
+    Mail for the user ``gone`` is accepted, and then cannot be delivered.
+    """
 
     domain = "postfix.example"
     address = "127.0.0.3"
@@ -75,6 +78,7 @@ class Postfix(RealMailServer):
             "smtpd_authorized_xforward_hosts": "",
             "smtp_tls_security_level": "may",
             "smtputf8_enable": "yes",
+            "virtual_alias_maps": f"inline:{{gone@{self.domain}=nobody@nowhere.example}}",
             "virtual_mailbox_domains": self.domain,
             "virtual_mailbox_base": str(self.box),
             "virtual_mailbox_maps": "static:box/",

@@ -50,6 +50,8 @@ def records(exim: Exim, keys: tuple[DkimKey, ...]) -> dict[str, list[str]]:
         found[f"{domain} MX"] = [f"10 mx.{domain}."]
         found[f"{domain} TXT"] = ['"v=spf1 mx -all"']
         found[f"mx.{domain} A"] = [address]
+        # Bounces have no other domain that could be asked (RFC 7208, section 10.1.3).
+        found[f"mx.{domain} TXT"] = ['"v=spf1 a -all"']
         found[f"_dmarc.{domain} TXT"] = ['"v=DMARC1; p=reject"']
         found[f"{'.'.join(reversed(address.split('.')))}.in-addr.arpa PTR"] = [f"mx.{domain}."]
     return found
