@@ -20,7 +20,7 @@ from adapters.email.endpoints import parse_endpoint
 LOOKUP_TIME: Final = 5.0
 """Seconds for one look-up, its repeats included."""
 MAX_LOOKUPS: Final = 120
-"""Look-ups for one mail: SPF takes some thirty at worst, each signature one, each tree walk eight."""
+"""Look-ups for one mail: an honest SPF record takes a dozen, each signature one, each tree walk eight."""
 CACHE_SIZE: Final = 10_000
 """Answers that are kept for as long as they say; that a name does not exist is one too."""
 _MAX_NAME: Final = 253

@@ -127,10 +127,9 @@ async def test_the_null_sender_is_the_postmaster_of_the_greeting() -> None:
 
 @pytest.mark.parametrize(("number", "outcome"), [(9, Spf.PASS), (10, Spf.PERMERROR)])
 async def test_ten_terms_that_cause_look_ups(number: int, outcome: Spf) -> None:
-    terms = " ".join("exists:mail.example.org" for _ in range(0))
     others = " ".join(f"a:h{each}.example.org" for each in range(number))
     rows = {f"h{each}.example.org A": ["192.0.2.99"] for each in range(number)}
-    record = f"v=spf1 {terms} {others} a:mail.example.org -all"
+    record = f"v=spf1 {others} a:mail.example.org -all"
     assert await check({**BASE, **rows, "example.org TXT": txt(record)}) is outcome
 
 
