@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from adapters.email import unsubscribe
+from adapters.email import large_files, links, threads, unsubscribe
 from adapters.email.cold import ColdMail
 from adapters.email.control.desk import Desk
 from adapters.email.destinations import Destinations
@@ -20,17 +20,24 @@ from adapters.email.dkim.keys import load_keys
 from adapters.email.dkim.signing import Signer
 from adapters.email.envelopes import Envelopes
 from adapters.email.handler import Role
+from adapters.email.incoming import Incoming
+from adapters.email.kept_files import KeptFiles
+from adapters.email.large_files import MAX_LINKED_BYTES, LargeFiles
+from adapters.email.links import LinkedFiles, Links
 from adapters.email.listener import Listener
 from adapters.email.mta_sts.fetch import PolicyHost
 from adapters.email.mta_sts.policies import Policies
 from adapters.email.outward import Outward
+from adapters.email.reading.pool import Pool
+from adapters.email.reading.reader import Reader
 from adapters.email.reception import Reception
-from adapters.email.render import MAX_ATTACHMENT_BYTES, MAX_TEXT
+from adapters.email.render import MAX_TEXT
 from adapters.email.returnpath import ReturnPath, parse_key
 from adapters.email.routes import MxRoutes
 from adapters.email.sender import MxTransport, RelayTransport, Transport
 from adapters.email.sent import SentMails
 from adapters.email.settings import EmailSettings
+from adapters.email.threads import Threads
 from adapters.email.tls_report import TlsReport
 from adapters.email.unsubscribe import Unsubscribing
 from adapters.email.users import User, load_users
@@ -63,10 +70,10 @@ class EmailAdapter:
 
     name: ClassVar[Network] = Network("email")
     capabilities: ClassVar[Capabilities] = Capabilities(
-        types=frozenset({MessageType.NEW, MessageType.REPLY}),
+        types=frozenset({MessageType.NEW, MessageType.REPLY, MessageType.REACTION}),
         max_text=MAX_TEXT,
         max_attachments=100,
-        max_attachment_bytes=MAX_ATTACHMENT_BYTES,
+        max_attachment_bytes=MAX_LINKED_BYTES,
         text_format=TextFormat.PLAIN,
         idempotent=False,
         ordered=False,
@@ -83,6 +90,10 @@ class EmailAdapter:
         self._desk: Desk | None = None
         self._envelopes: Envelopes | None = None
         self._tls_report: TlsReport | None = None
+        self._links: Links | None = None
+        self._files: KeptFiles | None = None
+        self._threads: Threads | None = None
+        self._pool: Pool | None = None
 
     async def open(self, ctx: AdapterContext) -> None:
         """Read key, password and user files and listen; raises ConfigError or OSError."""
@@ -93,6 +104,11 @@ class EmailAdapter:
         self._cold = ColdMail(ctx, Unsubscribing(ctx), settings.new_people_per_day)
         self._envelopes = Envelopes(ctx.values, ctx.now_ms)
         self._tls_report = TlsReport(ctx.values, ctx.now_ms)
+        self._files = KeptFiles(ctx.values, ctx.now_ms, settings.linked_bytes)
+        self._links = Links(ctx.public_url, ctx.secret(links.PURPOSE))
+        self._threads = Threads(ctx.values, ctx.secret(threads.PURPOSE), ctx.now_ms)
+        self._pool = Pool()
+        days = settings.link_days
         self._outward = Outward(
             settings,
             ctx,
@@ -105,10 +121,14 @@ class EmailAdapter:
             sent=self._sent,
             cold=self._cold,
             envelopes=self._envelopes,
+            files=LargeFiles(self._files, self._links, ctx.secret(large_files.PURPOSE), link_days=days),
+            threads=self._threads,
         )
         users = await asyncio.to_thread(_users, settings)
+        reader = Reader(self._pool, self._files, self._links, embed_bytes=settings.embed_bytes, link_days=days)
+        incoming = Incoming(reader, self._threads, domain=settings.domain, cut_quotes=settings.cut_quotes)
         self._desk = Desk(settings.domain, ctx, self._outward, settings.commands_per_hour)
-        reception = Reception(settings, users, return_path, ctx, self._desk)
+        reception = Reception(settings, users, return_path, ctx, self._desk, incoming)
         self._listener = Listener(self._settings, reception)
         try:
             await self._listener.open()
@@ -138,7 +158,8 @@ class EmailAdapter:
             for _ in range(_WRITES_BETWEEN_CLEANING):
                 await asyncio.sleep(_WRITE_SECONDS)
                 await self._keep(self._tls_report.write if self._tls_report else None)
-            for keeper in (self._sent, self._tls_report, self._cold, self._envelopes, self._desk):
+            own = (self._sent, self._cold, self._envelopes, self._desk, self._files, self._threads)
+            for keeper in (self._tls_report, *own):
                 await self._keep(keeper.forget_old if keeper else None)
 
     async def _keep(self, work: Callable[[], Awaitable[object]] | None) -> None:
@@ -169,8 +190,14 @@ class EmailAdapter:
         return await self._opened().send_notice(notice)
 
     def routes(self) -> Sequence[BaseRoute]:
-        """The page behind links in mail that nobody asked for."""
-        return [Route(f"{unsubscribe.PATH}{{token}}", self._unsubscribe, methods=["GET", "POST"])]
+        """The page behind links in mail that nobody asked for, and files behind links."""
+        way_out = Route(f"{unsubscribe.PATH}{{token}}", self._unsubscribe, methods=["GET", "POST"])
+        return [way_out, *LinkedFiles(self._linked).routes()]
+
+    def _linked(self) -> tuple[Links, KeptFiles, int]:
+        if self._links is None or self._files is None or self._ctx is None:
+            raise Unavailable("the e-mail adapter is not open")
+        return self._links, self._files, self._ctx.now_ms()
 
     async def _unsubscribe(self, request: Request) -> Response:
         if self._ctx is None:
@@ -191,6 +218,8 @@ class EmailAdapter:
         if self._listener is not None:
             await self._listener.close()
             self._listener = None
+        if self._pool is not None:
+            await self._pool.close()
         await self._keep(self._tls_report.write if self._tls_report else None)
 
     def _opened(self) -> Outward:

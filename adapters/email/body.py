@@ -1,24 +1,23 @@
-"""Text and files of a mail, chosen from its parts."""
+"""Text, files and a reaction of a mail, chosen from its parts."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import mimetypes
-import quopri
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import Message
 from typing import Final
 
 from adapters.email.charsets import decode, decode_words, plain_text
+from adapters.email.flowed import unflow
 from adapters.email.html import html_to_text
 from adapters.email.mime import Part
-from gateway.sdk import Attachment, file_attachment
+from adapters.email.reactions import DISPOSITION, GMAIL_TYPE, MAX_BYTES, emoji_in, gmail_emoji
+from adapters.email.transfer import FilePart, transfer_decode
 
 MAX_FILE_NAME: Final = 200
-_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_NOT_BASE64: Final = bytes(byte for byte in range(256) if byte not in _BASE64)
+MAX_TEXT_BYTES: Final = 1_000_000
+"""Of all parts that are shown as text; one that is too much becomes a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +25,69 @@ class Body:
     """What of a mail people read."""
 
     text: str
-    attachments: tuple[Attachment, ...]
+    files: tuple[FilePart, ...]
+    reaction: str | None = None
+    """Emoji about what the mail answers (RFC 9078)."""
 
 
 def read_body(parts: Sequence[Part]) -> Body:
     """Choose the text and take everything else as files.
 
     The text is all plain parts that are shown and, where a branch of the mail has HTML alone, that HTML converted.
-    Of a multipart/alternative with a plain part the HTML goes, everything else in it (a calendar) stays as a file.
+    Of a multipart/alternative with a plain part the HTML goes, everything else in it (a calendar) stays as a file; of
+    one with a reaction everything else goes, because it says the same in words.
     """
+    reactions = {number: emoji for number, part in enumerate(parts) if (emoji := _reaction(part))}
+    said_in_words = {_alternative(parts[number]) for number in reactions} - {None}
+    left = [
+        number
+        for number in range(len(parts))
+        if number not in reactions and _alternative(parts[number]) not in said_in_words
+    ]
+    shown = _shown(parts, left)
     plain = {
-        number: text for number, part in enumerate(parts) if _is_text(part, "text/plain") and (text := _text(part))
+        number: text
+        for number in shown
+        if parts[number].content_type == "text/plain" and (text := _text(parts[number]))
     }
     with_plain = {_alternative(parts[number]) for number in plain} - {None}
     texts: list[str] = []
-    files: list[Attachment] = []
-    for number, part in enumerate(parts):
-        if _is_text(part, "text/plain"):
-            texts.append(plain.get(number, ""))
-        elif not _is_text(part, "text/html"):
+    files: list[FilePart] = []
+    for number in left:
+        part = parts[number]
+        if number not in shown:
             files.append(_file(part, number + 1))
+        elif part.content_type == "text/plain":
+            texts.append(plain.get(number, ""))
         elif _alternative(part) not in with_plain:
             texts.append(plain_text(html_to_text(_text(part))))
-    return Body("\n\n".join(text for text in texts if text), tuple(files))
+    return Body("\n\n".join(text for text in texts if text), tuple(files), next(iter(reactions.values()), None))
+
+
+def _shown(parts: Sequence[Part], numbers: Sequence[int]) -> frozenset[int]:
+    """Parts that are read as text."""
+    shown: set[int] = set()
+    room = MAX_TEXT_BYTES
+    for number in numbers:
+        part = parts[number]
+        if (_is_text(part, "text/plain") or _is_text(part, "text/html")) and part.size <= room:
+            room -= part.size
+            shown.add(number)
+    return frozenset(shown)
 
 
 def _is_text(part: Part, kind: str) -> bool:
     return part.content_type == kind and part.headers.get_content_disposition() != "attachment" and not _name(part)
+
+
+def _reaction(part: Part) -> str | None:
+    if part.size > MAX_BYTES:
+        return None
+    if part.content_type == GMAIL_TYPE:
+        return gmail_emoji(_text(part))
+    if part.content_type == "text/plain" and part.headers.get_content_disposition() == DISPOSITION:
+        return emoji_in(_text(part))
+    return None
 
 
 def _alternative(part: Part) -> tuple[int, ...] | None:
@@ -64,16 +99,15 @@ def _alternative(part: Part) -> tuple[int, ...] | None:
 
 
 def _text(part: Part) -> str:
-    charset = _parameter(part.headers, "charset", "Content-Type")
-    text = plain_text(decode(transfer_decode(part), charset))
+    text = plain_text(decode(transfer_decode(part), _parameter(part.headers, "charset", "Content-Type")))
+    if part.content_type == "text/plain" and _parameter(part.headers, "format", "Content-Type").lower() == "flowed":
+        text = unflow(text, delsp=_parameter(part.headers, "delsp", "Content-Type").lower() == "yes")
     return text if text.strip() else ""
 
 
-def _file(part: Part, number: int) -> Attachment:
+def _file(part: Part, number: int) -> FilePart:
     kind = part.content_type
-    data = part.body if part.headers.get_content_maintype() == "message" else transfer_decode(part)
-    name = _name(part) or _made_up_name(kind, number)
-    return file_attachment(name, kind, data)
+    return FilePart(_name(part) or _made_up_name(kind, number), kind, part)
 
 
 def _made_up_name(kind: str, number: int) -> str:
@@ -102,24 +136,3 @@ def _parameter(headers: Message, name: str, header: str) -> str:
         charset, _, text = value
         return decode(text.encode("latin-1", "replace"), charset)
     return value if isinstance(value, str) else ""
-
-
-def transfer_decode(part: Part) -> bytes:
-    """The bytes of a part (RFC 2045, section 6); what does not decode comes as it is."""
-    encoding = str(part.headers.get("Content-Transfer-Encoding", "")).strip().lower()
-    if encoding == "base64":
-        return _lenient_base64(part.body)
-    if encoding == "quoted-printable":
-        return quopri.decodestring(part.body)
-    return part.body
-
-
-def _lenient_base64(body: bytes) -> bytes:
-    """Base64 as mail programs read it: foreign characters skipped, missing padding forgiven."""
-    digits = body.partition(b"=")[0].translate(None, delete=_NOT_BASE64)
-    if len(digits) % 4 == 1:
-        digits = digits[:-1]
-    try:
-        return base64.b64decode(digits + b"=" * (-len(digits) % 4))
-    except binascii.Error:
-        return body

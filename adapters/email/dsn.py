@@ -15,9 +15,10 @@ from email.policy import compat32
 from enum import Enum
 from typing import Final
 
-from adapters.email.body import read_body, transfer_decode
+from adapters.email.body import read_body
 from adapters.email.charsets import decode, one_line, raw_header
 from adapters.email.mime import Part, leaves, read_headers
+from adapters.email.transfer import transfer_decode
 from gateway.sdk import MessageHash
 
 MAX_QUOTED: Final = 200

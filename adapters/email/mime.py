@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.errors import UndecodableBytesDefect
 from email.message import Message
 from email.parser import HeaderParser
 from email.policy import compat32
+from mmap import mmap
 from typing import Final
 
 from adapters.email import replies
@@ -36,6 +37,12 @@ MAX_BOUNDARY: Final = 256
 _MAX_CANDIDATES: Final = 20_000
 """Places where a boundary is looked at closely."""
 
+BLOCK: Final = 192 * 1024
+"""Bytes of a body that are looked at together; a multiple of 3 and of 4."""
+
+Content = bytes | mmap
+"""A whole mail, in memory or in its file."""
+
 _HEADER_END: Final = re.compile(rb"\r?\n\r?\n")
 _PARSER: Final = HeaderParser(policy=compat32)
 
@@ -45,8 +52,10 @@ class Part:
     """One leaf of the tree of parts."""
 
     headers: Message
-    body: bytes
-    """Still in its transfer encoding."""
+    source: Content = field(repr=False)
+    start: int
+    """Where in the mail its body begins, still in its transfer encoding; `end`: behind its last byte."""
+    end: int
     path: tuple[str, ...]
     """Types of the multiparts around it, outermost first: ``("multipart/mixed", "multipart/alternative")``."""
     siblings: tuple[int, ...]
@@ -57,6 +66,21 @@ class Part:
         """Lower-case type; text/plain when there is none or it is malformed (RFC 2045, section 5.2)."""
         return self.headers.get_content_type()
 
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return self.end - self.start
+
+    @property
+    def body(self) -> bytes:
+        """A copy of the body."""
+        return self.source[self.start : self.end]
+
+    def blocks(self) -> Iterator[bytes]:
+        """The body piece by piece: a large file is never in memory as a whole."""
+        for begin in range(self.start, self.end, BLOCK):
+            yield self.source[begin : min(begin + BLOCK, self.end)]
+
 
 @dataclass(slots=True)
 class _Budget:
@@ -65,18 +89,23 @@ class _Budget:
     candidates: int = _MAX_CANDIDATES
 
 
-def read_headers(data: bytes) -> Message:
+def read_headers(data: Content) -> Message:
     """The header block of a whole mail; raises MailRefused when it is larger than MAX_HEADER_BYTES or MAX_HEADERS."""
     return _headers(data, *_header_block(data, 0, len(data), MAX_HEADER_BYTES)[:2])
 
 
-def leaves(data: bytes) -> tuple[Part, ...]:
+def body_start(data: Content) -> int:
+    """Where the body of a whole mail begins; raises MailRefused as `read_headers` does."""
+    return _header_block(data, 0, len(data), MAX_HEADER_BYTES)[2]
+
+
+def leaves(data: Content) -> tuple[Part, ...]:
     """Every part that is no multipart, in order; an ordinary mail has one. Raises MailRefused beyond the bounds."""
     return tuple(_walk(data, 0, len(data), (), (), _Budget(), MAX_HEADER_BYTES))
 
 
 def _walk(
-    data: bytes,
+    data: Content,
     start: int,
     end: int,
     path: tuple[str, ...],
@@ -94,7 +123,7 @@ def _walk(
     boundary = _boundary(headers) if headers.get_content_maintype() == "multipart" else None
     spans = _split(data, body, end, boundary, budget) if boundary else []
     if not spans:
-        yield Part(headers, data[body:end], path, siblings)
+        yield Part(headers, data, body, end, path, siblings)
         return
     inner = (*path, headers.get_content_type())
     for number, (part_start, part_end) in enumerate(spans):
@@ -102,10 +131,10 @@ def _walk(
         yield from _walk(data, part_start, part_end, inner, (*siblings, number), budget, limit)
 
 
-def _header_block(data: bytes, start: int, end: int, limit: int) -> tuple[int, int, int]:
+def _header_block(data: Content, start: int, end: int, limit: int) -> tuple[int, int, int]:
     """Start and end of the header block that begins at `start`, and where the body begins."""
     for empty in (b"\r\n", b"\n"):
-        if data.startswith(empty, start, end):
+        if data[start : min(start + len(empty), end)] == empty:
             return start, start, start + len(empty)
     found = _HEADER_END.search(data, start, min(end, start + limit + 4))
     head_end, body = (found.start(), found.end()) if found else (end, end)
@@ -114,7 +143,7 @@ def _header_block(data: bytes, start: int, end: int, limit: int) -> tuple[int, i
     return start, head_end, body
 
 
-def _headers(data: bytes, start: int, end: int) -> Message:
+def _headers(data: Content, start: int, end: int) -> Message:
     block = data[start:end]
     if block.count(b"\n") > 4 * MAX_HEADERS:
         raise MailRefused(replies.BAD_STRUCTURE)
@@ -151,7 +180,7 @@ def _boundary(headers: Message) -> bytes | None:
     return encoded if 1 <= len(encoded) <= MAX_BOUNDARY and b"\n" not in encoded else None
 
 
-def _split(data: bytes, start: int, end: int, boundary: bytes, budget: _Budget) -> list[tuple[int, int]]:
+def _split(data: Content, start: int, end: int, boundary: bytes, budget: _Budget) -> list[tuple[int, int]]:
     """Where the parts between the delimiter lines are; preamble and epilogue belong to nobody."""
     delimiter = b"--" + boundary
     spans: list[tuple[int, int]] = []
@@ -176,11 +205,11 @@ def _split(data: bytes, start: int, end: int, boundary: bytes, budget: _Budget) 
     return spans
 
 
-def _delimiter_line(data: bytes, start: int, position: int, after: int, end: int) -> tuple[int | None, bool]:
+def _delimiter_line(data: Content, start: int, position: int, after: int, end: int) -> tuple[int | None, bool]:
     """Where the line behind a delimiter begins, and whether it is the closing one; None when it is none at all."""
     if position != start and data[position - 1 : position] != b"\n":
         return None, False
-    last = data.startswith(b"--", after, end)
+    last = data[after : min(after + 2, end)] == b"--"
     after += 2 if last else 0
     # RFC 2046 lets blanks follow; more than a handful is no delimiter line.
     line_end = data.find(b"\n", after, min(end, after + 80))
@@ -192,8 +221,8 @@ def _delimiter_line(data: bytes, start: int, position: int, after: int, end: int
     return (end if line_end < 0 else line_end + 1), last
 
 
-def _line_before(data: bytes, position: int) -> int:
+def _line_before(data: Content, position: int) -> int:
     """The line end in front of a delimiter is part of the delimiter."""
-    if data.endswith(b"\r\n", 0, position):
+    if data[max(position - 2, 0) : position] == b"\r\n":
         return position - 2
     return position - 1

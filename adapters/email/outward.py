@@ -13,6 +13,7 @@ from adapters.email.cold import ColdMail
 from adapters.email.dkim.signing import Signer
 from adapters.email.envelopes import Envelopes
 from adapters.email.gateway_mail import gateway_mail, notice_hash
+from adapters.email.large_files import LargeFiles
 from adapters.email.messageid import message_id_of
 from adapters.email.render import RenderedMail, alias_of, render
 from adapters.email.returnpath import ReturnPath, message_prefix
@@ -20,6 +21,7 @@ from adapters.email.sender import Transport
 from adapters.email.sent import SentMail, SentMails
 from adapters.email.session import Accepted, Letter, Result
 from adapters.email.settings import EmailSettings
+from adapters.email.threads import ThreadMail, Threads
 from adapters.email.unsubscribe import WayOut
 from gateway.sdk import (
     AdapterContext,
@@ -59,6 +61,8 @@ class Outward:
         sent: SentMails,
         cold: ColdMail,
         envelopes: Envelopes,
+        files: LargeFiles,
+        threads: Threads,
     ) -> None:
         self._domain = settings.domain
         self._host_name = settings.host_name
@@ -69,6 +73,8 @@ class Outward:
         self._sent = sent
         self._cold = cold
         self._envelopes = envelopes
+        self._files = files
+        self._threads = threads
         self._pace = Rate(settings.mails_per_minute, burst=settings.mails_at_once)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
@@ -92,13 +98,19 @@ class Outward:
         try:
             if not sent.tries:
                 self._pace.take(f"{delivery.sender} {delivery.recipient}")
-            mail = await asyncio.to_thread(self._written, delivery, way_out)
         except LimitExceeded:
             return Retry(f"{delivery.sender} sends mail to this address too fast", _TOO_FAST)
+        answered = delivery.reference.native_id if delivery.reference else None
+        thread = await self._threads.find([answered]) if answered else None
+        try:
+            light = await self._files.linked(delivery, sent.first_try)
+            mail = await asyncio.to_thread(self._written, light, way_out, thread)
         except InvalidInput as error:
             return Rejected(error.detail)
         if (alias := alias_of(delivery.sender)) is not None:
             await self._ctx.put_alias(alias, delivery.sender)
+        if mail.thread is not None:
+            await self._threads.remember(mail.thread)
         sender = self._return_path.address(delivery.message_hash, sent.first_try)
         result = await self._transport.send(Letter(sender, delivery.recipient, mail.content, mail.utf8))
         log.info("mail.sent", native_id=mail.message_id, tries=sent.tries + 1, result=type(result).__name__)
@@ -116,8 +128,8 @@ class Outward:
     def _is_ours(self, address: CanonicalId) -> bool:
         return address.rpartition("@")[2] == self._domain
 
-    def _written(self, delivery: Delivery, way_out: WayOut | None) -> RenderedMail:
-        return self._signed(render(delivery, self._domain, way_out))
+    def _written(self, delivery: Delivery, way_out: WayOut | None, thread: ThreadMail | None) -> RenderedMail:
+        return self._signed(render(delivery, self._domain, way_out, thread))
 
     def _signed(self, mail: RenderedMail) -> RenderedMail:
         return replace(mail, content=self._signer.sign(mail.content))

@@ -1,4 +1,4 @@
-"""A mail as values: who wrote it, what it says, what hangs on it. Pure; slow on large mail, so run it in a thread."""
+"""A mail as values: who wrote it, what it says, what hangs on it. Pure, and slow on large mail: see `reading`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.errors import UndecodableBytesDefect
 from email.message import Message
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapters.email import replies
 from adapters.email.body import read_body
 from adapters.email.charsets import decode_words, header_text, raw_header
 from adapters.email.mailbox import parse_mailbox
 from adapters.email.messageid import as_message_id, message_ids_in
-from adapters.email.mime import leaves, read_headers
+from adapters.email.mime import BLOCK, Content, body_start, leaves, read_headers
+from adapters.email.quotes import new_part
 from adapters.email.replies import MailRefused
-from gateway.sdk import Attachment, CanonicalId, InvalidInput, NativeId
+from adapters.email.transfer import FilePart
+from gateway.sdk import CanonicalId, InvalidInput, NativeId
 from gateway.sdk.addresses import canonical_email
 
 MAX_RECEIVED: Final = 50
@@ -26,6 +28,7 @@ MAX_RECEIVED: Final = 50
 MAX_FROM: Final = 1_000
 MAX_SUBJECT: Final = 500
 MAX_NAME: Final = 200
+MAX_REFERENCES: Final = 20
 TRACE_HEADER: Final = "X-DM3-Gateway"
 """Names the gateway that wrote a mail, by its mail domain."""
 _ADDRESS: Final = re.compile(r"[^\s@\uff20\ufe6b][@\uff20\ufe6b][^\s@\uff20\ufe6b]")
@@ -35,7 +38,7 @@ _BULK: Final = frozenset({"bulk", "list", "junk"})
 
 @dataclass(frozen=True, slots=True)
 class ParsedMail:
-    """What a mail says."""
+    """What a mail says, without its files."""
 
     sender: CanonicalId
     """The one mailbox of the From header. Whether it may be believed, the caller knows."""
@@ -46,13 +49,30 @@ class ParsedMail:
     """Milliseconds since the epoch, by the Date header."""
     subject: str
     text: str
-    attachments: tuple[Attachment, ...]
-    reference: NativeId | None
-    """Message-ID of what is answered."""
+    new: int
+    """How many characters of the text somebody wrote for this mail; behind them are quotes and a signature."""
+    reaction: str | None
+    """Emoji about what is answered (RFC 9078); the text besides it is empty or says more."""
+    answers: tuple[NativeId, ...]
+    """Message-IDs of what may be answered, the likeliest first."""
+    references: tuple[NativeId, ...]
+    """What came before it in its thread, the oldest first (RFC 5322, section 3.6.4)."""
     automatic: bool
 
+    @property
+    def reference(self) -> NativeId | None:
+        """Message-ID of what is answered, as far as the mail says so."""
+        return next(iter(self.answers), None)
 
-def parse_mail(data: bytes, *, domain: str, now_ms: int) -> ParsedMail:
+
+class Parsed(NamedTuple):
+    """A mail and its files, which are decoded when they are read."""
+
+    mail: ParsedMail
+    files: tuple[FilePart, ...]
+
+
+def parse_mail(data: Content, *, domain: str, now_ms: int) -> Parsed:
     """Read a mail; `domain` is our own, for loops, `now_ms` stands in for a Date that cannot be right.
 
     Raises MailRefused and nothing else: 554 5.4.6 for a loop, 554 5.6.0 beyond the bounds of `mime`, 550 5.6.0 for
@@ -61,19 +81,21 @@ def parse_mail(data: bytes, *, domain: str, now_ms: int) -> ParsedMail:
     headers = read_headers(data)
     check_loop(headers, domain)
     sender, display_name = read_from(headers)
-    parts = leaves(data)
-    body = read_body(parts)
-    return ParsedMail(
+    body = read_body(leaves(data))
+    mail = ParsedMail(
         sender=sender,
         display_name=display_name,
         native_id=message_id(headers) or _digest_id(headers, data),
         sent_at=sent_at(headers, now_ms),
         subject=header_text(headers, "Subject", MAX_SUBJECT),
         text=body.text,
-        attachments=body.attachments,
-        reference=reference(headers),
+        new=len(new_part(body.text)),
+        reaction=body.reaction,
+        answers=answers(headers),
+        references=references(headers),
         automatic=is_automatic(headers),
     )
+    return Parsed(mail, body.files)
 
 
 def check_loop(headers: Message, domain: str) -> None:
@@ -112,21 +134,28 @@ def message_id(headers: Message) -> NativeId | None:
     return as_message_id(str(values[0])) if len(values) == 1 else None
 
 
-def _digest_id(headers: Message, data: bytes) -> NativeId:
+def _digest_id(headers: Message, data: Content) -> NativeId:
     """An id that a second try of the same mail has too: trace headers, which differ each time, are left out."""
     digest = hashlib.sha256()
     for name in ("From", "To", "Date", "Subject"):
         digest.update(raw_header(headers, name).encode("utf-8", "replace") + b"\0")
-    _, _, body = data.replace(b"\r\n", b"\n").partition(b"\n\n")
-    digest.update(body)
+    start = body_start(data)
+    for begin in range(start, len(data), BLOCK):
+        digest.update(data[begin : begin + BLOCK])
     return NativeId(f"sha256:{digest.hexdigest()}")
 
 
-def reference(headers: Message) -> NativeId | None:
-    """What the mail answers: In-Reply-To, else the last of References (RFC 5322, section 3.6.4)."""
+def answers(headers: Message) -> tuple[NativeId, ...]:
+    """What the mail may answer: In-Reply-To, then References from the last one (RFC 5322, section 3.6.4)."""
     answered = message_ids_in(raw_header(headers, "In-Reply-To"))
     thread = message_ids_in(raw_header(headers, "References"))
-    return next(iter(answered), None) or next(reversed(thread), None)
+    return tuple(dict.fromkeys([*answered[:1], *reversed(thread)]))[:MAX_REFERENCES]
+
+
+def references(headers: Message) -> tuple[NativeId, ...]:
+    """References, or In-Reply-To where there are none."""
+    ids = message_ids_in(raw_header(headers, "References")) or message_ids_in(raw_header(headers, "In-Reply-To"))[:1]
+    return tuple(ids[:1] + ids[1:][1 - MAX_REFERENCES :])
 
 
 def sent_at(headers: Message, now_ms: int) -> int:

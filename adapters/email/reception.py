@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Final
 
 import structlog
@@ -11,15 +12,14 @@ import structlog
 from adapters.email import replies
 from adapters.email.addressees import Addressees, tagged
 from adapters.email.addresses import NULL_PATH, Special, local_target
-from adapters.email.admission import Admission, Admitted
+from adapters.email.admission import Admission
 from adapters.email.authentication.decision import Assurance
 from adapters.email.bounces import Bounces
 from adapters.email.control.desk import Desk
 from adapters.email.envelopes import Envelopes
 from adapters.email.handler import Client
-from adapters.email.intake import outgoing_messages
+from adapters.email.incoming import Incoming
 from adapters.email.operator_box import OperatorBox
-from adapters.email.parse import ParsedMail, parse_mail
 from adapters.email.replies import MailRefused, Reply, reply_to
 from adapters.email.returnpath import ReturnPath
 from adapters.email.sent import SentMails
@@ -49,12 +49,14 @@ class Reception:
         return_path: ReturnPath,
         ctx: AdapterContext,
         desk: Desk,
+        incoming: Incoming,
     ) -> None:
         self._settings = settings
         self._admission = Admission(settings, users, ctx)
         self._operator_box = OperatorBox(self._admission, settings.host_name)
         self._addressees = Addressees(settings.domain, settings.operator, ctx)
         self._desk = desk
+        self._incoming = incoming
         self._users = users
         self._return_path = return_path
         self._envelopes = Envelopes(ctx.values, ctx.now_ms)
@@ -136,11 +138,13 @@ class Reception:
         # Not beside the parsers: whoever's DNS is slow keeps nobody else waiting.
         admit = self._operator_box.admit if self._for_operator(recipients) else self._admission.admit
         admitted = await admit(client, sender, spool)
-        async with self._parsers:
-            mail = await asyncio.to_thread(self._parse, admitted, spool)
+        async with self._parsers, AsyncExitStack() as stack:
+            now = self._ctx.now_ms()
+            incoming = await stack.enter_async_context(self._incoming.read(spool, now, admitted.kept))
+            mail = incoming.mail
             to = await self._addressees.sort(recipients)
             outgoing = tuple(
-                tagged(each, to.tags.get(each.recipient, ())) for each in outgoing_messages(mail, to.names)
+                tagged(each, to.tags.get(each.recipient, ())) for each in await incoming.messages(to.names, now)
             )
             if to.control:
                 self._desk.admit(mail, admitted.assurance)
@@ -148,6 +152,7 @@ class Reception:
                 outgoing = tuple(unverified(each, self._settings.domain) for each in outgoing)
             await self._envelopes.keep(mail.native_id, mail.sender, sender)
             submitted = await self._ctx.submit_all(outgoing) if outgoing else ()
+            incoming.taken(submitted)
             if to.control:
                 # Should this fail, the mail comes again, and what was submitted is a repeat then.
                 await self._desk.take(mail)
@@ -162,10 +167,6 @@ class Reception:
 
     def _for_operator(self, recipients: tuple[str, ...]) -> bool:
         return all(self._addressees.is_operator(address) for address in recipients)
-
-    def _parse(self, admitted: Admitted, spool: Spool) -> ParsedMail:
-        kept = admitted.kept(spool.read())
-        return parse_mail(kept, domain=self._settings.domain, now_ms=self._ctx.now_ms())
 
     async def _take_bounce(self, recipients: tuple[str, ...], spool: Spool) -> Reply:
         data = await asyncio.to_thread(spool.read)

@@ -6,7 +6,7 @@ Every header is set through `email.policy`, which refuses line ends; what a DM3 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -17,6 +17,9 @@ from adapters.email.automatic import marked
 from adapters.email.charsets import header_line, one_line, plain_text
 from adapters.email.messageid import message_id_of, writable_message_id
 from adapters.email.parse import TRACE_HEADER
+from adapters.email.reactions import emoji_in, set_reaction
+from adapters.email.subjects import answer_subject
+from adapters.email.threads import ThreadMail
 from adapters.email.unsubscribe import WayOut
 from gateway.sdk import (
     CanonicalId,
@@ -25,6 +28,7 @@ from gateway.sdk import (
     FileContent,
     InvalidInput,
     Link,
+    MessageType,
     NativeId,
     attachment_content,
 )
@@ -33,6 +37,8 @@ from gateway.sdk.addresses import punycode_localpart
 MAX_TEXT: Final = 500_000
 """Characters of text in the body of a mail; a longer one goes along as a file."""
 MAX_SUBJECT: Final = 60
+MAX_KEPT_SUBJECT: Final = 500
+"""Characters of a subject that somebody else chose."""
 MAX_ATTACHMENT_BYTES: Final = 18_000_000
 """25 MB is what common receivers take, and base64 adds a third."""
 _MAX_DATE_MS: Final = 253_402_300_799_000
@@ -61,6 +67,8 @@ class RenderedMail:
     content: bytes
     utf8: bool
     """True when headers need SMTPUTF8 (RFC 6531)."""
+    thread: ThreadMail | None = field(default=None, repr=False)
+    """What to remember of it; None for what nobody answers."""
 
 
 def address_of(name: EnsName, domain: str) -> str:
@@ -74,10 +82,12 @@ def alias_of(name: EnsName) -> str | None:
     return local.text if local.digest else None
 
 
-def render(delivery: Delivery, domain: str, way_out: WayOut | None = None) -> RenderedMail:
+def render(
+    delivery: Delivery, domain: str, way_out: WayOut | None = None, thread: ThreadMail | None = None
+) -> RenderedMail:
     """Write the mail; raises InvalidInput when an attachment cannot be sent, or nothing to such an address.
 
-    `way_out` is for people who never wrote to the sender.
+    `way_out` is for people who never wrote to the sender; `thread` is the mail that this one answers, when we know it.
     """
     files, links = _attachments(delivery)
     text = _text(delivery, links)
@@ -86,13 +96,16 @@ def render(delivery: Delivery, domain: str, way_out: WayOut | None = None) -> Re
     message_id = message_id_of(delivery.message_hash, domain)
     message["From"] = Address(_display_name(delivery), addr_spec=address_of(delivery.sender, domain))
     message["To"] = to_address(delivery.recipient)
-    message["Subject"] = _subject(delivery)
+    subject = _subject(delivery, thread)
+    message["Subject"] = subject
     message["Date"] = datetime.fromtimestamp(min(max(delivery.sent_at, 0), _MAX_DATE_MS) / 1000, UTC)
     message["Message-ID"] = message_id
     answered = writable_message_id((delivery.reference.native_id or "") if delivery.reference else "")
+    references = thread.references_of_answer if thread is not None else ()
     if answered is not None:
+        references = references or (answered,)
         message["In-Reply-To"] = answered
-        message["References"] = answered
+        message["References"] = " ".join(references)
     if delivery.automatic or marked(delivery.text):
         message["Auto-Submitted"] = "auto-generated" if answered is None else "auto-replied"
     for name, value in way_out.headers.items() if way_out else ():
@@ -101,10 +114,16 @@ def render(delivery: Delivery, domain: str, way_out: WayOut | None = None) -> Re
     if len(text) > MAX_TEXT:
         files = (FileContent("message.txt", "text/plain", text.encode()), *files)
         text = TOO_LONG
-    message.set_content(f"{text}\n\n{_footer(delivery, domain, way_out)}".rstrip() + "\n", charset="utf-8")
+    body = f"{text}\n\n{_footer(delivery, domain, way_out)}".rstrip() + "\n"
+    emoji = emoji_in(delivery.text) if delivery.type is MessageType.REACTION and answered is not None else None
+    if emoji is not None:
+        set_reaction(message, emoji, body)
+    else:
+        message.set_content(body, charset="utf-8")
     for file in files:
         _attach(message, file)
-    return RenderedMail(message_id, serialise(message), policy is UTF8_HEADERS)
+    remembered = ThreadMail(message_id, subject, references)
+    return RenderedMail(message_id, serialise(message), policy is UTF8_HEADERS, remembered)
 
 
 def serialise(message: EmailMessage) -> bytes:
@@ -139,9 +158,11 @@ def _display_name(delivery: Delivery) -> str:
     return f"{name} via DM3" if delivery.verified else f"{name} (not verified) via DM3"
 
 
-def _subject(delivery: Delivery) -> str:
-    """DM3 has no subjects; answers share one, because some mail programs split threads where it changes."""
+def _subject(delivery: Delivery, thread: ThreadMail | None) -> str:
+    """DM3 has no subjects: an answer has that of its thread; some mail programs split threads where it changes."""
     name = header_line(delivery.sender, 100)
+    if thread is not None and thread.subject:
+        return header_line(answer_subject(thread.subject), MAX_KEPT_SUBJECT)
     if delivery.reference is not None:
         return f"Re: Conversation with {name}"
     first = next((line for line in delivery.text[:2_000].splitlines() if line.strip()), "")
@@ -153,7 +174,10 @@ def _subject(delivery: Delivery) -> str:
 
 
 def _text(delivery: Delivery, links: tuple[Link, ...]) -> str:
-    lines = [plain_text(delivery.text), *(f"{one_line(link.name, 200)}: {link.url}" for link in links)]
+    text = plain_text(delivery.text)
+    if delivery.type is MessageType.REACTION:
+        text = f"Reacted with {text}"
+    lines = [text, *(f"{one_line(link.name, 200)}: {link.url}" for link in links)]
     return "\n\n".join(line for line in lines if line)
 
 

@@ -104,10 +104,23 @@ class EmailSettings(Section):
     )
     commands_per_hour: int = Field(30, ge=1, description="mails of one sender to control@; more get 451")
     size_limit: int = Field(
-        14_000_000,
+        36_000_000,
         ge=10_000,
         le=50_000_000,
-        description="bytes of a mail; a relay that takes 20 MB holds about 14 MB of mail once it is encrypted",
+        description="bytes of a mail; 36 MB hold the 25 MB of files that mail programs send",
+    )
+    embed_bytes: int = Field(
+        5_000_000,
+        ge=0,
+        le=12_000_000,
+        description="bytes of a mail's files inside a DM3 message; what is beyond becomes links",
+    )
+    link_days: int = Field(30, ge=7, le=365, description="days for which links to files and to originals work")
+    linked_bytes: int = Field(
+        10_000_000_000, ge=0, description="bytes of all files behind links; a mail that needs more gets 451"
+    )
+    cut_quotes: bool = Field(
+        True, description="cut quoted mail and signatures from answers in known threads; the original is behind a link"
     )
     max_connections: int = Field(200, ge=1, description="open connections on all ports together")
     max_connections_per_address: int = Field(20, ge=1, description="open connections of one client address")

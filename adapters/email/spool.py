@@ -40,6 +40,18 @@ class Spool:
         else:
             await asyncio.to_thread(self._file.write, block)
 
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._size
+
+    def descriptor(self) -> int | None:
+        """Of the file that holds all of it; None while it is in memory. Blocks: call it in a thread."""
+        if self._size <= IN_MEMORY:
+            return None
+        self._file.flush()
+        return self._file.fileno()
+
     def read(self) -> bytes:
         """All of it. Blocks on a large mail: call it in a thread."""
         self._file.seek(0)

@@ -37,7 +37,7 @@ async def test_a_mail_of_the_standard_library(door: Door) -> None:
     (taken,) = door.ctx.taken
     assert (taken.sender.canonical_id, taken.sender.display_name) == ("bob@example.net", "Jörg Müller")
     assert (taken.type, taken.reference) == (MessageType.REPLY, "<0@gw.example>")
-    assert taken.text == "Schöner Text\nmit Zeilen"
+    assert taken.text == "**Grüße**\n\nSchöner Text\nmit Zeilen"
     assert [attachment_content(each, max_bytes=100) for each in taken.attachments] == [
         FileContent("bïld.png", "image/png", b"\x89PNG")
     ]

@@ -15,7 +15,7 @@ async def test_what_is_announced(door: Door) -> None:
         lines = (await talk.say("EHLO client.example.net")).splitlines()
         assert {line[4:] for line in lines} == {
             "gw.example",
-            "SIZE 14000000",
+            "SIZE 36000000",
             "8BITMIME",
             "SMTPUTF8",
             "PIPELINING",
@@ -48,8 +48,8 @@ async def test_helo_is_enough(door: Door) -> None:
         (["MAIL bob@example.net"], "501"),
         (["MAIL FROM:bob@example.net"], "553"),
         (["MAIL FROM:<bob@example.net> SIZE=x"], "501"),
-        (["MAIL FROM:<bob@example.net> SIZE=14000001"], "552"),
-        (["MAIL FROM:<bob@example.net> SIZE=14000000 BODY=8BITMIME"], "250"),
+        (["MAIL FROM:<bob@example.net> SIZE=36000001"], "552"),
+        (["MAIL FROM:<bob@example.net> SIZE=36000000 BODY=8BITMIME"], "250"),
         (["MAIL FROM:<bob@example.net> NONSENSE=1"], "555"),
         (["MAIL FROM:<bob@example.net>", "RCPT TO:<alice.eth@gw.example> NOTIFY=NEVER"], "555"),
         (["VRFY alice.eth"], "252"),

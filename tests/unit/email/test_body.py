@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import quopri
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.email.body import read_body, transfer_decode
-from adapters.email.mime import leaves
-from gateway.sdk import FileContent, attachment_content
+from adapters.email.body import MAX_TEXT_BYTES, read_body
+from adapters.email.mime import BLOCK, leaves
+from adapters.email.transfer import decoded_blocks, read_base64, read_quoted_printable, transfer_decode
+from gateway.sdk import FileContent, attachment_content, file_attachment
 from tests.unit.email.test_mime import multipart
 
+THUMB = "\N{THUMBS UP SIGN}"
 PLAIN = b"Content-Type: text/plain; charset=utf-8\r\n\r\nplain"
 HTML = b"Content-Type: text/html; charset=utf-8\r\n\r\n<p>rich <b>text</b></p>"
 EMPTY = b"Content-Type: text/plain\r\n\r\n \r\n"
@@ -24,7 +27,8 @@ PNG = (
 
 def text_and_files(data: bytes) -> tuple[str, list[FileContent]]:
     body = read_body(leaves(data))
-    files = [attachment_content(each, max_bytes=10**7) for each in body.attachments]
+    attachments = [file_attachment(each.name, each.media_type, b"".join(each.blocks())) for each in body.files]
+    files = [attachment_content(each, max_bytes=10**7) for each in attachments]
     assert all(isinstance(each, FileContent) for each in files)
     return body.text, [each for each in files if isinstance(each, FileContent)]
 
@@ -127,6 +131,69 @@ def test_base64_as_programs_write_it(encoded: bytes, decoded: bytes) -> None:
 def test_base64_comes_back(data: bytes) -> None:
     (part,) = leaves(b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(data))
     assert transfer_decode(part) == data
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
+def test_large_files_come_in_pieces(encoding: str) -> None:
+    data = bytes(range(256)) * 2_000 + b"end"
+    encoded = {
+        "base64": base64.encodebytes(data),
+        "quoted-printable": quopri.encodestring(data),
+        "8bit": data,
+    }[encoding]
+    (part,) = leaves(f"Content-Transfer-Encoding: {encoding}\r\n\r\n".encode() + encoded)
+    pieces = list(decoded_blocks(part))
+    assert b"".join(pieces) == data
+    assert len(pieces) > 2
+    assert max(map(len, pieces)) <= BLOCK + 1_000
+
+
+@given(st.binary(max_size=300), st.integers(1, 40), st.sampled_from(["base64", "quoted-printable"]))
+def test_where_pieces_end_does_not_matter(content: bytes, size: int, encoding: str) -> None:
+    (part,) = leaves(f"Content-Transfer-Encoding: {encoding}\r\n\r\n".encode() + content)
+    pieces = [content[begin : begin + size] for begin in range(0, len(content), size)]
+    read = {"base64": read_base64, "quoted-printable": read_quoted_printable}[encoding]
+    assert b"".join(read(iter(pieces))) == transfer_decode(part)
+
+
+def test_text_that_is_too_long_is_a_file() -> None:
+    text, (file,) = text_and_files(multipart("mixed", "b", PLAIN, b"\r\n" + b"x" * (MAX_TEXT_BYTES + 1)))
+    assert text == "plain"
+    assert (file.name, file.media_type, len(file.data)) == ("part-2.txt", "text/plain", MAX_TEXT_BYTES + 1)
+
+
+FLOWED = b"Content-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\r\n\r\nlong \r\n line"
+
+
+def test_flowed_text_is_joined() -> None:
+    assert text_and_files(FLOWED) == ("longline", [])
+    assert text_and_files(FLOWED.replace(b"; delsp=yes", b"; DelSp=no"))[0] == "long line"
+    assert text_and_files(FLOWED.replace(b"format=flowed", b"Format=Flowed"))[0] == "longline"
+    assert text_and_files(FLOWED.replace(b"format=flowed", b"format=fixed"))[0] == "long \n line"
+
+
+REACTION = (
+    b"Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: reaction\r\n\r\n" + THUMB.encode() + b"\r\n"
+)
+GMAIL = b"Content-Type: text/vnd.google.email-reaction+json; charset=utf-8\r\n\r\n" + (
+    b'{"emoji": "' + THUMB.encode() + b'", "version": 1}'
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "reaction", "text"),
+    [
+        (REACTION, THUMB, ""),
+        (multipart("alternative", "b", PLAIN, REACTION), THUMB, ""),
+        (multipart("alternative", "b", PLAIN, GMAIL, HTML), THUMB, ""),
+        (multipart("mixed", "b", PLAIN, REACTION), THUMB, "plain"),
+        (REACTION.replace(THUMB.encode(), b"words"), None, "words"),
+        (REACTION.replace(b"reaction", b"inline"), None, THUMB),
+    ],
+)
+def test_reactions(data: bytes, reaction: str | None, text: str) -> None:
+    body = read_body(leaves(data))
+    assert (body.reaction, body.text, body.files) == (reaction, text, ())
 
 
 HEADS = st.sampled_from(

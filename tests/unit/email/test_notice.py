@@ -79,7 +79,7 @@ def test_the_same_failure_has_the_same_id() -> None:
 
 
 def test_a_gateway_that_gets_it_takes_it_for_automatic() -> None:
-    mail = parse_mail(notice().content, domain="other.example", now_ms=NOW)
+    mail = parse_mail(notice().content, domain="other.example", now_ms=NOW).mail
     assert mail.automatic
     assert mail.reference == "<1@example.net>"
     assert "was not delivered" in mail.text

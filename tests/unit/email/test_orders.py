@@ -24,7 +24,7 @@ HOSTILE = st.text(max_size=200)
 
 def order(text: str = "", *headers: str) -> Order:
     lines = ["From: Bob <bob@example.org>", "Message-ID: <1@example.org>", *headers, "", text]
-    return order_of(parse_mail("\r\n".join(lines).encode(), domain="gw.example", now_ms=NOW), NOW)
+    return order_of(parse_mail("\r\n".join(lines).encode(), domain="gw.example", now_ms=NOW).mail, NOW)
 
 
 @pytest.mark.parametrize(

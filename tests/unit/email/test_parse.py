@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.email import replies
-from adapters.email.parse import MAX_RECEIVED, TRACE_HEADER, ParsedMail, parse_mail
+from adapters.email.parse import MAX_RECEIVED, MAX_REFERENCES, TRACE_HEADER, ParsedMail, parse_mail
 from adapters.email.replies import MailRefused, Reply
 
 NOW = 1_800_000_000_000
@@ -16,7 +16,7 @@ FROM = "From: Bob <bob@example.net>"
 
 def parse(*headers: str, body: str = "hello") -> ParsedMail:
     data = "\r\n".join([*headers, "", body]).encode("utf-8", "surrogateescape")
-    return parse_mail(data, domain="gw.example", now_ms=NOW)
+    return parse_mail(data, domain="gw.example", now_ms=NOW).mail
 
 
 def refusal(*headers: str, body: str = "hello") -> Reply:
@@ -41,8 +41,10 @@ def test_an_ordinary_mail() -> None:
         sent_at=1_799_996_400_000,
         subject="Grüße",
         text="hi\nthere",
-        attachments=(),
-        reference=None,
+        new=8,
+        reaction=None,
+        answers=(),
+        references=(),
         automatic=False,
     )
 
@@ -143,6 +145,18 @@ def test_what_is_answered(headers: tuple[str, ...], reference: str | None) -> No
     assert parse(FROM, *headers).reference == reference
 
 
+def test_the_likeliest_answer_comes_first() -> None:
+    mail = parse(FROM, "In-Reply-To: <3@x>", "References: <1@x> <2@x> <3@x>")
+    assert mail.answers == ("<3@x>", "<2@x>", "<1@x>")
+    assert mail.references == ("<1@x>", "<2@x>", "<3@x>")
+
+
+def test_references_have_a_bound_and_keep_the_first_one() -> None:
+    mail = parse(FROM, "References: " + " ".join(f"<{number}@x>" for number in range(100)))
+    assert len(mail.references) == len(mail.answers) == MAX_REFERENCES
+    assert (mail.references[0], mail.references[-1], mail.answers[0]) == ("<0@x>", "<99@x>", "<99@x>")
+
+
 @pytest.mark.parametrize(
     ("date", "milliseconds"),
     [
@@ -212,7 +226,7 @@ def test_too_many_hops_are_a_loop() -> None:
 def test_any_bytes_are_a_mail_or_refused(data: bytes) -> None:
     for mail in (data, b"From: bob@example.net\r\n" + data, b"From: " + data):
         try:
-            parsed = parse_mail(mail, domain="gw.example", now_ms=NOW)
+            parsed = parse_mail(mail, domain="gw.example", now_ms=NOW).mail
         except MailRefused:
             continue
         assert parsed.native_id.isascii()
@@ -228,7 +242,7 @@ HEADER_NAMES = st.sampled_from(
 def test_any_header_values_are_a_mail_or_refused(headers: list[tuple[str, str]], body: str) -> None:
     data = "".join(f"{name}: {value}\r\n" for name, value in headers) + f"{FROM}\r\n\r\n{body}"
     try:
-        parsed = parse_mail(data.encode("utf-8", "replace"), domain="gw.example", now_ms=NOW)
+        parsed = parse_mail(data.encode("utf-8", "replace"), domain="gw.example", now_ms=NOW).mail
     except MailRefused:
         return
     assert len(parsed.subject.splitlines()) <= 1
@@ -269,7 +283,7 @@ HARMFUL = {
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_is_large_but_can_be_read(name: str) -> None:
-    parsed = parse_mail(HARMLESS[name], domain="gw.example", now_ms=NOW)
+    parsed = parse_mail(HARMLESS[name], domain="gw.example", now_ms=NOW).mail
     assert parsed.sender == "bob@example.net"
 
 
@@ -283,5 +297,5 @@ def test_what_would_take_too_long_is_refused(name: str) -> None:
 def test_a_long_file_name_in_many_pieces_is_read() -> None:
     pieces = "; ".join(f"filename*{number}*=%C3%A4%C3%A4%C3%A4" for number in range(1, 40))
     head = f"Content-Disposition: attachment; filename*0*=utf-8''%C3%A4; {pieces}"
-    (file,) = parse(FROM, head).attachments
+    (file,) = parse_mail(f"{FROM}\r\n{head}\r\n\r\nx".encode(), domain="gw.example", now_ms=NOW).files
     assert file.name == "ä" * (1 + 3 * 39)
