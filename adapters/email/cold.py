@@ -50,7 +50,8 @@ class ColdMail:
         return True
 
     async def forget_old(self) -> None:
-        """Remove the counts of other days."""
+        """Remove the counts of other days, and old links."""
+        await self._unsubscribing.forget_old()
         today = self._ctx.now_ms() // DAY_MS
         while True:
             rows = await self._ctx.values.find(KIND, limit=_AT_ONCE)

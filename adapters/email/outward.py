@@ -24,15 +24,20 @@ from adapters.email.settings import EmailSettings
 from adapters.email.threads import ThreadMail, Threads
 from adapters.email.unsubscribe import WayOut
 from gateway.sdk import (
+    NOTICE_MARK,
     AdapterContext,
     CanonicalId,
     Delivered,
     Delivery,
     DeliveryState,
+    EnsName,
     InvalidInput,
     LimitExceeded,
     MailNotice,
+    NativeId,
     Outcome,
+    Outgoing,
+    Person,
     Rate,
     Rejected,
     Retry,
@@ -81,14 +86,22 @@ class Outward:
         """One try of one mail; Rejected for what no later try can change, and after five days of tries."""
         if self._is_ours(delivery.recipient):
             return Rejected(OWN_ADDRESS)
-        writer = await self._ctx.person_named(delivery.sender)
-        if writer is not None and writer.network == self._ctx.network:
-            # Mail that came in as DM3 and would go out as mail again: two forwarding mailboxes make that a loop.
+        if await self._came_by_mail(delivery.sender):
             return Rejected(MAIL_TO_MAIL)
         way_out = await self._cold.admit(delivery)
         if isinstance(way_out, Retry):
             return way_out
         return await self._try(delivery, way_out)
+
+    async def _came_by_mail(self, name: EnsName) -> bool:
+        """Whether this is somebody's mail that would go out as mail again: two forwarding mailboxes make it a loop.
+
+        A name that was moved away is its owner's, who writes by DM3 now.
+        """
+        writer = await self._ctx.person_named(name)
+        if writer is None or writer.network != self._ctx.network:
+            return False
+        return writer.name == name or name.endswith(f".{self._ctx.parent}")
 
     async def _try(self, delivery: Delivery, way_out: WayOut | None) -> Outcome:
         key = message_prefix(bytes.fromhex(delivery.message_hash[2:]))
@@ -116,13 +129,16 @@ class Outward:
         log.info("mail.sent", native_id=mail.message_id, tries=sent.tries + 1, result=type(result).__name__)
         if isinstance(result, Accepted):
             return Delivered(mail.message_id)
-        return await self._again(key, sent, result) if isinstance(result, Retry) else result
+        return await self._again(key, sent, result, quiet=delivery.automatic) if isinstance(result, Retry) else result
 
-    async def _again(self, key: str, sent: SentMail, result: Retry) -> Outcome:
+    async def _again(self, key: str, sent: SentMail, result: Retry, *, quiet: bool) -> Outcome:
         if sent.given_up(self._ctx.now_ms()):
             return Rejected(f"it was tried for five days; at last: {result.reason}")
         if result.after is not None:
             return result
+        if sent.is_late(self._ctx.now_ms()) and not quiet:
+            await self._ctx.submit(_late(key, sent, result.reason, self._ctx.now_ms()))
+            sent = replace(sent, warned=True)
         return replace(result, after=await self._sent.failed(key, sent))
 
     def _is_ours(self, address: CanonicalId) -> bool:
@@ -177,3 +193,15 @@ class Outward:
         result: Result = await self._transport.send(Letter(sender, notice.recipient, mail.content, mail.utf8))
         log.info("notice.sent", native_id=mail.message_id, result=type(result).__name__)
         return Delivered(mail.message_id) if isinstance(result, Accepted) else result
+
+
+def _late(key: str, mail: SentMail, reason: str, now_ms: int) -> Outgoing:
+    """Told to the DM3 sender once (RFC 5321, section 4.5.4.1, has servers wait for days)."""
+    return Outgoing(
+        sender=Person(mail.person),
+        recipient=mail.name,
+        native_id=NativeId(f"late {key}"),
+        sent_at=now_ms,
+        text=f"{NOTICE_MARK}Your message to {mail.person} has not arrived yet and is tried for five days: {reason}",
+        automatic=True,
+    )

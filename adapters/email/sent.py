@@ -18,6 +18,8 @@ from gateway.sdk import CanonicalId, EnsName, NativeId, Values
 KIND: Final = "sent"
 GIVE_UP_MS: Final = 5 * DAY_MS
 """Time of tries, as RFC 5321 section 4.5.4.1 asks for."""
+LATE_MS: Final = 4 * 3600 * 1000
+"""After this time the sender is told that it takes long."""
 _FIRST_PAUSES: Final = (60, 5 * 60, 15 * 60, 3600)
 _HOURLY: Final = 12
 """So many tries are an hour apart at most; the later ones four."""
@@ -36,6 +38,13 @@ class SentMail:
     """Milliseconds since the epoch."""
     tries: int = 0
     """How many failed."""
+
+    warned: bool = False
+    """Whether the sender was told that it takes long."""
+
+    def is_late(self, now_ms: int) -> bool:
+        """Whether the sender has to be told now."""
+        return not self.warned and now_ms >= self.first_try + LATE_MS
 
     def given_up(self, now_ms: int) -> bool:
         """Whether there was time enough."""

@@ -19,11 +19,13 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from gateway.sdk import AdapterContext, CanonicalId, EnsName, GatewayError, Value
+from adapters.email.dated import DatedValues
+from gateway.sdk import AdapterContext, CanonicalId, EnsName, GatewayError
 
 log = structlog.get_logger(__name__)
 
 KIND: Final = "unsubscribe"
+DAYS: Final = 365
 PATH: Final = "/email/unsubscribe/"
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 _TOKEN_BYTES: Final = 20
@@ -58,10 +60,15 @@ class Unsubscribing:
 
     ctx: AdapterContext
 
+    @property
+    def _kept(self) -> DatedValues:
+        return DatedValues(self.ctx.values, self.ctx.now_ms, KIND, DAYS)
+
     async def way_out(self, person: CanonicalId, name: EnsName) -> WayOut:
-        """A link for one person and one sender, always the same; remembered for as long as mail is kept."""
+        """A link for one person and one sender, always the same; it works for a year, and again after a new mail."""
         token = self._token(person, name)
-        await self.ctx.values.claim(Value(KIND, token, json.dumps([person, name])))
+        if await self._kept.get(token) is None:
+            await self._kept.put(token, json.dumps([person, name]), self.ctx.now_ms())
         return WayOut(f"{self.ctx.public_url}{PATH}{token}")
 
     def _token(self, person: CanonicalId, name: EnsName) -> str:
@@ -69,11 +76,15 @@ class Unsubscribing:
         digest = hmac.digest(key, f"{person}\0{name}".encode(), hashlib.sha256)
         return base64.b32encode(digest[:_TOKEN_BYTES]).decode().lower()
 
+    async def forget_old(self) -> int:
+        """Forget links of mail that nobody opens any more."""
+        return await self._kept.forget_old()
+
     async def answer(self, request: Request) -> Response:
         """GET asks, POST blocks."""
         token = request.path_params["token"].lower()
         try:
-            text = await self.ctx.values.get(KIND, token) if token.isascii() and len(token) <= 64 else None
+            text = await self._kept.get(token) if token.isascii() and len(token) <= 64 else None
             pair = json.loads(text) if text else ("", "")
             person, name = CanonicalId(pair[0]), EnsName(pair[1])
             if not hmac.compare_digest(token.encode(), self._token(person, name).encode()):

@@ -28,12 +28,14 @@ from gateway.sdk import (
     MailNotice,
     MessageHash,
     Network,
+    Outcome,
     Rejected,
     Retry,
 )
 from gateway.sdk.testing import MemoryContext
 from tests.integration.email.peers import Mailbox, Zone, dns_server, mail_server
 from tests.integration.email.test_mail_out import ONE_SERVER, delivery, failed, post_office
+from tests.support.waiting import until
 from tests.unit.email.test_dkim_signing import verify
 
 
@@ -93,6 +95,12 @@ async def test_pauses_follow_the_table_and_five_days_are_the_end() -> None:
     assert sum(pauses) >= 5 * DAY_MS / 1000
     assert isinstance(outcome, Rejected)
     assert outcome.reason == "it was tried for five days; at last: mx.example.net said: 450 4.2.2 mailbox full"
+    (late,) = ctx.taken
+    assert (late.recipient, late.automatic) == ("native.eth", True)
+    assert late.text == (
+        "[gateway] Your message to bob@example.net has not arrived yet and is tried for five days:"
+        " mx.example.net said: 450 4.2.2 mailbox full"
+    )
 
 
 @pytest.mark.parametrize(
@@ -210,6 +218,47 @@ async def test_mail_is_not_bridged_to_mail() -> None:
         xmpp = BridgedPerson(Network("xmpp"), CanonicalId("dave@example.org"), EnsName("dave.xmpp.gw.eth"), "")
         ctx.issued[xmpp.canonical_id] = xmpp
         assert isinstance(await adapter.deliver(delivery(adapter, sender=xmpp.name)), Delivered)
+
+
+@dataclass(kw_only=True)
+class MovedContext(MemoryContext):
+    """A gateway that knows alice.eth as the name of somebody with a mailbox who took it elsewhere."""
+
+    async def person_named(self, name: EnsName) -> BridgedPerson | None:
+        sub_name = EnsName("alice.example.org.email.gw.eth")
+        known = BridgedPerson(self.network, CanonicalId("alice@example.org"), sub_name, "Alice")
+        return known if name in ("alice.eth", sub_name) else None
+
+
+@pytest.mark.parametrize(("sender", "kind"), [("alice.eth", Delivered), ("alice.example.org.email.gw.eth", Rejected)])
+async def test_a_name_that_was_moved_away_writes_mail_like_any_other(sender: str, kind: type[Outcome]) -> None:
+    async with post_office(Mailbox(), context=MovedContext) as (adapter, _, _):
+        assert isinstance(await adapter.deliver(delivery(adapter, sender=EnsName(sender))), kind)
+
+
+KINDS = {"sent", "unsubscribe", "cold", "tls-report"}
+
+
+async def test_counts_are_written_and_old_values_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.email.adapter._WRITE_SECONDS", 0.01)
+    monkeypatch.setattr("adapters.email.adapter._WRITES_BETWEEN_CLEANING", 2)
+    async with post_office(Mailbox(), context=LaterContext) as (adapter, ctx, _):
+        assert isinstance(ctx, LaterContext)
+        assert isinstance(await adapter.deliver(delivery(adapter, first=True)), Delivered)
+        running = asyncio.create_task(adapter.run())
+
+        async def only(*expected: str) -> bool | None:
+            there = {kind.partition("-day")[0] for kind, _ in ctx.values.texts}
+            return True if there & KINDS == set(expected) else None
+
+        try:
+            await until(lambda: only(*KINDS))
+            ctx.ahead = 20 * DAY_MS
+            await until(lambda: only("unsubscribe"))
+            ctx.ahead = 400 * DAY_MS
+            await until(only)
+        finally:
+            running.cancel()
 
 
 @pytest.mark.parametrize("way", ["MX", "relay host"])
