@@ -152,6 +152,11 @@ class EmailAdapter:
         """Where a mail server in front hands over; None without one, and before `open`."""
         return self._listener.port(Role.LMTP) if self._listener else None
 
+    @property
+    def workers(self) -> tuple[int, ...]:
+        """Processes that read mail now."""
+        return tuple(each.process.pid for each in self._pool.workers) if self._pool else ()
+
     async def run(self) -> None:
         """Write counts down and forget what is old; everything else happens in connections and in `deliver`."""
         while True:

@@ -26,7 +26,7 @@ from adapters.email.authentication.results import Results
 from adapters.email.authentication.trace import login_field, results_field, traced, words
 from adapters.email.dkim.fields import split_fields, split_mail
 from adapters.email.handler import Client, Role
-from adapters.email.mime import read_headers
+from adapters.email.mime import MAX_HEADER_BYTES, read_headers
 from adapters.email.parse import check_loop, read_from
 from adapters.email.replies import MailRefused, Reply
 from adapters.email.settings import EmailSettings
@@ -160,7 +160,8 @@ class Admission:
         """The one mailbox of From, of a mail within bounds and on no loop."""
 
         def read() -> CanonicalId:
-            data = spool.read()
+            # A line end more than a header may have is enough to tell that there is more.
+            data = spool.head(MAX_HEADER_BYTES + 8)
             headers = read_headers(data)
             check_loop(headers, self._settings.domain)
             author, _ = read_from(headers)

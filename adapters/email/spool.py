@@ -52,6 +52,11 @@ class Spool:
         self._file.flush()
         return self._file.fileno()
 
+    def head(self, size: int) -> bytes:
+        """Its first bytes. As `read`."""
+        self._file.seek(0)
+        return self._file.read(size)
+
     def read(self) -> bytes:
         """All of it. Blocks on a large mail: call it in a thread."""
         self._file.seek(0)
