@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.email import replies
 from adapters.email.parse import MAX_RECEIVED, MAX_REFERENCES, TRACE_HEADER, ParsedMail, parse_mail
+from adapters.email.reading.frames import mail_from_json, mail_to_json
+from adapters.email.reading.reader import IN_PLACE, is_plain
 from adapters.email.replies import MailRefused, Reply
 
 NOW = 1_800_000_000_000
@@ -299,3 +303,80 @@ def test_a_long_file_name_in_many_pieces_is_read() -> None:
     head = f"Content-Disposition: attachment; filename*0*=utf-8''%C3%A4; {pieces}"
     (file,) = parse_mail(f"{FROM}\r\n{head}\r\n\r\nx".encode(), domain="gw.example", now_ms=NOW).files
     assert file.name == "ä" * (1 + 3 * 39)
+
+
+def filled(head: bytes, piece: bytes, end: bytes = b"") -> bytes:
+    """A mail of as many pieces as are read in place."""
+    return head + piece * ((IN_PLACE - len(head) - len(end)) // len(piece)) + end
+
+
+PLAIN = SENDER + b"X: y\r\n\r\n"
+IN_PLACE_BOMBS = {
+    "flowed": filled(SENDER + b"Content-Type: text/plain; format=flowed; delsp=yes\r\n\r\n", b"> a \r\n"),
+    "attributions": filled(PLAIN, b"On a b wrote:\r\n", b"> x"),
+    "mails": filled(PLAIN, b"From: a\r\n"),
+    "rules": filled(PLAIN, b"-----------\r\n"),
+    "marks": filled(PLAIN, b">"),
+    "combining marks": SENDER + b"Subject: " + "\u0315\u0300".encode() * 1_900 + b"\r\n\r\nx",
+    "words": SENDER + b"Subject: " + b"=?utf-8?q?a?= " * 550 + b"\r\n\r\nx",
+    "folds": SENDER + b"X: a" + b"\r\n y" * 1_900 + b"\r\n\r\nx",
+    "pieces": SENDER + b"Content-Type: text/plain; " + b"".join(b"b*%d=x;" % n for n in range(99)) + b"\r\n\r\nx",
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE_BOMBS)
+def test_what_is_read_in_place_is_read_at_once(name: str) -> None:
+    """Nine milliseconds at most where this was measured; generous here."""
+    bomb = IN_PLACE_BOMBS[name]
+    assert is_plain(bomb)
+    assert len(bomb) <= IN_PLACE
+    begin = time.process_time()
+    parse_mail(bomb, domain="gw.example", now_ms=NOW)
+    assert time.process_time() - begin < 0.25
+
+
+PIECES = st.sampled_from(
+    [
+        b"Content-Type: multipart/mixed; boundary=b",
+        b"Content-Type: multipart/alternative; boundary=c",
+        b"Content-Type: text/html",
+        b"Content-Type: text/plain; format=flowed; delsp=yes; charset=utf-16",
+        b"Content-Type: message/rfc822",
+        b"Content-Disposition: reaction",
+        b"Content-Disposition: attachment; filename*0*=x'y'%ff; filename*1=\"",
+        b"Content-Transfer-Encoding: base64",
+        b"Content-Transfer-Encoding: quoted-printable",
+        b"In-Reply-To: <a@b> <c",
+        b"Subject: =?utf-8?q?=ff?= =?x",
+        b"",
+        b"--b",
+        b"--b--",
+        b"--c",
+        b"--c--",
+        b"<b><p>&#99999;<",
+        b"> quoted ",
+        b"On a b wrote:",
+        b"-- ",
+        b"QUJD=",
+        b"=C3=\xff=",
+        b"\xf0\x9f\x91\x8d",
+        b" folded",
+    ]
+)
+
+
+@given(st.lists(PIECES | st.binary(max_size=30), max_size=60))
+def test_any_structure_is_read_in_bounded_time_or_refused(lines: list[bytes]) -> None:
+    data = SENDER + b"\r\n".join(lines)
+    begin = time.process_time()
+    try:
+        parsed = parse_mail(data, domain="gw.example", now_ms=NOW)
+    except MailRefused:
+        return
+    for file in parsed.files:
+        assert sum(map(len, file.blocks())) <= len(data)
+        assert len(file.name) <= 200
+    assert 0 <= parsed.mail.new <= len(parsed.mail.text)
+    assert parsed.mail.text.isprintable() or parsed.mail.text.encode()
+    assert mail_from_json(mail_to_json(parsed.mail)) == parsed.mail
+    assert time.process_time() - begin < 1

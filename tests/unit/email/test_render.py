@@ -7,6 +7,7 @@ from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from adapters.email.render import (
     render,
     serialise,
 )
+from adapters.email.threads import ThreadMail
 from gateway.sdk import (
     Attachment,
     CanonicalId,
@@ -305,3 +307,53 @@ def test_no_string_of_a_sender_makes_a_header(
 def test_text_arrives_as_it_was_written(text: str) -> None:
     written = "".join(char for char in text if char.isprintable())
     assert body_of(rendered(text=f"|{written}|")).rstrip("\n") == f"|{written}|"
+
+
+ANSWERED = Reference(MessageHash("0x" + "11" * 32), NativeId("<1@example.net>"))
+
+
+def in_thread(thread: ThreadMail, **changes: Any) -> EmailMessage:
+    made = replace(DELIVERY, **{"reference": replace(ANSWERED, native_id=thread.message_id), **changes})
+    return parsed(render(made, DOMAIN, thread=thread))
+
+
+@pytest.mark.parametrize("subject", ["A question", "Re: A question", "AW: Re: re: A question"])
+def test_an_answer_has_the_subject_of_its_thread(subject: str) -> None:
+    assert in_thread(ThreadMail(NativeId("<1@x>"), subject))["Subject"] == "Re: A question"
+
+
+@pytest.mark.parametrize(
+    "subject", ["a\r\nBcc: eve@example.net", ENCODED, "x" * 5_000, "\0\u202e", "\ud800", "=?" * 300]
+)
+def test_subjects_of_strangers_are_one_header(subject: str) -> None:
+    message = in_thread(ThreadMail(NativeId("<1@x>"), subject))
+    assert message["Bcc"] is None
+    assert len(message["Subject"]) <= 800
+
+
+def test_references_are_whole_however_long_they_are() -> None:
+    ids = tuple(NativeId(f"<{number:02d}{'i' * 390}@x>") for number in range(30))
+    message = in_thread(ThreadMail(ids[-1], "", ids[:-1]))
+    assert message["References"].split() == [ids[0], *ids[-19:]]
+    assert message["In-Reply-To"] == ids[-1]
+
+
+def test_what_is_remembered_of_a_mail() -> None:
+    mail = render(replace(DELIVERY, reference=ANSWERED), DOMAIN, thread=ThreadMail(NativeId("<1@x>"), "Hi"))
+    assert mail.thread == ThreadMail(mail.message_id, "Re: Hi", (NativeId("<1@x>"),))
+
+
+def test_a_reaction() -> None:
+    message = in_thread(ThreadMail(NativeId("<1@x>"), "Hi"), type=MessageType.REACTION, text="\U0001f44d")
+    words, reaction = message.iter_parts()
+    assert isinstance(words, EmailMessage)
+    assert isinstance(reaction, EmailMessage)
+    assert words.get_content().startswith("Reacted with \U0001f44d")
+    assert (reaction.get_content_disposition(), reaction.get_content().strip()) == ("reaction", "\U0001f44d")
+
+
+@pytest.mark.parametrize(("text", "reference"), [("nice", ANSWERED), ("\U0001f44d", None)])
+def test_what_is_no_reaction_to_a_mail_is_text(text: str, reference: Reference | None) -> None:
+    message = rendered(type=MessageType.REACTION, text=text, reference=reference)
+    assert not message.is_multipart()
+    assert body_of(message).startswith(f"Reacted with {text}")
