@@ -12,6 +12,10 @@ cd "$(dirname "$0")/.."
 make_venv tests/requirements.lock
 make_synapse
 have_apt prosody prosody
+if ! command -v exim4 >/dev/null 2>&1; then
+    # Either keeps the other from being installed.
+    have_apt postfix postfix
+fi
 
 # install_peers: nothing to do when they are there. Without them their rows have no peer to stand beside.
 install_peers() {

@@ -15,7 +15,7 @@ from rich.console import Console
 from gateway.observability import set_up_logging
 from tests.bench.machine import LOAD_CORE, description, pin
 from tests.bench.results import Figure, print_table, write_json
-from tests.bench.rows import conversation, footprint, lookup, mailbox, names_import, submit, transactions, xmpp
+from tests.bench.rows import conversation, footprint, lookup, mail, mailbox, names_import, submit, transactions, xmpp
 from tests.bench.scale import FULL, TINY, Scale
 
 WIDTH: Final = 120
@@ -32,6 +32,7 @@ ROWS: Final[dict[str, Row]] = {
     "transactions": transactions.measure,
     "conversation": conversation.measure,
     "xmpp": xmpp.measure,
+    "mail": mail.measure,
 }
 RECORDED: Final = (
     "Recorded earlier, not in this run: the reference spends 22.8 ms per envelope, and 7.4 s on acknowledging 200 of "

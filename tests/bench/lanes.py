@@ -43,6 +43,14 @@ class Lanes:
         """Of all jobs that are not done."""
         return [payload for (payload,) in self._conn.execute("SELECT payload FROM jobs")]
 
+    def waiting(self) -> int:
+        """How many jobs are not done."""
+        return int(self._conn.execute("SELECT count(*) FROM jobs").fetchone()[0])
+
+    def drop(self) -> None:
+        """Do away with all jobs, as a node does that is done with them."""
+        self._conn.execute("DELETE FROM jobs")
+
     def envelopes(self) -> int:
         """How many have ever been in a mailbox here."""
         return int(self._conn.execute("SELECT coalesce(max(seq), 0) FROM envelopes").fetchone()[0])

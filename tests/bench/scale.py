@@ -36,6 +36,12 @@ class Scale:
     """Of a Matrix user in each round, one after the other, and at the end in a burst."""
     stanzas: int
     """Messages of XMPP users in each round; a tenth as many one after the other."""
+    mails: int
+    """Of 2 KB of each kind in each round."""
+    large_mails: int
+    """Of 5 MB in each round."""
+    bombs: int
+    """Of each kind in each round."""
 
 
 FULL: Final = Scale(
@@ -53,6 +59,9 @@ FULL: Final = Scale(
     transactions=20,
     messages=50,
     stanzas=1000,
+    mails=500,
+    large_mails=20,
+    bombs=2,
 )
 TINY: Final = Scale(
     rounds=2,
@@ -69,4 +78,7 @@ TINY: Final = Scale(
     transactions=2,
     messages=5,
     stanzas=20,
+    mails=8,
+    large_mails=2,
+    bombs=1,
 )

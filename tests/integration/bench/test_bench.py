@@ -16,8 +16,10 @@ from gateway.demo.prosody import find_prosody
 from gateway.demo.synapse import MISSING, find_synapse
 from tests.bench import peer
 from tests.bench.__main__ import ROWS
-from tests.bench.rows import xmpp
+from tests.bench.rows import mail, xmpp
 from tests.bench.scale import TINY
+from tests.support.mail import postfix
+from tests.support.mail.postfix import find_postfix
 from tests.support.require import require
 
 FIELDS = {"row", "quantity", "unit", "median", "min", "max", "rounds", "target", "at_least", "met", "note"}
@@ -57,6 +59,18 @@ QUANTITIES = {
         "echo, latency p50",
         "committed",
     },
+    "mail": {
+        "taken",
+        "Postfix, in turn",
+        "taken by Postfix",
+        "CPU per mail",
+        "Postfix, CPU",
+        "latency p50",
+        "wait for the loop, p99",
+        "longest wait",
+        "without them, p99",
+        "memory by its size",
+    },
 }
 
 
@@ -74,6 +88,8 @@ def bench(*arguments: str, folder: Path, **environment: str) -> subprocess.Compl
 def test_a_row(row: str, tmp_path: Path) -> None:
     require(row != "conversation" or find_synapse(), MISSING)
     require(row != "xmpp" or find_prosody(), prosody.MISSING)
+    require(row != "mail" or find_postfix(), postfix.MISSING)
+    require(row != "mail" or os.geteuid() == 0, mail.NEEDS_ROOT)
     done = bench("--tiny", row, folder=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     figures: list[dict[str, Any]] = json.loads((tmp_path / "bench.json").read_text())["figures"]
@@ -106,3 +122,20 @@ async def test_without_an_xmpp_server_its_row_is_left_out(
     monkeypatch.setattr(xmpp, "find_prosody", lambda: None)
     assert await xmpp.measure(tmp_path, TINY) == []
     assert prosody.MISSING in capsys.readouterr().err
+
+
+async def test_without_a_mail_server_its_row_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(mail, "find_postfix", lambda: False)
+    assert await mail.measure(tmp_path, TINY) == []
+    assert postfix.MISSING in capsys.readouterr().err
+
+
+async def test_a_mail_server_is_not_started_by_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(mail, "find_postfix", lambda: True)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert await mail.measure(tmp_path, TINY) == []
+    assert mail.NEEDS_ROOT in capsys.readouterr().err

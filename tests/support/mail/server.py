@@ -23,11 +23,12 @@ START_SECONDS = 30.0
 class RealMailServer(ABC):
     """Takes mail for everybody of its domain, and from everybody on 127.0.0.1 for the world.
 
-    ``domain`` has its only mail server at ``address``, port 25.
+    ``domain`` has its only mail server at ``address`` and ``port``.
     """
 
     domain: str
     address: str
+    port: int = 25
     user: str
 
     def __init__(self) -> None:
@@ -45,7 +46,7 @@ class RealMailServer(ABC):
 
             async def greets() -> bool | None:
                 try:
-                    async with aiosmtplib.SMTP(hostname=self.address, port=25, start_tls=False):
+                    async with aiosmtplib.SMTP(hostname=self.address, port=self.port, start_tls=False):
                         return True
                 except (aiosmtplib.SMTPException, OSError):
                     return None
@@ -83,7 +84,7 @@ class RealMailServer(ABC):
     async def submit(self, sender: str, recipient: str, content: bytes) -> None:
         """Hand it a mail of one of its users, which it queues."""
         async with aiosmtplib.SMTP(
-            hostname=self.address, port=25, start_tls=False, source_address=("127.0.0.1", 0)
+            hostname=self.address, port=self.port, start_tls=False, source_address=("127.0.0.1", 0)
         ) as client:
             await client.sendmail(sender, [recipient], content)
 

@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bench.machine import children, cores, cpu_seconds, description, pin, resident_bytes
+from tests.bench.machine import (
+    children,
+    children_of,
+    cores,
+    cpu_seconds,
+    description,
+    family_cpu_seconds,
+    family_own_bytes,
+    pin,
+    resident_bytes,
+)
 
 CHILD = "import sys; kept = bytearray(50_000_000); print('up', flush=True); sys.stdin.read()"
 
@@ -63,3 +73,17 @@ def test_a_process_is_kept_on_one_core(child: int) -> None:
 
 def test_the_machine_is_described() -> None:
     assert {"system", "python", "cores", "pinned", "load_average"} <= description().keys()
+
+
+def test_a_family_is_a_process_and_what_it_started(child: int) -> None:
+    mine = cpu_seconds(os.getpid())
+    assert child in children_of(os.getpid())
+    assert family_cpu_seconds(os.getpid()) > mine
+    assert family_own_bytes(os.getpid()) > 50_000_000
+
+
+def test_cpu_time_of_a_family_holds_that_of_the_dead() -> None:
+    code = "import time\nwhile time.process_time() < 0.2: pass"
+    before = family_cpu_seconds(os.getpid()) - cpu_seconds(os.getpid())
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert family_cpu_seconds(os.getpid()) - cpu_seconds(os.getpid()) - before > 0.15
