@@ -73,7 +73,7 @@ class Postfix(RealMailServer):
             "smtp_bind_address": self.address,
             "myhostname": f"mx.{self.domain}",
             "mydestination": "",
-            "mynetworks": "127.0.0.1/32",
+            "mynetworks": f"127.0.0.1/32 {self.address}/32",
             "smtpd_recipient_restrictions": "permit_mynetworks, reject_unauth_destination",
             "smtpd_authorized_xforward_hosts": "",
             "smtp_tls_security_level": "may",

@@ -37,6 +37,12 @@ class MailWorld(Natives):
     zone: Zone
 
 
+def documented(begin: str, end: str) -> str:
+    """What the operator is told to write for a Postfix in front, with the domain of these tests."""
+    section = (Path(__file__).parents[4] / "deploy/README.md").read_text().partition("## Mail behind a Postfix\n")[2]
+    return section.partition(begin)[2].partition(end)[0].replace(GATEWAY, FRONT)
+
+
 def records(exim: Exim, keys: tuple[DkimKey, ...]) -> dict[str, list[str]]:
     """What everybody's DNS says; every server has one address."""
     texts = dict([exim.dkim_record, *((each.record_name(GATEWAY), each.record()) for each in keys)])
@@ -61,8 +67,8 @@ def records(exim: Exim, keys: tuple[DkimKey, ...]) -> dict[str, list[str]]:
 async def mail_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MailWorld]:
     folder = tmp_path_factory.mktemp("house")
     loop = asyncio.get_running_loop()
-    lines = {"relay_domains": FRONT, "transport_maps": f"inline:{{{FRONT}=lmtp:inet:127.0.0.2:24}}"}
-    async with Postfix(lines) as postfix, Exim() as exim:
+    lines = documented("```\n", "```").splitlines()
+    async with Postfix(dict(line.split(" = ", 1) for line in lines)) as postfix, Exim() as exim:
         keys = make_keys(folder, "dm3")
         zone = Zone(records(exim, keys))
         names, _ = await loop.create_datagram_endpoint(lambda: zone, local_addr=("127.0.0.1", 53))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -12,7 +13,7 @@ from adapters.email.adapter import EmailAdapter
 from adapters.email.settings import EmailSettings
 from gateway.dm3.message import MessageType
 from gateway.ids import EnsName
-from tests.integration.mail_servers.inside.conftest import FRONT, GATEWAY, MailWorld, settings
+from tests.integration.mail_servers.inside.conftest import FRONT, GATEWAY, MailWorld, documented, settings
 from tests.support.house import running_house
 from tests.support.mail.server import RealMailServer
 from tests.support.natives import WITHOUT_RATES, Natives
@@ -83,8 +84,9 @@ async def test_nobody_speaks_for_another_domain(mail_world: MailWorld) -> None:
 
 async def test_a_postfix_in_front_hands_over_by_lmtp(mail_world: MailWorld, tmp_path: Path) -> None:
     """What Exim signed is believed, whoever carries it; Postfix hears at once what is refused."""
-    own = settings(tmp_path) | {"domain": FRONT, "hostname": f"mx.{FRONT}", "smtp_port": 2525}
-    own |= {"lmtp_host": "127.0.0.2", "lmtp_port": 24, "dkim_key_files": [], "allowed_networks": ("127.0.0.0/8",)}
+    told = tomllib.loads(documented("```toml\n", "```"))["adapters"]["email"]
+    own = settings(tmp_path) | {"allowed_networks": ("127.0.0.0/8",), "dkim_key_files": []} | told
+    own["relay_host"] = f"{mail_world.postfix.address}:25"
     adapter = EmailAdapter(EmailSettings.model_validate(own))
     async with running_house(tmp_path, adapters={adapter.name: adapter}, overrides=WITHOUT_RATES) as house:
         front = Natives(house=house)
@@ -93,6 +95,9 @@ async def test_a_postfix_in_front_hands_over_by_lmtp(mail_world: MailWorld, tmp_
         await mail_world.exim.submit(bob, to, letter(bob, to, "through Postfix"))
         (received,) = await front.mail(native)
         assert "through Postfix" in (received.message.text or "")
+        await native.send(EnsName(received.message.from_ or ""), "and back over it")
+        answer = await mail_world.exim.mail("and back over it")
+        assert any(mail_world.postfix.domain in each for each in answer.get_all("Received", []))
         await mail_world.exim.submit(bob, f"nobody.eth@{FRONT}", letter(bob, f"nobody.eth@{FRONT}", "anybody?"))
         notice = await mail_world.exim.mail(f"nobody.eth@{FRONT}", "5.1.1")
         assert mail_world.postfix.domain in notice.as_string(), "Postfix says so, not we"
