@@ -25,18 +25,31 @@ if TYPE_CHECKING:
     from gateway.demo.xmpp_side import GivenXmpp
 
 
+def _doctor() -> typer.Typer:
+    from gateway.cli_doctor import app
+
+    return app
+
+
+def _names() -> typer.Typer:
+    from gateway.cli_names import app
+
+    return app
+
+
+_LATER = {"doctor": _doctor, "names": _names}
+
+
 class Commands(TyperGroup):
-    """The commands; those of names are loaded when they are asked for: a node that serves needs none of them."""
+    """The commands; some are loaded when they are asked for: a node that serves needs none of them."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        return [*super().list_commands(ctx), "names"]
+        return [*super().list_commands(ctx), *_LATER]
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
-        if cmd_name != "names":
+        if cmd_name not in _LATER:
             return super().get_command(ctx, cmd_name)
-        from gateway import cli_names
-
-        command = typer.main.get_command(cli_names.app)
+        command = typer.main.get_command(_LATER[cmd_name]())
         command.name = cmd_name
         return command
 

@@ -47,6 +47,7 @@ from gateway.sdk import (
     ConfigError,
     Delivery,
     EventOutcome,
+    Finding,
     GatewayError,
     MailNotice,
     MessageType,
@@ -136,6 +137,13 @@ class EmailAdapter:
             await self._listener.close()
             raise
         log.info("email.listening", mx_port=self.mx_port, submission_port=self.submission_port)
+
+    @classmethod
+    async def examine(cls, settings: EmailSettings, public_url: str) -> Sequence[Finding]:
+        """DNS records, certificate and ports of the mail domain; see `Examines`."""
+        from adapters.email.examination.examiner import examine_domain
+
+        return await examine_domain(settings, public_url)
 
     @property
     def mx_port(self) -> int | None:

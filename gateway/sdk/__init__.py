@@ -53,6 +53,7 @@ from gateway.sdk.delivery import (
     StatusReport,
 )
 from gateway.sdk.events import EventOutcome, Handled, HandlesEvents, NativeEvent, Parked
+from gateway.sdk.examination import Examines, Finding, State
 from gateway.sdk.notices import MailNotice
 from gateway.sdk.people import (
     FailedMessage,
@@ -86,9 +87,11 @@ __all__ = [
     "DeliveryState",
     "EnsName",
     "EventOutcome",
+    "Examines",
     "FailedMessage",
     "FileContent",
     "FilePath",
+    "Finding",
     "GatewayError",
     "Handled",
     "HandlesEvents",
@@ -131,6 +134,7 @@ __all__ = [
     "ServesHttp",
     "ServesTrees",
     "SpamReported",
+    "State",
     "StatusReport",
     "Stranger",
     "Submitted",

@@ -1,0 +1,99 @@
+"""`doctor`: groups of checks that end in time whatever they do, and adapters that examine themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import ConfigError
+from gateway.operations.adapter_types import adapter_type
+from gateway.operations.doctor import as_json, choose, examine, groups, worst
+from gateway.operations.installation import Answers, create_installation
+from gateway.sdk import Examines, Finding, State
+from gateway.settings import load_settings
+
+WELL = Finding(check="mx", state=State.OK, found="served by mx.example")
+POOR = Finding(check="ptr", state=State.WARN, found="another name", fix="change it", lines=("a. IN PTR b.",))
+BAD = Finding(check="spf", state=State.FAIL, found="none", fix="add it")
+
+
+async def found() -> Sequence[Finding]:
+    return (WELL, POOR)
+
+
+async def hangs() -> Sequence[Finding]:
+    await asyncio.Event().wait()
+    return ()
+
+
+async def breaks() -> Sequence[Finding]:
+    raise RuntimeError("secret")
+
+
+async def is_set_up_wrong() -> Sequence[Finding]:
+    raise ConfigError("adapters.x: no such key")
+
+
+async def test_no_group_keeps_another_from_its_findings() -> None:
+    results = await examine({"a": found, "b": hangs, "c": breaks, "d": is_set_up_wrong}, seconds=0.05)
+    assert results["a"] == (WELL, POOR)
+    for name, told in {"b": "did not end", "c": "RuntimeError", "d": "no such key"}.items():
+        (finding,) = results[name]
+        assert (finding.state, told in finding.found) == (State.FAIL, True)
+    assert "secret" not in results["c"][0].found
+
+
+@pytest.mark.parametrize(
+    ("findings", "state"),
+    [((), State.OK), ((WELL,), State.OK), ((WELL, POOR), State.WARN), ((POOR, BAD, WELL), State.FAIL)],
+)
+def test_the_worst_counts(findings: tuple[Finding, ...], state: State) -> None:
+    assert worst({"a": (), "b": findings}) is state
+
+
+def test_json_holds_all_of_it() -> None:
+    told = json.loads(json.dumps(as_json({"email": (WELL, POOR)})))
+    assert told["state"] == "warn"
+    assert told["groups"]["email"][1] == {
+        "check": "ptr",
+        "state": "warn",
+        "found": "another name",
+        "fix": "change it",
+        "lines": ["a. IN PTR b."],
+    }
+
+
+def test_groups_are_chosen_by_name() -> None:
+    known = {"a": found, "b": hangs}
+    assert list(choose(known, ())) == ["a", "b"]
+    assert list(choose(known, ("b",))) == ["b"]
+    with pytest.raises(ConfigError, match="there is: a, b"):
+        choose(known, ("c",))
+
+
+async def test_each_adapter_is_a_group(tmp_path: Path) -> None:
+    """One that examines nothing has a right table at least, and a wrong one is a finding and no traceback."""
+    answers = Answers(
+        parent="gw.eth",
+        public_url="https://gw.example",
+        rpc_url="https://eth.example",
+        adapters={"xmpp": {"component": "dm3.example.org"}},
+    )
+    config = create_installation(tmp_path / "new", answers)
+    settings = load_settings(config, {})
+    both = settings.model_copy(update={"adapters": {**settings.adapters, "telex": {}}})
+    results = await examine(groups(both, config.parent))
+    assert [(name, [each.state for each in findings]) for name, findings in results.items()] == [
+        ("xmpp", [State.OK]),
+        ("telex", [State.FAIL]),
+    ]
+    assert "no such adapter" in results["telex"][0].found
+
+
+def test_what_an_adapter_can_do_is_seen_at_its_class() -> None:
+    assert isinstance(adapter_type("email"), Examines)
+    assert not isinstance(adapter_type("xmpp"), Examines)
