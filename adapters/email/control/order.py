@@ -88,7 +88,7 @@ def order_of(mail: ParsedMail, now_ms: int) -> Order:
         reference=mail.reference,
         subject=subject,
         lines=lines or ("",),
-        tokens=f"{mail.reference or ''} {mail.subject}",
+        tokens=" ".join((*mail.answers, mail.subject)),
         at=now_ms,
     )
 

@@ -156,6 +156,7 @@ SAMPLES: dict[str, tuple[bytes, str]] = {
         "sample café",
     ),
     "automatic mail": (b"Auto-Submitted: auto-replied\r\n" + PLAIN, "[automatic] sample café"),
+    "address with a tag (`alice.eth+news@`)": (PLAIN, "To: +news\n\nsample café"),
 }
 
 
@@ -170,7 +171,8 @@ async def test_from_mail_to_dm3(open_door: OpenDoor, row: list[str]) -> None:
     door = await open_door(embed_bytes=limit)
     await begin_thread(door)
     async with door.talk() as talk:
-        reply = await talk.mail(b"From: bob@example.net\r\nMessage-ID: <second@example.net>\r\n" + content)
+        to = "alice.eth+news@gw.example" if "with a tag" in row[0] else "alice.eth@gw.example"
+        reply = await talk.mail(b"From: bob@example.net\r\nMessage-ID: <second@example.net>\r\n" + content, to)
         assert reply.startswith("250")
     taken = door.ctx.taken[-1]
     assert taken.type in (MessageType(row[1].strip("`")), MessageType.REPLY)  # a REPLY to nothing known becomes NEW
