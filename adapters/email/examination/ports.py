@@ -69,7 +69,7 @@ async def _port(port: Port, host: str, context: ssl.SSLContext) -> Finding:
     except TimeoutError:
         return bad(port.check, f"{where} does not answer", "look for a packet filter on this host")
     except OSError:
-        return await asyncio.to_thread(_could_listen, port, where)
+        return await asyncio.to_thread(could_listen, port, where)
     try:
         return await _talk(port, host, where, Conversation(reader, writer), context)
     except (OSError, TimeoutError, ssl.SSLError, ValueError):
@@ -130,7 +130,7 @@ def _why(error: ssl.SSLCertVerificationError) -> str:
     return one_line(error.verify_message, _MAX_LINE)
 
 
-def _could_listen(port: Port, where: str) -> Finding:
+def could_listen(port: Port, where: str) -> Finding:
     """Nobody listens: whether we could. Takes the port for a moment, without listening."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

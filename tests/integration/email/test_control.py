@@ -15,6 +15,7 @@ import pytest
 
 from adapters.email.adapter import EmailAdapter
 from adapters.email.control.desk import KIND, NOTHING_TO_CONFIRM
+from adapters.email.keys import FILES, make_keys
 from adapters.email.returnpath import DAY_MS
 from adapters.email.settings import EmailSettings
 from gateway.ids import Network
@@ -37,6 +38,7 @@ from tests.integration.email.talk import talk_to
 from tests.integration.email.test_mail_out import ONE_SERVER, post_office
 from tests.support.house import running_house
 from tests.support.waiting import mail_of, until
+from tests.unit.email.test_dkim_signing import verify
 
 BOB = CanonicalId("bob@example.net")
 CONTROL = "control@gw.example"
@@ -163,6 +165,16 @@ async def test_a_long_name_is_given_an_address_that_works(desk: Desk) -> None:
 
 async def test_a_mail_without_a_command_is_answered_with_all_of_them(desk: Desk) -> None:
     assert "- `whoami`" in await desk.text("")
+
+
+async def test_an_answer_is_signed(tmp_path: Path) -> None:
+    make_keys(tmp_path, "dm3")
+    async with a_desk(dkim_key_files=[tmp_path / name for name in FILES]) as desk:
+        mail = await desk.ask("help")
+    assert mail["From"] == f"DM3 gateway <{CONTROL}>"
+    content = desk.mailbox.envelopes[0].content
+    assert isinstance(content, bytes)
+    assert verify(content, make_keys(tmp_path, "dm3")) == ["ed25519-sha256", "rsa-sha256"]
 
 
 async def test_an_export_is_attached(desk: Desk) -> None:

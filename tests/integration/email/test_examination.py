@@ -23,6 +23,7 @@ import pytest
 import trustme
 
 from adapters.email.adapter import EmailAdapter
+from adapters.email.examination.ports import Port, could_listen
 from adapters.email.examination.subject import Subject, policy_text, sts_lines
 from adapters.email.keys import FILES, make_keys
 from adapters.email.mta_sts.policy import parse_policy
@@ -294,6 +295,27 @@ async def test_a_port_where_nobody_listens(world: World) -> None:
     assert (finding.state, "nothing listens" in finding.found) == (State.WARN, True)
     elsewhere = (await world.examine(smtp_host="192.0.2.1", smtp_port=free))["port.mx"]
     assert elsewhere.state is State.FAIL
+
+
+def everybody_may_listen_anywhere() -> bool:
+    """As in some containers."""
+    file = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    return not file.exists() or int(file.read_text()) <= 1
+
+
+@pytest.mark.skipif(everybody_may_listen_anywhere(), reason="here everybody may open any port")
+def test_a_port_that_this_user_may_not_open() -> None:
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65_534)
+    try:
+        finding = could_listen(Port("port.mx", "127.0.0.1", 1), "port 1 of 127.0.0.1")
+    finally:
+        if root:
+            os.seteuid(0)
+    assert finding.state is State.FAIL
+    assert "may not listen" in finding.found
+    assert "CAP_NET_BIND_SERVICE" in finding.fix
 
 
 async def test_a_dns_that_fails_or_is_silent_ends_the_checks_in_time(world: World) -> None:
