@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SIGNATURE: Final = "-- "
+DASHES: Final = "-- "
 """The line in front of a signature; the blank at its end makes no flowed line of it (RFC 3676, section 4.3)."""
 
 
@@ -18,8 +18,8 @@ def unflow(text: str, *, delsp: bool) -> str:
     pieces: list[str] = []
     for line in text.split("\n"):
         depth, content = _unquoted(line.removesuffix("\r"))
-        flowed = content.endswith(" ") and content != SIGNATURE
-        if open_depth is not None and (depth != open_depth or content == SIGNATURE):
+        flowed = content.endswith(" ") and content != DASHES
+        if open_depth is not None and (depth != open_depth or content == DASHES):
             # A paragraph does not go on in a quote of another depth (section 4.5), nor in the signature.
             lines.append(_quoted(open_depth, "".join(pieces)))
             pieces, open_depth = [], None
