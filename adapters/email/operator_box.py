@@ -23,7 +23,7 @@ UNPROVED: Final = frozenset(
 """Refusals that are about who the sender is, and not about the mail."""
 PER_ADDRESS: Final = 10
 PER_HOUR: Final = 100
-"""Unverified mails in an hour: of one client address, and of all."""
+"""Unverified mails in an hour: of one client address (by LMTP, of one sender's domain), and of all."""
 
 
 class OperatorBox:
@@ -43,7 +43,8 @@ class OperatorBox:
         except MailRefused as refusal:
             if client.role is Role.SUBMISSION or refusal.reply not in UNPROVED:
                 raise
-        self._of_one.take(client.address)
+        # Behind a server of ours all clients have its address.
+        self._of_one.take(sender.rpartition("@")[2] if client.role is Role.LMTP else client.address)
         self._of_all.take("")
         return Admitted(Assurance.NONE, b"", self._host_name)
 

@@ -6,15 +6,31 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.operations.installation import MATRIX_REGISTRATION, SECRETS_OF, XMPP_EJABBERD, XMPP_PROSODY, Answers
+from gateway.operations.installation import (
+    CONFIG,
+    MATRIX_REGISTRATION,
+    SECRETS_OF,
+    XMPP_EJABBERD,
+    XMPP_PROSODY,
+    Answers,
+)
 
 
 def next_steps(folder: Path, answers: Answers) -> Iterator[str]:
     """A paragraph for each network; no secret stands in them, but where it is."""
+    if "email" in answers.adapters:
+        yield _email(folder, answers)
     if "matrix" in answers.adapters:
         yield _matrix(folder, answers)
     if "xmpp" in answers.adapters:
         yield _xmpp(folder, answers)
+
+
+def _email(folder: Path, answers: Answers) -> str:
+    return (
+        f"E-mail: {answers.adapters['email']['domain']} needs records in the DNS. This prints and checks them:\n\n"
+        f"dm3-gateway doctor --only email --config {_quoted(folder / CONFIG)}"
+    )
 
 
 def _matrix(folder: Path, answers: Answers) -> str:

@@ -74,6 +74,13 @@ def test_init_asks_when_it_is_not_told(tmp_path: Path) -> None:
     assert 'parent = "my.eth"' in (tmp_path / "gateway.toml").read_text()
 
 
+def test_init_tells_where_the_dns_records_of_mail_are_printed(tmp_path: Path) -> None:
+    done = run("init", "--dir", str(tmp_path), *INIT, "--email-domain", "mail.example", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "mail.example needs records" in done.stdout
+    assert f'dm3-gateway doctor --only email --config "{tmp_path / "gateway.toml"}"' in done.stdout
+
+
 def test_a_wrong_answer_leaves_nothing_behind(tmp_path: Path) -> None:
     done = run("init", "--dir", str(tmp_path), "--parent", "gw.eth", "--public-url", "no address", "--rpc", "http://x")
     assert done.returncode == 1
