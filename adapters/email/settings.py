@@ -102,7 +102,7 @@ class EmailSettings(Section):
     operator: Annotated[str, AfterValidator(_ens_name)] | None = Field(
         None, description="ENS name that gets mail to postmaster@ and abuse@", examples=["operator.eth"]
     )
-    commands_per_hour: int = Field(30, ge=1, description="mails of one sender to control@; more get 451")
+    commands_per_hour: int = Field(30, ge=1, description="mails of one sender to control@, on average")
     size_limit: int = Field(
         36_000_000,
         ge=10_000,
