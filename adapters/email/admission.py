@@ -24,9 +24,9 @@ from adapters.email.authentication.decision import (
 from adapters.email.authentication.dns import Dns
 from adapters.email.authentication.results import Results
 from adapters.email.authentication.trace import login_field, results_field, traced, words
-from adapters.email.dkim.fields import split_fields, split_mail
+from adapters.email.dkim.fields import split_content, split_fields
 from adapters.email.handler import Client, Role
-from adapters.email.mime import MAX_HEADER_BYTES, read_headers
+from adapters.email.mime import Content, read_headers
 from adapters.email.parse import check_loop, read_from
 from adapters.email.replies import MailRefused, Reply
 from adapters.email.settings import EmailSettings
@@ -38,7 +38,7 @@ from gateway.sdk.addresses import canonical_email
 log = structlog.get_logger(__name__)
 
 _READERS: Final = 4
-"""Mails whose signatures are read at once: each is in memory meanwhile. Nobody waits for the DNS with one."""
+"""Mails whose signatures are read at once. Nobody waits for the DNS with one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +119,17 @@ class Admission:
 
         Looks at bounds and loops first: nothing of a mail that would not be taken anyway causes look-ups.
         """
-        author = await self._author(spool)
-        if client.role is Role.SUBMISSION:
-            if not self._owns(client, author):
-                raise MailRefused(replies.FROM_NOT_YOURS)
-            return self._admitted(Assurance.LOGIN, login_field(self._settings.host_name))
-        if self._policy.admits(client, author) and self._policy.admits(client, canonical_email(sender)):
-            return self._admitted(Assurance.LISTED, b"")
-        if self._settings.senders is Senders.LISTED or author.rpartition("@")[2] == self._settings.domain:
-            raise MailRefused(replies.FROM_NOT_YOURS)
-        evidence = await self._evidence(client, spool, author)
-        results = await self._authenticator.check(evidence, self._origin(client, str(canonical_email(sender))))
+
+        def look() -> tuple[CanonicalId, Admitted | Evidence]:
+            content = spool.content()
+            author = self._author(content)
+            return author, self._without_proof(client, sender, author) or self._evidence(client, content, author)
+
+        async with self._readers:
+            author, found = await asyncio.to_thread(look)
+        if isinstance(found, Admitted):
+            return found
+        results = await self._authenticator.check(found, self._origin(client, str(canonical_email(sender))))
         answer = decide(results, self._rules, known=await self._known(author))
         if isinstance(answer, Reply):
             log.info("mail.not_authenticated", client=client.address, **words(results))
@@ -145,41 +145,48 @@ class Admission:
         """
         if client.role is not Role.MX or self._policy.near(client.address):
             return
+
+        def look() -> Evidence:
+            content = spool.content()
+            return self._evidence(client, content, self._author(content))
+
         try:
-            author = await self._author(spool)
+            async with self._readers:
+                evidence = await asyncio.to_thread(look)
         except MailRefused as refusal:
             if refusal.reply is replies.FROM_MALFORMED:
                 return
             raise
-        results = await self._authenticator.check(await self._evidence(client, spool, author), self._origin(client, ""))
+        results = await self._authenticator.check(evidence, self._origin(client, ""))
         if (refused := decide_bounce(results)) is not None:
             log.info("mail.not_authenticated", client=client.address, bounce=True, **words(results))
             raise MailRefused(refused)
 
-    async def _author(self, spool: Spool) -> CanonicalId:
-        """The one mailbox of From, of a mail within bounds and on no loop."""
+    def _author(self, content: Content) -> CanonicalId:
+        """The one mailbox of From, of a mail within bounds and on no loop; else MailRefused."""
+        headers = read_headers(content)
+        check_loop(headers, self._settings.domain)
+        author, _ = read_from(headers)
+        # The parser stops at a line that is no field. Signatures hold for whatever stands below it, too.
+        if sum(field.name == "from" for field in split_fields(split_content(content)[0])) != 1:
+            raise MailRefused(replies.FROM_MALFORMED)
+        return author
 
-        def read() -> CanonicalId:
-            # A line end more than a header may have is enough to tell that there is more.
-            data = spool.head(MAX_HEADER_BYTES + 8)
-            headers = read_headers(data)
-            check_loop(headers, self._settings.domain)
-            author, _ = read_from(headers)
-            # The parser stops at a line that is no field. Signatures hold for whatever stands below it, too.
-            if sum(field.name == "from" for field in split_fields(split_mail(data)[0])) != 1:
-                raise MailRefused(replies.FROM_MALFORMED)
-            return author
+    def _without_proof(self, client: Client, sender: str, author: CanonicalId) -> Admitted | None:
+        """Who may speak, or not (MailRefused), whatever the DNS says; None where it has to be asked."""
+        if client.role is Role.SUBMISSION:
+            if not self._owns(client, author):
+                raise MailRefused(replies.FROM_NOT_YOURS)
+            return self._admitted(Assurance.LOGIN, login_field(self._settings.host_name))
+        if self._policy.admits(client, author) and self._policy.admits(client, canonical_email(sender)):
+            return self._admitted(Assurance.LISTED, b"")
+        if self._settings.senders is Senders.LISTED or author.rpartition("@")[2] == self._settings.domain:
+            raise MailRefused(replies.FROM_NOT_YOURS)
+        return None
 
-        return await asyncio.to_thread(read)
-
-    async def _evidence(self, client: Client, spool: Spool, author: CanonicalId) -> Evidence:
+    def _evidence(self, client: Client, content: Content, author: CanonicalId) -> Evidence:
         trust, near, now = self._authenticator.trust, self._policy.near(client.address), self._ctx.now_ms() // 1000
-
-        def read() -> Evidence:
-            return read_evidence(spool.read(), author.rpartition("@")[2], trust=trust, near=near, now=now)
-
-        async with self._readers:
-            return await asyncio.to_thread(read)
+        return read_evidence(content, author.rpartition("@")[2], trust=trust, near=near, now=now)
 
     def _origin(self, client: Client, sender: str) -> Origin:
         hidden = client.role is not Role.MX or self._policy.near(client.address)

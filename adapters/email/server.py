@@ -26,7 +26,7 @@ from adapters.email.spool import Spool
 
 log = structlog.get_logger(__name__)
 
-BLOCK: Final = 64 * 1024
+BLOCK: Final = 256 * 1024
 """Bytes read at once while a mail comes in."""
 LINE_LIMIT: Final = 16 * 1024
 """Bytes of one line of a mail. RFC 5321 says 998; senders that break it are many and harmless."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 import tempfile
 from collections.abc import Callable
 from typing import Final
@@ -52,10 +53,10 @@ class Spool:
         self._file.flush()
         return self._file.fileno()
 
-    def head(self, size: int) -> bytes:
-        """Its first bytes. As `read`."""
-        self._file.seek(0)
-        return self._file.read(size)
+    def content(self) -> bytes | mmap.mmap:
+        """All of it; what is in a file is not copied. Blocks on a large mail: call it in a thread."""
+        descriptor = self.descriptor()
+        return self.read() if descriptor is None else mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
 
     def read(self) -> bytes:
         """All of it. Blocks on a large mail: call it in a thread."""

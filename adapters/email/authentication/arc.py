@@ -65,7 +65,7 @@ class Chain:
     """What is wrong about the body, by the last forwarder's signature."""
 
 
-def read_chain(fields: Iterable[Field], body: bytes, sealers: frozenset[str]) -> Chain | None:
+def read_chain(fields: Iterable[Field], body: bytes | memoryview, sealers: frozenset[str]) -> Chain | None:
     """The chain of a mail whose last sealer is on the list; None for any other. Raises MalformedChain.
 
     Slow on large mail, as `dkim.read_claims` is.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from mmap import mmap
 from typing import Final
 
 from adapters.email.authentication.arc import Chain, MalformedChain, check_chain, read_chain
@@ -25,7 +26,7 @@ from adapters.email.authentication.results import (
     SpfResult,
 )
 from adapters.email.authentication.spf import check_spf
-from adapters.email.dkim.fields import split_fields, split_mail
+from adapters.email.dkim.fields import split_content, split_fields
 
 CHECK_TIME: Final = 30.0
 """Seconds for all look-ups of one mail."""
@@ -67,12 +68,12 @@ class Origin:
     """True for a client of ours: the address that SPF is about is not ours to see."""
 
 
-def read_evidence(data: bytes, author: str, *, trust: Trust, near: bool, now: int) -> Evidence:
+def read_evidence(data: bytes | mmap, author: str, *, trust: Trust, near: bool, now: int) -> Evidence:
     """Read what is needed of a mail whose header is within the bounds of `mime`; `now` in seconds.
 
     Hashes the body, so call it in a thread. Never raises.
     """
-    head, body = split_mail(data)
+    head, body = split_content(data)
     fields = split_fields(head)
     chain, broken = None, False
     if trust.sealers:

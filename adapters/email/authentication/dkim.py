@@ -49,7 +49,7 @@ class Claim:
 class BodyHashes:
     """Hashes of one body, each form once however many signatures want it."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes | memoryview) -> None:
         self._body = body
         self._known: dict[Form, tuple[bytes, int]] = {}
 
@@ -67,7 +67,7 @@ class BodyHashes:
         return self._known[form]
 
 
-def read_claims(fields: Iterable[Field], body: bytes, *, near: str, now: int) -> tuple[Claim, ...]:
+def read_claims(fields: Iterable[Field], body: bytes | memoryview, *, near: str, now: int) -> tuple[Claim, ...]:
     """The signatures of a mail; `near` is the domain of From, `now` seconds since the epoch. Slow on large mail."""
     fields = tuple(fields)
     parsed = [_parse(each) for each in fields if each.name == _NAME]

@@ -56,7 +56,7 @@ def without_signature(raw: bytes) -> bytes:
     return name + colon + b";".join(tags)
 
 
-def canonical_body(body: bytes, form: Form) -> Iterator[bytes]:
+def canonical_body(body: bytes | memoryview, form: Form) -> Iterator[bytes]:
     """A body in pieces (sections 3.4.3 and 3.4.4); an empty one is one CR LF in the simple form, nothing in the other.
 
     The standard's own example of a body that ends without CR LF gets one.
@@ -113,7 +113,9 @@ def _end_of_content(block: bytes) -> int:
     return end
 
 
-def body_hash(body: bytes, form: Form, *, algorithm: str = "sha256", limit: int | None = None) -> tuple[bytes, int]:
+def body_hash(
+    body: bytes | memoryview, form: Form, *, algorithm: str = "sha256", limit: int | None = None
+) -> tuple[bytes, int]:
     """Digest of the canonical body, and the size of all of it; `limit` bytes are hashed at most (``l=``).
 
     Takes some 0.1 s for 14 MB: call it in a thread for a large mail.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Final
 
 _FIELD_END: Final = re.compile(rb"\r\n(?![ \t])")
@@ -35,6 +36,18 @@ def split_mail(data: bytes) -> tuple[bytes, bytes]:
         return b"", data[2:]
     head, _, body = data.partition(b"\r\n\r\n")
     return head.removesuffix(b"\r\n") if not body else head, body
+
+
+def split_content(data: bytes | mmap) -> tuple[bytes, bytes | memoryview]:
+    """As `split_mail`; the body of a mail in a file is not copied."""
+    if isinstance(data, bytes):
+        return split_mail(data)
+    if data[:2] == b"\r\n":
+        return b"", memoryview(data)[2:]
+    end = data.find(b"\r\n\r\n")
+    if end < 0 or end + 4 == len(data):
+        return split_mail(data[:])
+    return data[:end], memoryview(data)[end + 4 :]
 
 
 def split_lines(head: bytes) -> list[bytes]:

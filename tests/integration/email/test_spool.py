@@ -31,6 +31,16 @@ async def test_what_goes_in_comes_out(blocks: list[bytes]) -> None:
         assert spool.read() == b"".join(blocks)
 
 
+@pytest.mark.parametrize("blocks", [1, 3])
+async def test_content_is_all_of_it(folder: Path, blocks: int) -> None:
+    with Spool() as spool:
+        for number in range(blocks):
+            await spool.write(b"%d" % number * IN_MEMORY)
+        content = spool.content()
+        assert content[:] == spool.read() == b"".join(b"%d" % number * IN_MEMORY for number in range(blocks))
+        assert isinstance(content, bytes) is (blocks == 1)
+
+
 async def test_a_small_mail_makes_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_file(*_: object, **__: object) -> None:
         raise AssertionError("a file was opened")

@@ -134,3 +134,12 @@ def test_size_limit_counts_content_and_keeps_nothing_beyond(cut: int) -> None:
 def test_line_limit(wire: bytes, too_long: bool, cut: int) -> None:
     _, decoder = decode(wire, cut=cut, line_limit=50)
     assert decoder.line_too_long is too_long
+
+
+@given(st.lists(st.sampled_from([b"\r\n", b"\r", b"\n", b"a", b".", b"\x0b", b"\x1c", b"\x85"]), max_size=12))
+def test_bare_line_ends_are_those_without_their_other_half(pieces: list[bytes]) -> None:
+    text = b"".join(pieces) + b"\r\n"
+    pairs = text.count(b"\r\n")
+    decoder = DataDecoder(size_limit=BIG, line_limit=BIG)
+    decoder.feed(text + b"a")
+    assert decoder.bare_line_ends is (text.count(b"\r") != pairs or text.count(b"\n") != pairs)

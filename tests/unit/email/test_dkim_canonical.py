@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import mmap
 import re
 import time
 
@@ -21,7 +22,7 @@ from adapters.email.dkim.canonical import (
     signed_header,
     without_signature,
 )
-from adapters.email.dkim.fields import Field, select, split_fields, split_mail
+from adapters.email.dkim.fields import Field, select, split_content, split_fields, split_mail
 
 MAIL = b"A: X\r\nB : Y\t\r\n\tZ  \r\n\r\n C \r\nD \t E\r\n\r\n\r\n"
 """The example of RFC 6376, section 3.4.5."""
@@ -169,6 +170,18 @@ def test_what_is_signed() -> None:
 )
 def test_header_and_body(data: bytes, head: bytes, body: bytes) -> None:
     assert split_mail(data) == (head, body)
+    assert split_content(data) == (head, body)
+    with mmap.mmap(-1, max(1, len(data))) as mapped:
+        mapped[: len(data)] = data
+        in_a_file = split_content(mapped)
+        assert (in_a_file[0], bytes(in_a_file[1])) == ((head, body) if data else (b"\0", b""))
+        del in_a_file  # what is looked at cannot be closed
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_a_body_in_a_file_has_the_same_hash(form: Form) -> None:
+    body = b"a \t b \r\n" * (3 * BLOCK // 7) + b"\r\n\r\n"
+    assert body_hash(memoryview(body), form) == body_hash(body, form)
 
 
 def test_fields_in_order_and_nothing_else() -> None:
