@@ -75,6 +75,8 @@ class Admitted:
     trace: bytes = field(repr=False)
     """Header field that says what was found."""
     server: str
+    found: Mapping[str, str] = field(default_factory=dict)
+    """The same for the log."""
 
     def kept(self, data: bytes) -> bytes:
         """The mail as it is kept: with the trace, and without what pretended to be one."""
@@ -134,8 +136,7 @@ class Admission:
         if isinstance(answer, Reply):
             log.info("mail.not_authenticated", client=client.address, **words(results))
             raise MailRefused(answer)
-        log.info("mail.authenticated", assurance=str(answer), trusted=results.trusted, **words(results))
-        return self._admitted(answer, self._field(results))
+        return Admitted(answer, self._field(results), self._settings.host_name, words(results))
 
     async def check_bounce(self, client: Client, spool: Spool) -> None:
         """Bounces are mail, too: one whose From is forged by the DMARC policy of its domain raises MailRefused.

@@ -162,6 +162,7 @@ class Reception:
             assurance=str(admitted.assurance),
             recipients=len(submitted),
             repeats=sum(each.repeat for each in submitted),
+            **admitted.found,
         )
         return Reply(250, "2.0.0", f"Accepted as {mail.native_id}")
 

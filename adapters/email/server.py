@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import logging
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
@@ -25,6 +26,8 @@ from adapters.email.sasl import read_login, read_plain
 from adapters.email.spool import Spool
 
 log = structlog.get_logger(__name__)
+# Of libraries only warnings are written; aiosmtpd makes five lines for each mail, and each takes its time.
+logging.getLogger("mail.log").setLevel(logging.WARNING)
 
 BLOCK: Final = 256 * 1024
 """Bytes read at once while a mail comes in."""

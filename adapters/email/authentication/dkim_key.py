@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -23,6 +24,8 @@ MAX_RSA_BITS: Final = 4096
 """Larger ones cost more than they prove."""
 MAX_RECORD: Final = 4_096
 _ED25519_BYTES: Final = 32
+KEPT_KEYS: Final = 500
+"""Keys that were read, by their records: those of the few domains from which most mail comes."""
 
 
 class UnusableKey(ValueError):
@@ -67,6 +70,7 @@ def choose_key(records: Iterable[str]) -> SignerKey:
     return keys[0]
 
 
+@lru_cache(KEPT_KEYS)
 def parse_key(record: str) -> SignerKey:
     """Read one record; raises UnusableKey."""
     if len(record) > MAX_RECORD:

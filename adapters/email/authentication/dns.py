@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -12,6 +13,7 @@ import dns.name
 import dns.rdata
 import dns.resolver
 import dns.reversename
+from cachetools import TLRUCache
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.TXT import TXT
 
@@ -22,7 +24,10 @@ LOOKUP_TIME: Final = 5.0
 MAX_LOOKUPS: Final = 120
 """Look-ups for one mail: an honest SPF record takes a dozen, each signature one, each tree walk eight."""
 CACHE_SIZE: Final = 10_000
-"""Answers that are kept for as long as they say; that a name does not exist is one too."""
+"""Answers that are kept for as long as they say; that a name does not exist is one too, kept by the resolver alone.
+
+Those that say something are kept as text beside it: to ask the resolver for one that it knows takes 60 µs.
+"""
 _MAX_NAME: Final = 253
 
 
@@ -48,6 +53,9 @@ class Dns:
     def __init__(self, servers: tuple[str, ...] = ()) -> None:
         """`servers`: ``address[:port]``; without any, the system's are used."""
         self._endpoints = [parse_endpoint(each, default_port=53) for each in servers]
+        self._answers: TLRUCache[tuple[str, str], tuple[Answer, float]] = TLRUCache(
+            CACHE_SIZE, ttu=lambda _key, value, _now: value[1], timer=time.time
+        )
 
     @cached_property
     def _resolver(self) -> dns.asyncresolver.Resolver:
@@ -63,6 +71,8 @@ class Dns:
 
     async def ask(self, domain: str, kind: str) -> Answer:
         """Records of a domain in ASCII; what cannot be a name does not exist. Raises DnsTrouble."""
+        if known := self._answers.get((domain, kind)):
+            return known[0]
         name = _name(domain)
         if name is None:
             return NO_NAME
@@ -76,7 +86,9 @@ class Dns:
             raise DnsTrouble(f"the DNS does not answer for {kind} records") from error
         except OSError as error:
             raise DnsTrouble("the DNS cannot be reached") from error
-        return Answer(tuple(_text(record) for record in answer))
+        found = Answer(tuple(_text(record) for record in answer))
+        self._answers[domain, kind] = found, answer.expiration
+        return found
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
@@ -20,6 +21,8 @@ _TOP_LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _MACRO_END: Final = re.compile(r"%\{[slodiphvSLODIPHV]\d*[rR]?[.\-+,/_=]*\}\Z")
 MAX_RECORD: Final = 8_192
 """Characters; RFC 7208 advises 450."""
+KEPT_RECORDS: Final = 500
+"""Records that were read: those of the few domains from which most mail comes."""
 
 
 class MalformedRecord(ValueError):
@@ -56,6 +59,7 @@ def choose_record(texts: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+@lru_cache(KEPT_RECORDS)
 def parse_record(text: str) -> SpfRecord:
     """All terms, whether they will be reached or not; raises MalformedRecord for one that breaks the grammar."""
     if not text.isascii() or len(text) > MAX_RECORD:

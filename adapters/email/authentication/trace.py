@@ -67,4 +67,6 @@ def words(results: Results) -> Mapping[str, str]:
         found["policy"] = str(results.dmarc.policy)
     if results.arc.outcome is not Arc.NONE:
         found["arc"] = str(results.arc.outcome)
+    if results.trusted:
+        found["trusted"] = "yes"
     return found

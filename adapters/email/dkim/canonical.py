@@ -65,11 +65,13 @@ def canonical_body(body: bytes | memoryview, form: Form) -> Iterator[bytes]:
     held = b""
     for start in range(0, len(body), BLOCK):
         block = held + body[start : start + BLOCK]
-        if form is Form.RELAXED:
+        # Files in base64 have no blanks, and looking for one byte is ten times as quick.
+        blanks = form is Form.RELAXED and (b" " in block or b"\t" in block)
+        if blanks:
             block = _SPACES.sub(b" ", block.translate(_TAB_TO_SPACE))
         held = next((tail for tail in _HELD[form] if block.endswith(tail)), b"")
         block = block[: len(block) - len(held)]
-        if form is Form.RELAXED:
+        if blanks:
             block = block.replace(b" \r\n", b"\r\n")
         if block:
             yield lines.push(block)
