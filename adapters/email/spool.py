@@ -46,9 +46,14 @@ class Spool:
         """Bytes so far."""
         return self._size
 
+    @property
+    def in_file(self) -> bool:
+        """False while it is in memory, where nothing blocks."""
+        return self._size > IN_MEMORY
+
     def descriptor(self) -> int | None:
         """Of the file that holds all of it; None while it is in memory. Blocks: call it in a thread."""
-        if self._size <= IN_MEMORY:
+        if not self.in_file:
             return None
         self._file.flush()
         return self._file.fileno()

@@ -91,6 +91,7 @@ def _bare_jid(bare: str) -> CanonicalId:
     return CanonicalId(f"{local}@{_xmpp_domain(domain)}")
 
 
+@lru_cache(maxsize=4096)
 def canonical_email(text: str) -> CanonicalId:
     """A mail address with its local part in lower case, quoted only where it must be, and its domain in ASCII (IDNA).
 

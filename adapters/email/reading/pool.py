@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 WORKERS: Final = 2
 IDLE_SECONDS: Final = 60.0
 """After so long without a mail a worker, which takes 50 MB, is ended; a new one takes a third of a second."""
-MAILS: Final = 1_000
-"""Mails until a worker is replaced, whatever it holds on to by then."""
+MAILS: Final = 10_000
+"""Mails until a worker is replaced, whatever it holds on to by then: to start one takes as long as 600 small mails."""
 
 
 class Pool:

@@ -112,7 +112,7 @@ class Worker:
             raise Unavailable("a worker that reads mail got no time to do so") from error
 
     async def _ask(self, spool: Spool, request: bytes) -> None:
-        descriptor = await asyncio.to_thread(spool.descriptor)
+        descriptor = await asyncio.to_thread(spool.descriptor) if spool.in_file else None
         # Nothing waits in the socket between two mails, so this is taken at once.
         if descriptor is not None:
             socket.send_fds(self._socket, [frame(Kind.REQUEST, request)], [descriptor])
