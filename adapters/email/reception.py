@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 _PARSERS: Final = 4
 """Mails that are parsed and handed over at once; the others wait in their spools."""
+_SMALL_PARSERS: Final = 32
+"""The same of mails in memory: those that come together share a commit."""
 _PASSWORD_CHECKS: Final = 2
 """Password checks at once: each takes a core and 16 MB for tens of milliseconds."""
 _LOOKUP_TIME: Final = 60.0
@@ -63,6 +65,7 @@ class Reception:
         self._bounces = Bounces(settings.domain, ctx, SentMails(ctx.values, ctx.now_ms))
         self._ctx = ctx
         self._parsers = asyncio.Semaphore(_PARSERS)
+        self._small_parsers = asyncio.Semaphore(_SMALL_PARSERS)
         self._password_checks = asyncio.Semaphore(_PASSWORD_CHECKS)
 
     async def log_in(self, login: str, password: str) -> bool:
@@ -138,7 +141,7 @@ class Reception:
         # Not beside the parsers: whoever's DNS is slow keeps nobody else waiting.
         admit = self._operator_box.admit if self._for_operator(recipients) else self._admission.admit
         admitted = await admit(client, sender, spool)
-        async with self._parsers, AsyncExitStack() as stack:
+        async with self._parsers if spool.in_file else self._small_parsers, AsyncExitStack() as stack:
             now = self._ctx.now_ms()
             incoming = await stack.enter_async_context(self._incoming.read(spool, now, admitted.kept))
             mail = incoming.mail
