@@ -26,7 +26,7 @@ from gateway.sdk.testing.context import MemoryValues
 NOW = 1_800_000_000_000
 HTML = b"From: bob@example.net\r\nContent-Type: text/html\r\n\r\n<p>rich <b>text</b></p>"
 SLOW = b"From: bob@example.net\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + b"".join(
-    b"--b\r\nContent-Type: text/html\r\n\r\n" + b"<p>one <b>word</b> more</p>" * 1_600 + b"\r\n" for _ in range(20)
+    b"--b\r\nContent-Type: text/html\r\n\r\n" + b"<p>one <b>word</b> more</p>" * 1_600 + b"\r\n" for _ in range(50)
 )
 """Takes some seconds."""
 
