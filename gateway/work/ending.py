@@ -86,6 +86,8 @@ class Ending:
             try:
                 # An unavailable store may have committed all the same.
                 if tries > 1 and not await self._is_there():
+                    # With its last job the lane was given back, and it may be another's by now.
+                    await self._keeper.extend()
                     return ()
                 return await self._store.commit_all(*unit(self._keeper.lease, now))
             except LeaseLost:

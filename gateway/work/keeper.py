@@ -46,6 +46,10 @@ class Keeper:
         finally:
             keeper.cancel()
 
+    async def extend(self) -> None:
+        """Hold the lane for a further `LEASE_MS`; raises LeaseLost when it is not ours any more."""
+        self.lease = await self._store.commit(ExtendLease(self.lease, self._clock(), LEASE_MS))
+
     async def _extend(self, serving: asyncio.Task[object] | None) -> None:
         while self._lost is None:
             await asyncio.sleep(EXTEND_AFTER_SECONDS)
@@ -53,7 +57,7 @@ class Keeper:
                 return
             try:
                 async with asyncio.timeout(max(0, self.lease.lease_until - self._clock()) / 1000):
-                    self.lease = await self._store.commit(ExtendLease(self.lease, self._clock(), LEASE_MS))
+                    await self.extend()
             except LeaseLost as error:
                 self._lost = error
             except Exception as error:

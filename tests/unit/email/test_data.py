@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from adapters.email.data import DataDecoder
@@ -139,6 +139,7 @@ def test_line_limit(wire: bytes, too_long: bool, cut: int) -> None:
 @given(st.lists(st.sampled_from([b"\r\n", b"\r", b"\n", b"a", b".", b"\x0b", b"\x1c", b"\x85"]), max_size=12))
 def test_bare_line_ends_are_those_without_their_other_half(pieces: list[bytes]) -> None:
     text = b"".join(pieces) + b"\r\n"
+    assume(b"\r\n.\r\n" not in b"\r\n" + text)
     pairs = text.count(b"\r\n")
     decoder = DataDecoder(size_limit=BIG, line_limit=BIG)
     decoder.feed(text + b"a")

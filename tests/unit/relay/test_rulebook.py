@@ -96,9 +96,9 @@ class Slow:
         self.go_on = asyncio.Event()
         self.reads = 0
 
-    async def read(self, query: Any) -> Any:
+    async def look_up(self, query: Any) -> Any:
         self.reads += 1
-        found = await self.store.read(query)
+        found = await self.store.look_up(query)
         self.read_it.set()
         await self.go_on.wait()
         return found
@@ -123,7 +123,7 @@ async def test_a_look_that_a_change_overtook_is_not_remembered(store: Store) -> 
 class Broken:
     """A store that is away."""
 
-    async def read(self, query: Any) -> Any:
+    async def look_up(self, query: Any) -> Any:
         raise Unavailable("away")
 
 
