@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from gateway.bridge import wording
 from gateway.bridge.jobs import OutboundJob, conversation
 from gateway.custody.keyring import Keyring
+from gateway.dm3.assurance import Confidence
 from gateway.dm3.message import Message, MessageType, sign_message
 from gateway.ids import EnsName, MessageHash
+from gateway.lifecycle import Clock
 from gateway.offload import Offload
 from gateway.sdk.degrade import stand_in
 from gateway.store import Store
 from gateway.store.identities import Identity
 from gateway.store.messagemap import ConversationKnown, HashesOf
+from gateway.store.once import Once, OnceUsed
+from gateway.store.op import Op
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +30,8 @@ ABOUT_OWN: Final = frozenset({MessageType.EDIT, MessageType.DELETE_REQUEST})
 """Types that are only about what their sender wrote."""
 WITH_NOTICE: Final = frozenset({MessageType.NEW, MessageType.REPLY})
 """Types that can begin a conversation, and then say that it is bridged."""
+DOUBT_TOLD_MS: Final = 180 * 24 * 3600 * 1000
+"""After this time people are told anew that a sender is only weakly verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +41,18 @@ class Composed:
     message: Message
     instruction: str | None = field(default=None, repr=False)
     """Echo of the reply instruction of the message that this one answers (DM3-MTP, deliveryInstruction)."""
+    told: tuple[Op[Any], ...] = ()
+    """What to remember of it once it is sent."""
 
 
 class Composer:
     """Makes messages in the names of bridged people of ``parent``."""
 
-    def __init__(self, *, store: Store, keyring: Keyring, parent: EnsName, offload: Offload) -> None:
+    def __init__(self, *, store: Store, keyring: Keyring, parent: EnsName, offload: Offload, clock: Clock) -> None:
         self._store = store
         self._keyring = keyring
         self._parent = parent
+        self._clock = clock
         self._offload = offload
 
     async def compose(self, work: OutboundJob, sender: Identity) -> Composed | None:
@@ -54,18 +64,18 @@ class Composer:
                 log.info("outbound.reference_unknown", type=kind, sender=work.sender)
                 return None
             kind = MessageType.NEW
-        if kind in WITH_NOTICE and work.native_id is not None and not await self._has_written(work, sender):
-            text += wording.first_message_notice(work.network, sender.shown_person, self._parent)
+        notices, told = await self._notices(work, sender) if kind in WITH_NOTICE else ("", ())
         draft = Message(
             to=work.recipient,
             from_=work.shown_as or sender.shown_name,
             type=kind,
             timestamp=work.sent_at,
-            text=text,
+            text=text + notices,
             attachments=work.attachments or (() if kind not in WITH_NOTICE else None),
             reference=reference,
+            assurance=work.assurance,
         )
-        return Composed(await self._signed(draft, sender), instruction)
+        return Composed(await self._signed(draft, sender), instruction, told)
 
     async def shown(self, composed: Composed, sender: Identity, types: AbstractSet[MessageType]) -> Composed | None:
         """The message for a recipient who takes these types only; None when there is nothing to show.
@@ -92,6 +102,21 @@ class Composer:
             links = [link for link in links if link.outbound]
         return (MessageHash(links[0].message_hash), links[0].reply_instruction) if links else (None, None)
 
+    async def _notices(self, work: OutboundJob, sender: Identity) -> tuple[str, tuple[Op[Any], ...]]:
+        """What people are told once in a conversation, below its text, and what remembers that they were."""
+        if work.native_id is None:
+            return "", ()
+        first = not await self._has_written(work, sender)
+        notice = wording.first_message_notice(work.network, sender.shown_person, self._parent) if first else ""
+        assurance = work.assurance
+        if assurance is None or assurance.confidence is Confidence.PROVED or not assurance.reason:
+            return notice, ()
+        scope, key = f"doubt:{work.network}", _doubt_key(work, sender)
+        if await self._store.look_up(OnceUsed(scope, key)):
+            return notice, ()
+        notice += wording.doubt_notice(assurance.reason, alone=not notice)
+        return notice, (Once(scope, key, self._clock() + DOUBT_TOLD_MS, ()),)
+
     async def _has_written(self, work: OutboundJob, sender: Identity) -> bool:
         talk = conversation(sender.name, work.recipient)
         return await self._store.look_up(ConversationKnown(work.network, talk, outbound=True))
@@ -99,6 +124,11 @@ class Composer:
     async def _signed(self, draft: Message, sender: Identity) -> Message:
         signing = self._keyring.keys(sender).profile_keys.signing
         return await self._offload.run(_size(draft), lambda: sign_message(draft, signing))
+
+
+def _doubt_key(work: OutboundJob, sender: Identity) -> str:
+    """Of a conversation; nobody's name stands in it."""
+    return hashlib.sha256(conversation(sender.name, work.recipient).encode()).hexdigest()
 
 
 def _size(message: Message) -> int:

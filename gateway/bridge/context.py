@@ -224,6 +224,7 @@ class BridgeContext:
             native_id=outgoing.native_id,
             native_reference=outgoing.reference,
             automatic=outgoing.automatic,
+            assurance=outgoing.assurance,
         )
         expires_at = now + house.message_ttl_ms
         ops = (*self._identity_ops(known, person), Enqueue(outbound_job(work, now=now, expires_at=expires_at)))

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from gateway.dm3.assurance import SenderAssurance
 from gateway.dm3.message import Attachment, MessageType
 from gateway.errors import InvalidInput
 from gateway.ids import CanonicalId, EnsName, LaneKey, MessageHash, NativeId, Network
@@ -89,6 +90,7 @@ class OutboundJob:
     instruction: str | None = field(default=None, repr=False)
     """What the writer of the message under `reference` wants to have back with an answer (DM3-MTP)."""
     automatic: bool = False
+    assurance: SenderAssurance | None = None
     sealed: dict[str, SealedOnce] = field(default_factory=dict, repr=False)
     """Envelopes already made, by delivery service, dialect, type and keys.
 

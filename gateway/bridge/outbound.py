@@ -130,7 +130,7 @@ class Outbound:
         self._route = route
         self._standing = standing
         self._reports = reports
-        self._composer = Composer(store=store, keyring=keyring, parent=parent, offload=offload)
+        self._composer = Composer(store=store, keyring=keyring, parent=parent, offload=offload, clock=clock)
         self._spellings = Spellings(store, clock)
         self._clock = clock
         self._offload = offload
@@ -418,7 +418,7 @@ class Outbound:
             if not handed.note:
                 await self._tell(work, attempt.sender, DeliveryState.SENT)
 
-        return Done((*handed.ops, MapMessage(link), status), after)
+        return Done((*handed.ops, *attempt.composed.told, MapMessage(link), status), after)
 
     async def _tell(self, work: OutboundJob, sender: Identity, state: DeliveryState, reason: str = "") -> None:
         """News on the way; what does not get through is no loss, because more follows."""

@@ -25,6 +25,11 @@ def first_message_notice(network: Network, person: str, parent: EnsName) -> str:
     )
 
 
+def doubt_notice(reason: str, *, alone: bool = True) -> str:
+    """Appended once in a conversation to a message whose sender is not fully verified; ``reason`` is a sentence."""
+    return f"\n\n-- \n{clean_reason(reason)}" if alone else f" {clean_reason(reason)}"
+
+
 def failure_notice(person: str, reason: str) -> str:
     """Sent in the person's name to whoever wrote to them in vain."""
     return f"{NOTICE_MARK}Your message did not reach {person}: {reason}"

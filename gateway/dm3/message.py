@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from gateway.dm3.assurance import FIELD as ASSURANCE
+from gateway.dm3.assurance import SenderAssurance, assurance_to_json, read_assurance
 from gateway.dm3.canonical import Json, JsonObject, parse_object, sha256_hex, stringify
 from gateway.dm3.encoding import hash_text
 from gateway.dm3.fields import name_text, optional_text, required_object, required_text, timestamp_ms
@@ -68,6 +70,8 @@ class Message:
     """Hash of the message that this one edits, answers, reacts to or acknowledges."""
     reply_instruction: str | None = None
     """Opaque to everyone but its writer; echoed as delivery instruction in answers."""
+    assurance: SenderAssurance | None = None
+    """How sure a gateway is of the bridged person in whose name it signed; None for everybody else."""
     signature: str = field(default="", repr=False)
     raw_type: str = ""
     _received: JsonObject | None = field(default=None, init=False, repr=False, compare=False)
@@ -125,6 +129,7 @@ def parse_message(text: bytes | str, *, max_bytes: int = MAX_MESSAGE_BYTES) -> M
         attachments=_parse_attachments(value.get("attachments")),
         reference=MessageHash(hash_text(reference, "referenceMessageHash")) if reference else None,
         reply_instruction=_opaque(metadata.get("replyDeliveryInstruction")),
+        assurance=read_assurance(metadata.get(ASSURANCE)),
         signature=required_text(value, "signature", max_length=256),
         raw_type=raw_type,
     )
@@ -166,6 +171,8 @@ def _build(message: Message) -> JsonObject:
         metadata["referenceMessageHash"] = message.reference
     if message.reply_instruction is not None:
         metadata["replyDeliveryInstruction"] = message.reply_instruction
+    if message.assurance is not None:
+        metadata[ASSURANCE] = assurance_to_json(message.assurance)
     value: JsonObject = {"metadata": metadata}
     if message.text is not None:
         value["message"] = message.text

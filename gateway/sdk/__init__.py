@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from gateway.dm3.assurance import Confidence, SenderAssurance
 from gateway.dm3.message import Attachment, MessageType
 from gateway.errors import (
     ConfigError,
@@ -35,7 +36,7 @@ from gateway.sdk.adapter import (
     ServesHttp,
     ServesTrees,
 )
-from gateway.sdk.attachments import FileContent, Link, attachment_content, file_attachment
+from gateway.sdk.attachments import FileContent, Link, attachment_content, encoded_attachment, file_attachment
 from gateway.sdk.capabilities import Capabilities, TextFormat
 from gateway.sdk.context import AdapterContext, BridgedPerson, Submitted
 from gateway.sdk.degrade import degrade
@@ -81,6 +82,7 @@ __all__ = [
     "BridgedPerson",
     "CanonicalId",
     "Capabilities",
+    "Confidence",
     "ConfigError",
     "Delivered",
     "Delivery",
@@ -129,6 +131,7 @@ __all__ = [
     "Retry",
     "SearchesDirectory",
     "Section",
+    "SenderAssurance",
     "SendsNotices",
     "SentMessage",
     "ServesHttp",
@@ -149,5 +152,6 @@ __all__ = [
     "attachment_content",
     "blocking",
     "degrade",
+    "encoded_attachment",
     "file_attachment",
 ]

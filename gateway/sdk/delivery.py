@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from gateway.dm3.assurance import SenderAssurance
 from gateway.dm3.message import Attachment, MessageType
 from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId
 
@@ -52,6 +53,11 @@ class Outgoing:
     reference: NativeId | None = None
     automatic: bool = False
     """True for auto-replies and lists: they never cause an answer of ours."""
+    assurance: SenderAssurance | None = None
+    """How sure the network is of the sender, where that differs from one message to the next.
+
+    The recipient's client gets it; without it nothing is said, as in networks whose server vouches for everybody.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from gateway.dm3.message import MessageType
 from gateway.ids import EnsName
-from gateway.sdk import Delivery, DeliveryState, Rejected, StatusReport, Submitted
+from gateway.sdk import Confidence, Delivery, DeliveryState, Rejected, SenderAssurance, StatusReport, Submitted
 from tests.interop.messenger import GENERATIONS, OVERRIDES, Generation, Messenger, Messengers, fresh
 from tests.support.adapters import PaperAdapter
 from tests.support.house import House, running_house
@@ -93,6 +93,16 @@ async def test_a_messenger_reads_what_a_bridged_person_writes(alice: Messenger, 
     text = found.text or ""
     assert text.startswith("hello")
     assert "not end-to-end" in text, "the first message says so"
+
+
+async def test_a_messenger_takes_what_the_gateway_says_about_a_sender(alice: Messenger, bob: Bob) -> None:
+    """Metadata that the library does not know are kept by it, and the signature holds."""
+    sure = SenderAssurance(confidence=Confidence.WEAK, by=("stamp",), domain="example.org", reason="By a stamp.")
+    await bob.paper.write(bob.id, alice.name, "stamped", f"{bob.id}-stamped", assurance=sure)
+    found = next(each for each in await alice.mail(2) if "stamped" in (each.text or ""))
+    assert found.is_genuine
+    assert found.text == "stamped\n\n-- \nBy a stamp."
+    assert found.message["metadata"]["senderAssurance"]["confidence"] == "weak"
 
 
 async def test_a_bridged_person_s_message_is_pushed(alice: Messenger, bob: Bob) -> None:

@@ -22,6 +22,7 @@ from gateway.sdk import (
     Outcome,
     Outgoing,
     Person,
+    SenderAssurance,
     StatusReport,
     Submitted,
     TextFormat,
@@ -99,6 +100,7 @@ class PaperAdapter:
         reference: str | None = None,
         automatic: bool = False,
         sent_at: int | None = None,
+        assurance: SenderAssurance | None = None,
     ) -> Submitted:
         """Somebody of this network writes."""
         return await self.ctx.submit(
@@ -111,6 +113,7 @@ class PaperAdapter:
                 text=text,
                 reference=NativeId(reference) if reference else None,
                 automatic=automatic,
+                assurance=assurance,
             )
         )
 

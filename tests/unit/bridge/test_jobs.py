@@ -23,6 +23,7 @@ from gateway.bridge.jobs import (
     outbound_job,
     report_job,
 )
+from gateway.dm3.assurance import Confidence, SenderAssurance
 from gateway.dm3.message import Attachment, MessageType
 from gateway.errors import InvalidInput
 from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
@@ -43,6 +44,7 @@ WORK = OutboundJob(
     reference=MessageHash("0x" + "ab" * 32),
     instruction="room:!a:b",
     automatic=True,
+    assurance=SenderAssurance(confidence=Confidence.WEAK, by=("spf",), checks={"dmarc": "none"}, reason="Well."),
     sealed={
         "ds.gw.eth develop 0123456789abcdef": SealedOnce("{}", MessageHash("0x" + "cd" * 32)),
         "ds.far.eth develop 0123456789abcdef": SealedOnce(
