@@ -13,7 +13,7 @@ from adapters.email.flowed import unflow
 from adapters.email.html import html_to_text
 from adapters.email.mime import Part
 from adapters.email.reactions import DISPOSITION, GMAIL_TYPE, MAX_BYTES, emoji_in, gmail_emoji
-from adapters.email.transfer import FilePart, transfer_decode
+from adapters.email.transfer import FilePart, file_part, transfer_decode
 
 MAX_FILE_NAME: Final = 200
 MAX_TEXT_BYTES: Final = 1_000_000
@@ -107,7 +107,7 @@ def _text(part: Part) -> str:
 
 def _file(part: Part, number: int) -> FilePart:
     kind = part.content_type
-    return FilePart(_name(part) or _made_up_name(kind, number), kind, part)
+    return file_part(_name(part) or _made_up_name(kind, number), part)
 
 
 def _made_up_name(kind: str, number: int) -> str:

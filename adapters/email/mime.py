@@ -78,8 +78,13 @@ class Part:
 
     def blocks(self) -> Iterator[bytes]:
         """The body piece by piece: a large file is never in memory as a whole."""
-        for begin in range(self.start, self.end, BLOCK):
-            yield self.source[begin : min(begin + BLOCK, self.end)]
+        return body_blocks(self.source, self.start, self.end)
+
+
+def body_blocks(data: Content, start: int, end: int) -> Iterator[bytes]:
+    """What stands between two places of a mail, piece by piece."""
+    for begin in range(start, end, BLOCK):
+        yield data[begin : min(begin + BLOCK, end)]
 
 
 @dataclass(slots=True)

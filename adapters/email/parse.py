@@ -66,7 +66,7 @@ class ParsedMail:
 
 
 class Parsed(NamedTuple):
-    """A mail and its files, which are decoded when they are read."""
+    """A mail, and where its files stand in it."""
 
     mail: ParsedMail
     files: tuple[FilePart, ...]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
+
+from adapters.email.mime import BLOCK, body_blocks
 
 IN_MEMORY: Final = 256 * 1024
 """Bytes of a mail that is kept in memory."""
@@ -62,6 +65,19 @@ class Spool:
         """All of it; what is in a file is not copied. Blocks on a large mail: call it in a thread."""
         descriptor = self.descriptor()
         return self.read() if descriptor is None else mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+
+    def blocks(self, start: int, end: int) -> Iterator[bytes]:
+        """What stands between two places, in pieces of `BLOCK` bytes. Blocks on a large mail, as `content` does.
+
+        Read and not mapped: what was mapped counts as memory of ours until the mail is gone.
+        """
+        descriptor = self.descriptor()
+        if descriptor is None:
+            yield from body_blocks(self.read(), start, end)
+            return
+        while start < end and (block := os.pread(descriptor, min(BLOCK, end - start), start)):
+            yield block
+            start += len(block)
 
     def read(self) -> bytes:
         """All of it. Blocks on a large mail: call it in a thread."""

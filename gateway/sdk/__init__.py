@@ -153,5 +153,6 @@ __all__ = [
     "blocking",
     "degrade",
     "encoded_attachment",
+    "encoded_attachment",
     "file_attachment",
 ]

@@ -1,8 +1,8 @@
 """What the gateway and its workers say to each other over a socket: frames of a kind and some bytes.
 
 A request is one REQUEST frame, with the descriptor of the mail's file or followed by a CONTENT frame. The answer is
-REFUSED, FAULT, or MAIL and for each file FILE, any number of BLOCKs and END; then DONE. Values are JSON and nothing
-else: a worker that was taken over can lie about a mail, and no more.
+one frame, too: MAIL, which says where in the mail its files are, REFUSED or FAULT. Values are JSON and nothing else:
+a worker that was taken over can lie about a mail, and no more.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from adapters.email.parse import ParsedMail
+from adapters.email.parse import Parsed, ParsedMail
 from adapters.email.replies import Reply
+from adapters.email.transfer import FilePart
 from gateway.sdk import CanonicalId, NativeId
 
 HEAD: Final = struct.Struct("!BI")
@@ -39,12 +40,8 @@ class Kind(IntEnum):
     REQUEST = 1
     CONTENT = 2
     MAIL = 3
-    FILE = 4
-    BLOCK = 5
-    END = 6
-    DONE = 7
-    REFUSED = 8
-    FAULT = 9
+    REFUSED = 4
+    FAULT = 5
 
 
 def frame(kind: Kind, content: bytes = b"") -> bytes:
@@ -57,23 +54,25 @@ def to_json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value).encode("ascii")
 
 
-def mail_to_json(mail: ParsedMail) -> bytes:
+def mail_to_json(parsed: Parsed) -> bytes:
     """A MAIL frame's content."""
-    return to_json(asdict(mail))
+    return to_json({"mail": asdict(parsed.mail), "files": [asdict(each) for each in parsed.files]})
 
 
-def mail_from_json(content: bytes) -> ParsedMail:
+def mail_from_json(content: bytes) -> Parsed:
     """What `mail_to_json` wrote."""
     value = json.loads(content)
-    return ParsedMail(
-        **value
+    mail = value["mail"]
+    parsed = ParsedMail(
+        **mail
         | {
-            "sender": CanonicalId(value["sender"]),
-            "native_id": NativeId(value["native_id"]),
-            "answers": tuple(map(NativeId, value["answers"])),
-            "references": tuple(map(NativeId, value["references"])),
+            "sender": CanonicalId(mail["sender"]),
+            "native_id": NativeId(mail["native_id"]),
+            "answers": tuple(map(NativeId, mail["answers"])),
+            "references": tuple(map(NativeId, mail["references"])),
         }
     )
+    return Parsed(parsed, tuple(FilePart(**each) for each in value["files"]))
 
 
 def reply_from_json(content: bytes) -> Reply:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator
 from typing import Final
 
 import structlog
 
+from adapters.email.parse import Parsed
 from adapters.email.reading.frames import Limits
-from adapters.email.reading.process import Event, Worker, WorkerDied
+from adapters.email.reading.process import Worker, WorkerDied
 from adapters.email.replies import MailRefused
 from adapters.email.spool import Spool
 from gateway.sdk import Unavailable
@@ -44,18 +43,15 @@ class Pool:
         """Those that run now."""
         return (*self._idle, *self.busy)
 
-    async def read(self, spool: Spool, *, domain: str, now_ms: int) -> AsyncGenerator[Event]:
+    async def read(self, spool: Spool, *, domain: str, now_ms: int) -> Parsed:
         """As `Worker.read`; raises Unavailable also when no worker can be started."""
         async with self._turns:
             worker = await self._take()
             whole = False
             try:
-                async with contextlib.aclosing(
-                    worker.read(spool, self._limits, domain=domain, now_ms=now_ms)
-                ) as events:
-                    async for event in events:
-                        yield event
+                parsed = await worker.read(spool, self._limits, domain=domain, now_ms=now_ms)
                 whole = True
+                return parsed
             except MailRefused:
                 whole = True
                 raise

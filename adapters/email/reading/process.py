@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncGenerator
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from adapters.email import replies
-from adapters.email.parse import ParsedMail
+from adapters.email.parse import Parsed
 from adapters.email.reading.frames import (
     HEAD,
     MAX_FRAME,
@@ -30,28 +28,12 @@ from adapters.email.spool import Spool
 from gateway.sdk import Unavailable
 
 SILENCE: Final = 60.0
-"""Seconds between two frames of an answer. A worker whose mail takes too long dies of its own limit long before."""
+"""Seconds until an answer. A worker whose mail takes too long dies of its own limit long before."""
 _STREAM_LIMIT: Final = 512 * 1024
 
 
 class WorkerDied(Exception):
     """It is gone in the middle of a mail, and nobody knows whether the mail is to blame."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileBegins:
-    """The blocks that follow, up to `FileEnds`, are a file."""
-
-    name: str
-    media_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class FileEnds:
-    """All of the last file was there."""
-
-
-Event = ParsedMail | FileBegins | bytes | FileEnds
 
 
 @dataclass(slots=True, eq=False)
@@ -91,21 +73,17 @@ class Worker:
         """False for one that has ended."""
         return self.process.returncode is None and not self._reader.at_eof()
 
-    async def read(self, spool: Spool, limits: Limits, *, domain: str, now_ms: int) -> AsyncGenerator[Event]:
-        """What the mail says, and its files in pieces.
+    async def read(self, spool: Spool, limits: Limits, *, domain: str, now_ms: int) -> Parsed:
+        """What the mail says, and where its files are.
 
-        Raises MailRefused, WorkerDied, and Unavailable for a fault of ours. Whoever does not read to the end has to
-        end the worker.
+        Raises MailRefused, WorkerDied, and Unavailable for a fault of ours. Whoever is cancelled meanwhile has to end
+        the worker.
         """
         self.mails += 1
         try:
-            await self._ask(spool, to_json(asdict(limits) | {"domain": domain, "now_ms": now_ms}))
-            while True:
-                async with asyncio.timeout(SILENCE):
-                    kind, content = await self._frame()
-                if kind is Kind.DONE:
-                    return
-                yield _event(kind, content)
+            async with asyncio.timeout(SILENCE):
+                await self._ask(spool, to_json(asdict(limits) | {"domain": domain, "now_ms": now_ms}))
+                return _parsed(*await self._frame())
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             raise await self._cause() from error
         except TimeoutError as error:
@@ -141,15 +119,9 @@ class Worker:
         await self.process.wait()
 
 
-def _event(kind: Kind, content: bytes) -> Event:
-    if kind is Kind.BLOCK:
-        return content
+def _parsed(kind: Kind, content: bytes) -> Parsed:
     if kind is Kind.MAIL:
         return mail_from_json(content)
-    if kind is Kind.FILE:
-        return FileBegins(**json.loads(content))
-    if kind is Kind.END:
-        return FileEnds()
     if kind is Kind.REFUSED:
         raise MailRefused(reply_from_json(content))
     raise Unavailable(f"a mail could not be read: {content.decode(errors='replace')}")

@@ -12,12 +12,13 @@ from typing import Final
 from adapters.email import replies
 from adapters.email.kept_files import DAY_MS, KeptFile, KeptFiles
 from adapters.email.links import Links
-from adapters.email.parse import ParsedMail, parse_mail
+from adapters.email.parse import Parsed, ParsedMail, parse_mail
 from adapters.email.reading.pool import Pool
-from adapters.email.reading.process import Event, FileBegins, FileEnds, WorkerDied
+from adapters.email.reading.process import WorkerDied
 from adapters.email.replies import MailRefused
 from adapters.email.spool import Spool
-from gateway.sdk import Attachment, LimitExceeded, file_attachment
+from adapters.email.transfer import BASE64, FilePart, base64_digits, file_blocks
+from gateway.sdk import Attachment, LimitExceeded, Unavailable, encoded_attachment, file_attachment
 
 IN_PLACE: Final = 32 * 1024
 """Bytes of a mail of nothing but plain text that is read in a thread of ours."""
@@ -55,19 +56,22 @@ class Reader:
         Raises MailRefused as `parse_mail` does, and with 554 5.6.0 for a mail that takes too much time or memory;
         LimitExceeded when there is no room for its files, Unavailable when it cannot be read now.
         """
+        parsed = await self._parse(spool, domain, now_ms)
+        carried = _Carried(self._files, self._links, self._embed_bytes, now_ms + self._link_ms)
+        try:
+            if parsed.files:
+                await carried.all_of(parsed.files, spool)
+        except BaseException:
+            await self.forget(carried.kept)
+            raise
+        return ReadMail(parsed.mail, tuple(carried.attachments), tuple(carried.kept))
+
+    async def _parse(self, spool: Spool, domain: str, now_ms: int) -> Parsed:
         if spool.size <= IN_PLACE and is_plain(data := spool.read()):
-            parsed = await asyncio.to_thread(parse_mail, data, domain=domain, now_ms=now_ms)
-            return ReadMail(parsed.mail)
+            return await asyncio.to_thread(parse_mail, data, domain=domain, now_ms=now_ms)
         for _ in range(TRIES):
-            reading = _Reading(self._files, self._links, self._embed_bytes, now_ms + self._link_ms)
-            try:
-                async with contextlib.aclosing(self._pool.read(spool, domain=domain, now_ms=now_ms)) as events:
-                    return await reading.all_of(events)
-            except WorkerDied:
-                await self.forget(reading.kept)
-            except BaseException:
-                await self.forget(reading.kept)
-                raise
+            with contextlib.suppress(WorkerDied):
+                return await self._pool.read(spool, domain=domain, now_ms=now_ms)
         raise MailRefused(replies.BAD_STRUCTURE)
 
     async def keep_original(self, read: Callable[[], bytes], now_ms: int) -> tuple[KeptFile, str] | None:
@@ -88,66 +92,61 @@ class Reader:
             await self._files.forget(each)
 
 
-class _Reading:
-    """One try to read one mail."""
+class _Carried:
+    """The files of one mail."""
 
     def __init__(self, files: KeptFiles, links: Links, room: int, until: int) -> None:
         self._files = files
         self._links = links
         self._room = room
         self._until = until
-        self._attachments: list[Attachment] = []
+        self.attachments: list[Attachment] = []
         self.kept: list[KeptFile] = []
 
-    async def all_of(self, events: AsyncIterator[Event]) -> ReadMail:
-        mail: ParsedMail | None = None
-        async for event in events:
-            if isinstance(event, ParsedMail):
-                mail = event
-            elif isinstance(event, FileBegins):
-                await self._file(event, events)
-        if mail is None:
-            raise WorkerDied("answered nothing")
-        return ReadMail(mail, tuple(self._attachments), tuple(self.kept))
+    async def all_of(self, files: Iterable[FilePart], mail: Spool) -> None:
+        """What fits goes into the message, the other files behind links."""
+        for file in files:
+            if not 0 <= file.start <= file.end <= mail.size:
+                raise Unavailable("a worker told of a file where there is none")
+            embedded, size = await asyncio.to_thread(_embedded, file, mail, self._room)
+            if embedded is None:
+                await self._link(file, mail)
+            else:
+                self._room -= size
+                self.attachments.append(embedded)
 
-    async def _file(self, file: FileBegins, events: AsyncIterator[Event]) -> None:
-        begin: list[bytes] = []
-        size = 0
-        blocks = _blocks(events)
-        async for block in blocks:
-            begin.append(block)
-            size += len(block)
-            if size > self._room:
-                await self._link(file, begin, blocks)
-                return
-        self._room -= size
-        self._attachments.append(await asyncio.to_thread(_embedded, file, begin))
-
-    async def _link(self, file: FileBegins, begin: list[bytes], blocks: AsyncIterator[bytes]) -> None:
+    async def _link(self, file: FilePart, mail: Spool) -> None:
         async def content() -> AsyncIterator[bytes]:
-            while begin:
-                yield begin.pop(0)
-            async for block in blocks:
+            blocks = file_blocks(file, mail.blocks(file.start, file.end))
+            while (block := await asyncio.to_thread(next, blocks, None)) is not None:
                 yield block
 
         kept = await self._files.keep(file.name, file.media_type, content(), until=self._until)
         self.kept.append(kept)
-        self._attachments.append(Attachment(self._links.to(kept.key, kept.until, file.name), file.name))
+        self.attachments.append(Attachment(self._links.to(kept.key, kept.until, file.name), file.name))
+
+
+def _embedded(file: FilePart, mail: Spool, room: int) -> tuple[Attachment | None, int]:
+    """A file as it travels inside the message, and its bytes; None for one of more than `room` bytes.
+
+    What is in base64 already stays in it: to decode 5 MB of it and to encode them again takes 7 ms.
+    """
+    pieces: list[bytes] = []
+    read = size = 0
+    encoded = file.encoding == BASE64
+    stored = mail.blocks(file.start, file.end)
+    for piece in base64_digits(stored) if encoded else file_blocks(file, stored):
+        pieces.append(piece)
+        read += len(piece)
+        size = read * 3 // 4 if encoded else read
+        if size > room:
+            return None, size
+    if encoded:
+        return encoded_attachment(file.name, file.media_type, pieces), size
+    return file_attachment(file.name, file.media_type, b"".join(pieces)), size
 
 
 def is_plain(data: bytes) -> bool:
     """Whether a mail is plain text under a small header: what is read in linear time, a millisecond at most."""
     end = _HEADER_END.search(data, 0, IN_PLACE_HEADER + 4)
     return end is not None and not _OTHER_THAN_PLAIN.search(data)
-
-
-async def _blocks(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    async for event in events:
-        if isinstance(event, FileEnds):
-            return
-        if isinstance(event, bytes):
-            yield event
-
-
-def _embedded(file: FileBegins, blocks: list[bytes]) -> Attachment:
-    return file_attachment(file.name, file.media_type, b"".join(blocks))

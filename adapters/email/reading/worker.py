@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from adapters.email import replies
 from adapters.email.mime import Content
-from adapters.email.parse import Parsed, parse_mail
+from adapters.email.parse import parse_mail
 from adapters.email.reading.frames import HEAD, MAX_FRAME, Kind, frame, mail_to_json, to_json
 from adapters.email.replies import MailRefused
 
@@ -64,7 +64,7 @@ def _mapped() -> int | None:
 def _answer(peer: socket.socket, content: Content, values: dict[str, Any]) -> None:
     try:
         parsed = parse_mail(content, domain=values["domain"], now_ms=values["now_ms"])
-        _send(peer, parsed)
+        peer.sendall(frame(Kind.MAIL, mail_to_json(parsed)))
     except MailRefused as refusal:
         peer.sendall(frame(Kind.REFUSED, to_json(asdict(refusal.reply))))
     except (MemoryError, RecursionError):
@@ -75,17 +75,6 @@ def _answer(peer: socket.socket, content: Content, values: dict[str, Any]) -> No
     except Exception as error:  # a fault of ours, told to whoever reads logs, without a word of the mail
         where = "".join(traceback.format_tb(error.__traceback__, -6))
         peer.sendall(frame(Kind.FAULT, f"{type(error).__name__}\n{where}"[:4_000].encode()))
-
-
-def _send(peer: socket.socket, parsed: Parsed) -> None:
-    peer.sendall(frame(Kind.MAIL, mail_to_json(parsed.mail)))
-    for file in parsed.files:
-        peer.sendall(frame(Kind.FILE, to_json({"name": file.name, "media_type": file.media_type})))
-        for block in file.blocks():
-            if block:
-                peer.sendall(frame(Kind.BLOCK, block))
-        peer.sendall(frame(Kind.END))
-    peer.sendall(frame(Kind.DONE))
 
 
 def _receive(peer: socket.socket) -> tuple[dict[str, Any], int | None] | None:

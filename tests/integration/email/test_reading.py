@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
+import quopri
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -15,11 +17,13 @@ import pytest
 from adapters.email import replies
 from adapters.email.kept_files import PIECES_KIND, KeptFiles
 from adapters.email.links import Links
+from adapters.email.parse import Parsed, parse_mail
 from adapters.email.reading.frames import Limits
 from adapters.email.reading.pool import Pool
 from adapters.email.reading.reader import IN_PLACE, Reader, ReadMail, is_plain
 from adapters.email.replies import MailRefused
 from adapters.email.spool import IN_MEMORY, Spool
+from adapters.email.transfer import FilePart
 from gateway.sdk import FileContent, LimitExceeded, Link, Unavailable, attachment_content
 from gateway.sdk.testing.context import MemoryValues
 
@@ -186,8 +190,7 @@ async def test_a_fault_of_ours_is_no_fault_of_the_mail() -> None:
         with Spool() as spool:
             await spool.write(b"Date: Fri, 15 Jan 2027 08:00:00 +0000\r\n" + HTML)
             with pytest.raises(Unavailable, match="TypeError"):
-                async for _ in pool.read(spool, domain="gw.example", now_ms="no time"):  # type: ignore[arg-type]
-                    pass
+                await pool.read(spool, domain="gw.example", now_ms="no time")  # type: ignore[arg-type]
 
 
 async def test_who_waits_no_more_leaves_no_worker_behind() -> None:
@@ -203,18 +206,26 @@ async def test_who_waits_no_more_leaves_no_worker_behind() -> None:
         assert await worker.process.wait() == -signal.SIGKILL
 
 
-def with_files(*contents: bytes) -> bytes:
+ENCODERS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"8bit": bytes,
+    b"base64": base64.encodebytes,
+    b"quoted-printable": quopri.encodestring,
+}
+
+
+def with_files(*contents: bytes, encoding: bytes = b"8bit") -> bytes:
+    head = b"--b\r\nContent-Type: image/png; name=%d.png\r\nContent-Transfer-Encoding: " + encoding
     parts = b"".join(
-        b"--b\r\nContent-Type: image/png; name=%d.png\r\nContent-Transfer-Encoding: 8bit\r\n\r\n%b\r\n" % (number, data)
-        for number, data in enumerate(contents)
+        head % number + b"\r\n\r\n%b\r\n" % ENCODERS[encoding](data) for number, data in enumerate(contents)
     )
     return b"From: bob@example.net\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + parts + b"--b--"
 
 
-async def test_files_that_do_not_fit_become_links() -> None:
+@pytest.mark.parametrize("encoding", list(ENCODERS))
+async def test_files_that_do_not_fit_become_links(encoding: bytes) -> None:
     small, large = b"s" * 300_000, b"l" * 900_000
     async with reading(embed_bytes=700_000) as (reader, _, values):
-        read_mail = await read(reader, with_files(small, large, small, small))
+        read_mail = await read(reader, with_files(small, large, small, small, encoding=encoding))
         contents = [attachment_content(each, max_bytes=10**7) for each in read_mail.attachments]
         assert [type(each) for each in contents] == [FileContent, Link, FileContent, Link]
         assert [each.name for each in contents] == ["0.png", "1.png", "2.png", "3.png"]
@@ -232,3 +243,42 @@ async def test_without_room_for_links_a_mail_has_to_wait() -> None:
         with pytest.raises(LimitExceeded):
             await read(reader, with_files(b"s" * 300_000, b"s" * 300_000))
         assert not any(kind == PIECES_KIND for kind, _ in values.texts)
+
+
+@pytest.mark.parametrize("encoding", list(ENCODERS))
+async def test_there_is_room_for_exactly_as_much_as_there_is_room(encoding: bytes) -> None:
+    data = b"a=bc" * 12_500
+    for room, kind in ((len(data), FileContent), (len(data) - 1, Link)):
+        async with reading(embed_bytes=room) as (reader, _, _):
+            (attachment,) = (await read(reader, with_files(data, encoding=encoding))).attachments
+            assert type(attachment_content(attachment, max_bytes=10**6)) is kind
+
+
+async def test_a_mail_that_is_nothing_but_a_text_file_brings_it() -> None:
+    data = b"From: bob@example.net\r\nContent-Type: text/plain; name=a.txt\r\n\r\nhello"
+    async with reading() as (reader, pool, _):
+        read_mail = await read(reader, data)
+        assert pool.workers == ()
+    assert read_mail.mail.text == ""
+    assert attachment_content(read_mail.attachments[0], max_bytes=9) == FileContent("a.txt", "text/plain", b"hello")
+
+
+class LyingPool(Pool):
+    """Says of a mail what a worker says that was taken over."""
+
+    def __init__(self, file: FilePart) -> None:
+        super().__init__()
+        self.file = file
+
+    async def read(self, spool: Spool, *, domain: str, now_ms: int) -> Parsed:
+        return Parsed(parse_mail(spool.read(), domain=domain, now_ms=now_ms).mail, (self.file,))
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 10**6), (-5, 3), (9, 3)])
+async def test_a_worker_cannot_have_more_read_than_the_mail(start: int, end: int) -> None:
+    pool = LyingPool(FilePart("a", "image/png", start, end, ""))
+    reader = Reader(
+        pool, KeptFiles(MemoryValues(), lambda: NOW, 0), Links("https://gw", b"k"), embed_bytes=9, link_days=1
+    )
+    with pytest.raises(Unavailable):
+        await read(reader, HTML)

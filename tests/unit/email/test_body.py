@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.email.body import MAX_TEXT_BYTES, read_body
-from adapters.email.mime import BLOCK, leaves
-from adapters.email.transfer import decoded_blocks, read_base64, read_quoted_printable, transfer_decode
+from adapters.email.mime import BLOCK, body_blocks, leaves
+from adapters.email.transfer import decoded_blocks, file_blocks, read_base64, read_quoted_printable, transfer_decode
 from gateway.sdk import FileContent, attachment_content, file_attachment
 from tests.unit.email.test_mime import multipart
 
@@ -27,7 +27,12 @@ PNG = (
 
 def text_and_files(data: bytes) -> tuple[str, list[FileContent]]:
     body = read_body(leaves(data))
-    attachments = [file_attachment(each.name, each.media_type, b"".join(each.blocks())) for each in body.files]
+    attachments = [
+        file_attachment(
+            each.name, each.media_type, b"".join(file_blocks(each, body_blocks(data, each.start, each.end)))
+        )
+        for each in body.files
+    ]
     files = [attachment_content(each, max_bytes=10**7) for each in attachments]
     assert all(isinstance(each, FileContent) for each in files)
     return body.text, [each for each in files if isinstance(each, FileContent)]

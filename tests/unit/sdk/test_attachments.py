@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sdk import Attachment, FileContent, InvalidInput, Link, attachment_content, file_attachment
+from gateway.sdk import (
+    Attachment,
+    FileContent,
+    InvalidInput,
+    Link,
+    attachment_content,
+    encoded_attachment,
+    file_attachment,
+)
 from gateway.sdk.attachments import MAX_FILE_NAME, content_size, safe_file_name
 
 PLENTY = 1_000_000
@@ -20,6 +28,18 @@ B64 = base64.b64encode(b"hello").decode()
 def test_a_file_comes_back_as_it_was(data: bytes, name: str) -> None:
     content = attachment_content(file_attachment(name, "image/png", data), max_bytes=PLENTY)
     assert content == FileContent(safe_file_name(name), "image/png", data)
+
+
+@given(data=st.binary(max_size=300), size=st.integers(1, 50), padded=st.booleans())
+def test_what_is_in_base64_already_stays_in_it(data: bytes, size: int, padded: bool) -> None:
+    digits = base64.b64encode(data)
+    digits = digits if padded else digits.rstrip(b"=")
+    pieces = (digits[begin : begin + size] for begin in range(0, len(digits), size))
+    assert encoded_attachment("f", "image/png", pieces) == file_attachment("f", "image/png", data)
+
+
+def test_a_digit_too_many_is_left_out() -> None:
+    assert encoded_attachment("f", "image/png", (b"QU", b"JDR")) == file_attachment("f", "image/png", b"ABC")
 
 
 @pytest.mark.parametrize(
