@@ -37,7 +37,13 @@ def _names() -> typer.Typer:
     return app
 
 
-_LATER = {"doctor": _doctor, "names": _names}
+def _queue() -> typer.Typer:
+    from gateway.cli_queue import app
+
+    return app
+
+
+_LATER = {"doctor": _doctor, "names": _names, "queue": _queue}
 
 
 class Commands(TyperGroup):

@@ -202,6 +202,13 @@ class RequestUnderWay(GatewayError):
     sentence = "This request is being worked on; please ask again in a moment."
 
 
+class JobUnderWay(GatewayError):
+    """A job of the queue that is being tried, and that so cannot be held or dropped."""
+
+    code, status, retry = -32000, 409, True
+    sentence = "This is being tried right now; please ask again in a moment."
+
+
 class KeyReused(GatewayError):
     """An Idempotency-Key that was used for something else."""
 

@@ -25,6 +25,7 @@ from gateway.store.queue import ExpireJobs, SweepLanes
 from gateway.store.services import DIALECT_LIFE_MS, ForgetServices
 from gateway.store.sessions import ExpireSessions
 from gateway.store.status import ForgetStatuses
+from gateway.store.steering import EndSetAside
 from gateway.store.traffic import ForgetTraffic
 from gateway.store.wallet_sessions import ExpireWalletSessions
 
@@ -134,6 +135,7 @@ def _what_is_over(now: int) -> tuple[Op[Any], ...]:
     """Each removes a bounded number of rows and gives that number, or the rows."""
     return (
         ExpireEnvelopes(now - REPORT_TIME_MS, ROWS_AT_ONCE),
+        EndSetAside(now, ROWS_AT_ONCE),
         ExpireJobs(now, HELD_JOBS_AT_ONCE),
         SweepLanes(now, ROWS_AT_ONCE),
         ExpireOnce(now, ROWS_AT_ONCE),

@@ -90,7 +90,7 @@ class AuditPage:
         page = select(audit).where(audit.c.seq > self.after).order_by(audit.c.seq).limit(self.limit)
         if self.subject is not None:
             page = page.where(audit.c.subject == self.subject)
-        return [_logged(row) for row in conn.execute(page)]
+        return [logged(row) for row in conn.execute(page)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class LatestEntries:
     def run(self, conn: Connection) -> list[LoggedEntry]:
         """Read by the index of subjects."""
         page = select(audit).where(audit.c.subject == self.subject).order_by(audit.c.seq.desc()).limit(self.limit)
-        return [_logged(row) for row in conn.execute(page)]
+        return [logged(row) for row in conn.execute(page)]
 
 
 def digest_of(before: bytes, entry: AuditEntry) -> bytes:
@@ -124,6 +124,7 @@ def first_break(before: bytes, entries: Iterable[LoggedEntry]) -> LoggedEntry | 
     return None
 
 
-def _logged(row: Any) -> LoggedEntry:
+def logged(row: Any) -> LoggedEntry:
+    """An entry from a row of the table."""
     entry = AuditEntry(row.at, row.actor, row.action, row.subject, row.detail)
     return LoggedEntry(row.seq, entry, row.digest)

@@ -132,7 +132,8 @@ class ExpireJobs:
     """Remove at most ``limit`` jobs on hold whose time is over, and return them.
 
     Ready jobs are left to the worker, which reports a failure and completes the job in one transaction; the worker
-    reported a job on hold in the transaction that set it aside.
+    reported a job on hold in the transaction that set it aside. For those that an operator set aside see
+    ``gateway.store.steering.EndSetAside``, which has to come first.
     """
 
     now: int

@@ -23,4 +23,4 @@ def test_policy_sits_on_the_error(kind: type[GatewayError]) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind.retry], ids=lambda kind: kind.__name__)
 def test_what_may_be_tried_again_is_no_fault_of_the_caller(kind: type[GatewayError]) -> None:
     # 409 is what draft-ietf-httpapi-idempotency-key-header asks for.
-    assert kind.status in (429, 500, 503) or kind is errors.RequestUnderWay
+    assert kind.status in (429, 500, 503) or kind in (errors.RequestUnderWay, errors.JobUnderWay)
