@@ -12,6 +12,7 @@ import structlog
 
 from adapters.email import replies
 from adapters.email.addresses import NULL_PATH
+from adapters.email.authentication.assured import assured
 from adapters.email.authentication.authenticator import Authenticator, Evidence, Origin, Trust, read_evidence
 from adapters.email.authentication.decision import (
     Assurance,
@@ -22,8 +23,9 @@ from adapters.email.authentication.decision import (
     decide_bounce,
 )
 from adapters.email.authentication.dns import Dns
+from adapters.email.authentication.received import received_field
 from adapters.email.authentication.results import Results
-from adapters.email.authentication.trace import login_field, results_field, traced, words
+from adapters.email.authentication.trace import login_field, nothing_field, results_field, traced, words
 from adapters.email.dkim.fields import split_content, split_fields
 from adapters.email.handler import Client, Role
 from adapters.email.mime import Content, read_headers
@@ -32,7 +34,7 @@ from adapters.email.replies import MailRefused, Reply
 from adapters.email.settings import EmailSettings
 from adapters.email.spool import Spool
 from adapters.email.users import User
-from gateway.sdk import AdapterContext, CanonicalId, InvalidInput
+from gateway.sdk import AdapterContext, CanonicalId, InvalidInput, SenderAssurance
 from gateway.sdk.addresses import canonical_email
 
 log = structlog.get_logger(__name__)
@@ -73,10 +75,15 @@ class Admitted:
 
     assurance: Assurance
     trace: bytes = field(repr=False)
-    """Header field that says what was found."""
+    """Header fields that say where it came from and what was found."""
     server: str
-    found: Mapping[str, str] = field(default_factory=dict)
-    """The same for the log."""
+    told: SenderAssurance
+    """What the recipient is told of it."""
+
+    @property
+    def named(self) -> bool:
+        """Whether it speaks for whom From names."""
+        return self.assurance is not Assurance.NONE
 
     def kept(self, data: bytes) -> bytes:
         """The mail as it is kept: with the trace, and without what pretended to be one."""
@@ -136,7 +143,7 @@ class Admission:
         if isinstance(answer, Reply):
             log.info("mail.not_authenticated", client=client.address, **words(results))
             raise MailRefused(answer)
-        return Admitted(answer, self._field(results), self._settings.host_name, words(results))
+        return self.admitted(client, answer, results)
 
     async def check_bounce(self, client: Client, spool: Spool) -> None:
         """Bounces are mail, too: one whose From is forged by the DMARC policy of its domain raises MailRefused.
@@ -178,9 +185,9 @@ class Admission:
         if client.role is Role.SUBMISSION:
             if not self._owns(client, author):
                 raise MailRefused(replies.FROM_NOT_YOURS)
-            return self._admitted(Assurance.LOGIN, login_field(self._settings.host_name))
+            return self.admitted(client, Assurance.LOGIN)
         if self._policy.admits(client, author) and self._policy.admits(client, canonical_email(sender)):
-            return self._admitted(Assurance.LISTED, b"")
+            return self.admitted(client, Assurance.LISTED)
         if self._settings.senders is Senders.LISTED or author.rpartition("@")[2] == self._settings.domain:
             raise MailRefused(replies.FROM_NOT_YOURS)
         return None
@@ -196,8 +203,12 @@ class Admission:
     async def _known(self, author: CanonicalId) -> bool:
         return self._rules.without_dmarc is WithoutDmarc.KNOWN and await self._ctx.person(author) is not None
 
-    def _field(self, results: Results) -> bytes:
-        return results_field(results, self._settings.host_name)
-
-    def _admitted(self, assurance: Assurance, trace: bytes) -> Admitted:
-        return Admitted(assurance, trace, self._settings.host_name)
+    def admitted(self, client: Client, why: Assurance, results: Results | None = None) -> Admitted:
+        """A mail that may speak; `results` is None for one that was not checked."""
+        server = self._settings.host_name
+        field = login_field(server) if why is Assurance.LOGIN else nothing_field(server)
+        if results is not None:
+            field = results_field(results, server)
+        # RFC 8601, section 4.1: above what the same server writes of the way.
+        trace = field + received_field(client, server, self._ctx.now_ms())
+        return Admitted(why, trace, server, assured(why, self._settings.domain, results))

@@ -33,6 +33,7 @@ class Client:
     """True when this transaction agreed on SMTPUTF8 (RFC 6531)."""
     helo: str = ""
     """What it calls itself."""
+    tls: bool = False
 
 
 class Handler(Protocol):

@@ -29,9 +29,8 @@ PER_HOUR: Final = 100
 class OperatorBox:
     """Admits mail that goes to the operator and to nobody else."""
 
-    def __init__(self, admission: Admission, host_name: str) -> None:
+    def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._host_name = host_name
         self._of_one = Rate(PER_ADDRESS, clock=_hours)
         self._of_all = Rate(PER_HOUR, clock=_hours)
 
@@ -46,7 +45,7 @@ class OperatorBox:
         # Behind a server of ours all clients have its address.
         self._of_one.take(sender.rpartition("@")[2] if client.role is Role.LMTP else client.address)
         self._of_all.take("")
-        return Admitted(Assurance.NONE, b"", self._host_name)
+        return self._admission.admitted(client, Assurance.NONE)
 
 
 def _hours() -> float:

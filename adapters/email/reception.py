@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -13,7 +14,6 @@ from adapters.email import replies
 from adapters.email.addressees import Addressees, tagged
 from adapters.email.addresses import NULL_PATH, Special, local_target
 from adapters.email.admission import Admission
-from adapters.email.authentication.decision import Assurance
 from adapters.email.bounces import Bounces
 from adapters.email.control.desk import Desk
 from adapters.email.envelopes import Envelopes
@@ -55,7 +55,7 @@ class Reception:
     ) -> None:
         self._settings = settings
         self._admission = Admission(settings, users, ctx)
-        self._operator_box = OperatorBox(self._admission, settings.host_name)
+        self._operator_box = OperatorBox(self._admission)
         self._addressees = Addressees(settings.domain, settings.operator, ctx)
         self._desk = desk
         self._incoming = incoming
@@ -147,11 +147,12 @@ class Reception:
             mail = incoming.mail
             to = await self._addressees.sort(recipients)
             outgoing = tuple(
-                tagged(each, to.tags.get(each.recipient, ())) for each in await incoming.messages(to.names, now)
+                replace(tagged(each, to.tags.get(each.recipient, ())), assurance=admitted.told)
+                for each in await incoming.messages(to.names, now)
             )
             if to.control:
                 self._desk.admit(mail, admitted.assurance)
-            if admitted.assurance is Assurance.NONE:
+            if not admitted.named:
                 outgoing = tuple(unverified(each, self._settings.domain) for each in outgoing)
             await self._envelopes.keep(mail.native_id, mail.sender, sender)
             submitted = await self._ctx.submit_all(outgoing) if outgoing else ()
@@ -165,7 +166,7 @@ class Reception:
             assurance=str(admitted.assurance),
             recipients=len(submitted),
             repeats=sum(each.repeat for each in submitted),
-            **admitted.found,
+            **admitted.told.checks,
         )
         return Reply(250, "2.0.0", f"Accepted as {mail.native_id}")
 

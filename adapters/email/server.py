@@ -173,7 +173,8 @@ class MailServer(SMTP):
         # Clients that are gone already have no peer name.
         address = session.behind or (session.peer[0] if session.peer else "")
         utf8 = self._transaction().smtp_utf8
-        return Client(self._options.role, address.partition("%")[0], session.login, utf8, session.host_name or "")
+        greeting, tls = session.host_name or "", session.ssl is not None
+        return Client(self._options.role, address.partition("%")[0], session.login, utf8, greeting, tls)
 
     # --- commands -----------------------------------------------------------------------------------------------
 
@@ -324,16 +325,23 @@ class MailServer(SMTP):
                     failure = replies.NO_ROOM
                     continue
                 kept += len(content)
-                try:
-                    await spool.write(content)
-                except OSError:
-                    log.exception("smtp.spool_failed")
-                    failure = replies.FAULT
+                failure = await _spooled(spool.write(content))
+            failure = failure or await _spooled(spool.flush())
         finally:
             spool.on_close(lambda: self._gate.release(kept))
         # Commands behind the data (RFC 2920) belong in front of whatever arrived since.
         self._reader._buffer[:0] = decoder.rest  # type: ignore[attr-defined]
         return failure or _line_rules(decoder)
+
+
+async def _spooled(writing: Awaitable[None]) -> Reply | None:
+    """Write to a spool; what to say when the disk is full."""
+    try:
+        await writing
+    except OSError:
+        log.exception("smtp.spool_failed")
+        return replies.FAULT
+    return None
 
 
 class LmtpServer(MailServer):

@@ -112,7 +112,7 @@ class Authenticator:
         spf, dkim = await asyncio.gather(self._spf(evidence, origin, lookups), check_claims(evidence.claims, lookups))
         dkim += _reported_dkim(evidence.reports)
         if _reported_dmarc(evidence):
-            dmarc = DmarcResult(Dmarc.PASS, evidence.author, aligned=True)
+            dmarc = DmarcResult(Dmarc.PASS, evidence.author, aligned=True, by=("server",))
         else:
             dmarc = await evaluate(evidence.author, spf, dkim, lookups)
         arc = await self._arc(evidence, dmarc, lookups)

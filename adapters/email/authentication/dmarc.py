@@ -7,7 +7,7 @@ net under that.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -77,6 +77,11 @@ async def evaluate(author: str, spf: SpfResult, dkim: Iterable[DkimResult], look
     have nothing to do with the author's does not count.
     """
     dkim = tuple(dkim)
+    result = await _evaluate(author, spf, dkim, lookups)
+    return replace(result, by=await _vouching(author, spf, dkim, lookups)) if result.aligned else result
+
+
+async def _evaluate(author: str, spf: SpfResult, dkim: tuple[DkimResult, ...], lookups: Lookups) -> DmarcResult:
     try:
         own = choose_record((await lookups.ask(f"_dmarc.{author}", "TXT")).records)
         if own is not None and author in _passed(spf, dkim):
@@ -96,6 +101,30 @@ async def evaluate(author: str, spf: SpfResult, dkim: Iterable[DkimResult], look
     aligned = best is _Proof.GOOD
     outcome = Dmarc.NONE if applying is None else Dmarc.PASS if aligned else Dmarc.FAIL
     return DmarcResult(outcome, author, policy, aligned)
+
+
+async def _vouching(author: str, spf: SpfResult, dkim: tuple[DkimResult, ...], lookups: Lookups) -> tuple[str, ...]:
+    """Which checks speak for the author's domain, when one does: a signature, or the server alone?
+
+    A signature of another domain costs look-ups only where the two can be of one organisation. Alignment that the
+    owner wants to be strict is not asked for here: the signature is of the organisation all the same.
+    """
+    signers = {each.domain for each in dkim if each.outcome is Dkim.PASS}
+    signed = author in signers
+    try:
+        for signer in sorted(signers) if not signed else ():
+            if _may_be_one(signer, author):
+                organisation = (await walk(author, lookups)).organisation
+                signed = signed or await _Belonging(author, organisation, lookups).joins(signer)
+    except DnsTrouble:
+        pass
+    by_server = spf.outcome is Spf.PASS and (spf.domain == author or not signed)
+    return ("dkim",) * signed + ("spf",) * by_server
+
+
+def _may_be_one(domain: str, other: str) -> bool:
+    """Whether two domains have their last two labels in common, as all of one organisation do."""
+    return domain.split(".")[-2:] == other.split(".")[-2:]
 
 
 async def _policy(author: str, domain: str, record: DmarcRecord, lookups: Lookups) -> Policy:
@@ -162,14 +191,14 @@ class _Belonging:
             trouble = trouble or belongs
         return _Proof.TROUBLE if trouble else _Proof.NONE
 
+    async def joins(self, domain: str) -> bool:
+        """Whether a domain is of the author's organisation."""
+        # Only a domain inside it can be.
+        inside = domain == self.organisation or domain.endswith(f".{self.organisation}")
+        return inside and (await walk(domain, self.lookups)).organisation == self.organisation
+
     async def _belongs(self, domain: _Domain) -> bool:
-        if domain.name == self.author:
-            return True
-        # Only a domain inside the author's organisation can have the same one.
-        inside = domain.name == self.organisation or domain.name.endswith(f".{self.organisation}")
-        if domain.strict or not inside:
-            return False
-        return (await walk(domain.name, self.lookups)).organisation == self.organisation
+        return domain.name == self.author or (not domain.strict and await self.joins(domain.name))
 
 
 def _below(suffix: str, domain: str) -> str:

@@ -89,6 +89,8 @@ class DmarcResult:
     """What applies to mail that fails."""
     aligned: bool = False
     """True when a passing SPF or DKIM domain belongs to the domain of From, record or none."""
+    by: tuple[str, ...] = ()
+    """What passed for such a domain, DKIM first; SPF beside it where no further look-up is needed to know."""
 
 
 @dataclass(frozen=True, slots=True)

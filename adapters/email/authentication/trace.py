@@ -33,6 +33,11 @@ def login_field(server: str) -> bytes:
     return f"Authentication-Results: {server}; auth=pass\r\n".encode("ascii")
 
 
+def nothing_field(server: str) -> bytes:
+    """For a mail that was taken without any check."""
+    return f"Authentication-Results: {server}; none\r\n".encode("ascii")
+
+
 def _separated(statements: list[str]) -> list[str]:
     return [f"{each};" for each in statements[:-1]] + statements[-1:]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,10 @@ class Door:
 
 
 OpenDoor = Callable[..., Coroutine[Any, Any, Door]]
+OpenWith = Callable[..., Coroutine[Any, Any, Door]]
+Rows = Mapping[str, Sequence[str]]
+STRANGERS = ("192.0.2.0/24",)
+"""Networks of the operator in which loopback is not."""
 
 
 @pytest.fixture
@@ -71,6 +75,19 @@ async def open_door() -> AsyncIterator[OpenDoor]:
 async def door(open_door: OpenDoor) -> Door:
     """With the defaults of these tests."""
     return await open_door()
+
+
+@pytest.fixture
+async def open_with(open_door: OpenDoor) -> AsyncIterator[OpenWith]:
+    """Opens a door whose DNS has these rows and in whose eyes loopback is anybody."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(rows: Rows, failing: frozenset[str] = frozenset(), **settings: Any) -> Door:
+            server = await stack.enter_async_context(dns_server(Zone(rows, failing)))
+            values = {"allowed_networks": STRANGERS, "allowed_senders": (), "dns_servers": (server,)}
+            return await open_door(**(values | settings))
+
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,7 @@ Loopback is a stranger here: the operator's networks are elsewhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,18 +15,14 @@ from adapters.email.authentication import dns as lookup
 from adapters.email.dkim.canonical import Form
 from adapters.email.returnpath import ReturnPath
 from gateway.sdk import CanonicalId, EnsName, MessageHash, NativeId, Outgoing, Person
-from tests.integration.email.conftest import Door, OpenDoor
+from tests.integration.email.conftest import Door, OpenWith, Rows
 from tests.integration.email.peers import Zone, dns_server
 from tests.integration.email.talk import letter
 from tests.support.signing import Key, ed25519_key, key_rows, rsa_key, sealed, signed
 
-STRANGERS = ("192.0.2.0/24",)
 SPF = {"example.org TXT": ['"v=spf1 ip4:127.0.0.1 -all"']}
 BOB = "bob@example.org"
 MAIL = letter("hello", "Subject: x", sender="Bob <bob@example.org>") + b"\r\n"
-
-Rows = Mapping[str, Sequence[str]]
-OpenWith = Callable[..., Awaitable[Door]]
 
 
 def dmarc(domain: str, tags: str) -> dict[str, list[str]]:
@@ -39,19 +32,6 @@ def dmarc(domain: str, tags: str) -> dict[str, list[str]]:
 KEYS = key_rows("example.org", rsa_key())
 """Signed mail is signed by this."""
 REJECT = dmarc("example.org", "p=reject")
-
-
-@pytest.fixture
-async def open_with(open_door: OpenDoor) -> AsyncIterator[OpenWith]:
-    """Opens a door whose DNS has these rows and in whose eyes loopback is anybody."""
-    async with AsyncExitStack() as stack:
-
-        async def opened(rows: Rows, failing: frozenset[str] = frozenset(), **settings: Any) -> Door:
-            server = await stack.enter_async_context(dns_server(Zone(rows, failing)))
-            values = {"allowed_networks": STRANGERS, "allowed_senders": (), "dns_servers": (server,)}
-            return await open_door(**(values | settings))
-
-        yield opened
 
 
 async def sent(door: Door, mail: bytes, sender: str = BOB) -> str:
