@@ -66,6 +66,18 @@ class Addressees:
             raise MailRefused(replies.BOUNCE_ONLY)
         return await resolve_alias(target, self._ctx)
 
+    async def reachable(self, address: str) -> EnsName:
+        """As `name`, for somebody whom mail can reach: what would go out as mail again is refused (MailRefused).
+
+        Two mailboxes that forward to each other's names would make a loop of it.
+        """
+        name = await self.name(address)
+        person = await self._ctx.person_named(name)
+        given = name.endswith(f".{self._ctx.network}.{self._ctx.parent}")
+        if given or (person is not None and person.network == self._ctx.network and person.name == name):
+            raise MailRefused(replies.MAIL_TO_MAIL)
+        return name
+
     async def sort(self, addresses: tuple[str, ...]) -> Sorted:
         """All recipients of a mail; raises as `name` does."""
         names: list[EnsName] = []

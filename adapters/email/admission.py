@@ -145,7 +145,7 @@ class Admission:
             raise MailRefused(answer)
         return self.admitted(client, answer, results)
 
-    async def check_bounce(self, client: Client, spool: Spool) -> None:
+    async def check_bounce(self, client: Client, sender: str, spool: Spool) -> None:
         """Bounces are mail, too: one whose From is forged by the DMARC policy of its domain raises MailRefused.
 
         Those from the operator's own networks are as good as what is on the list, and those of servers that write no
@@ -165,7 +165,8 @@ class Admission:
             if refusal.reply is replies.FROM_MALFORMED:
                 return
             raise
-        results = await self._authenticator.check(evidence, self._origin(client, ""))
+        sender = "" if sender == NULL_PATH else str(canonical_email(sender))
+        results = await self._authenticator.check(evidence, self._origin(client, sender))
         if (refused := decide_bounce(results)) is not None:
             log.info("mail.not_authenticated", client=client.address, bounce=True, **words(results))
             raise MailRefused(refused)

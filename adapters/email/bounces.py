@@ -1,4 +1,8 @@
-"""Mail that comes to our return path: whoever wrote the message is told once what became of it, and nobody else is."""
+"""Mail that comes to our return path: whoever wrote the message is told once what became of it, and nobody else is.
+
+It has the null sender as a rule. Programs that answer with an address of their own (vacation) are heard as well; people
+are told that nobody reads there.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ from typing import Final
 
 import structlog
 
+from adapters.email import replies
 from adapters.email.charsets import one_line
-from adapters.email.dsn import Bounce, Fate, explained, read_bounce
+from adapters.email.dsn import Bounce, Fate, by_program, explained, read_bounce
+from adapters.email.replies import MailRefused
 from adapters.email.returnpath import message_prefix
 from adapters.email.sent import SentMail, SentMails
 from gateway.sdk import NOTICE_MARK, AdapterContext, MessageType, NativeId, Outgoing, Person
@@ -19,18 +25,20 @@ _HIDDEN: Final = str.maketrans({'"': "'", "\u201c": "'", "\u201d": "'"})
 
 
 class Bounces:
-    """Handles mail without a sender; it was signed by us, so it is about a mail of ours."""
+    """Handles what comes to addresses that we signed, so it is about a mail of ours."""
 
     def __init__(self, domain: str, ctx: AdapterContext, sent: SentMails) -> None:
         self._domain = domain
         self._ctx = ctx
         self._sent = sent
 
-    async def take(self, prefix: str, data: bytes) -> None:
+    async def take(self, prefix: str, data: bytes, *, null_sender: bool = True) -> None:
         """One bounce to the return path of a message. Raises MailRefused, and what `submit` raises.
 
         The token says which message it is; only where nothing is known of that, a Message-ID in the bounce does.
         """
+        if not null_sender and not await asyncio.to_thread(by_program, data):
+            raise MailRefused(replies.BOUNCE_ONLY)
         bounce = await asyncio.to_thread(read_bounce, data, self._domain)
         key, mail = await self._find(prefix, bounce)
         log.info("mail.bounced", message=key, fate=bounce.fate.value, status=bounce.status, known=mail is not None)

@@ -18,6 +18,7 @@ from typing import Final
 from adapters.email.body import read_body
 from adapters.email.charsets import decode, one_line, raw_header
 from adapters.email.mime import Part, leaves, read_headers
+from adapters.email.parse import is_automatic
 from adapters.email.transfer import transfer_decode
 from gateway.sdk import MessageHash
 
@@ -39,6 +40,7 @@ _BASIC: Final = re.compile(r"(?<![\d.\w-])([45])\d\d(?=[ -])")
 _DELAYED: Final = re.compile(
     r"delay|warning|will (?:be )?retr|still (?:being )?tr(?:ied|ying)|not yet been", re.IGNORECASE
 )
+_OF_PROGRAMS: Final = frozenset({"x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-response-suppress"})
 _DAEMON: Final = re.compile(r"mailer-?daemon|postmaster@|mail delivery (?:sub)?system", re.IGNORECASE)
 _OWN_ID: Final = re.compile(r"<dm3\.([a-z2-7]{52})@([A-Za-z0-9.-]{1,253})>")
 _BLANK_LINE: Final = re.compile(r"\r?\n\r?\n")
@@ -83,6 +85,16 @@ def read_bounce(data: bytes, domain: str) -> Bounce:
     if not _of_mail_server(headers):
         return Bounce(Fate.ANSWERED, words=one_line(text, MAX_ANSWER), about=about)
     return _by_text(headers, text, about)
+
+
+def by_program(data: bytes) -> bool:
+    """Whether a mail says that a program sent it, be it as RFC 3834 wants it or as programs did before that.
+
+    Raises MailRefused beyond the bounds of `mime`.
+    """
+    headers = read_headers(data)
+    told = headers.get_content_type() == "multipart/report" or any(name.lower() in _OF_PROGRAMS for name in headers)
+    return told or is_automatic(headers) or _of_mail_server(headers)
 
 
 def _by_report(part: Part, about: tuple[MessageHash, ...]) -> Bounce:

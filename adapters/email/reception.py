@@ -106,13 +106,18 @@ class Reception:
             if sender == NULL_PATH:
                 self._check_bounce(address)
                 return
+            if self._addressees.special(address) is Special.RETURN_PATH:
+                self._check_bounce(address, replies.BOUNCE_ONLY)
+                return
             if (refused := self._admission.begin(client, sender)).permanent:
                 raise MailRefused(refused)
             if self._addressees.special(address) is Special.CONTROL:
                 return
+            await self._ctx.check_recipient(await self._addressees.reachable(address))
+            return
         await self._ctx.check_recipient(await self._addressees.name(address))
 
-    def _check_bounce(self, address: str) -> str:
+    def _check_bounce(self, address: str, refused: Reply = replies.NULL_SENDER) -> str:
         """The beginning of the hash of the message that bounced; MailRefused unless we signed this return path."""
         local = self._addressees.local_part(address)
         try:
@@ -120,17 +125,17 @@ class Reception:
                 return self._return_path.message_prefix(local, self._ctx.now_ms())
         except (InvalidInput, UnknownName):
             pass
-        raise MailRefused(replies.NULL_SENDER)
+        raise MailRefused(refused)
 
     # --- DATA ---------------------------------------------------------------------------------------------------
 
     async def data(self, client: Client, sender: str, recipients: tuple[str, ...], spool: Spool) -> Reply:
         """Take the mail for all recipients in one transaction, or for none."""
         try:
-            if sender == NULL_PATH and not self._for_operator(recipients):
-                await self._admission.check_bounce(client, spool)
+            if self._is_bounce(sender, recipients):
+                await self._admission.check_bounce(client, sender, spool)
                 async with self._parsers:
-                    return await self._take_bounce(recipients, spool)
+                    return await self._take_bounce(recipients, spool, null_sender=sender == NULL_PATH)
             return await self._take(client, sender, recipients, spool)
         except GatewayError as error:
             reply = reply_to(error)
@@ -173,8 +178,14 @@ class Reception:
     def _for_operator(self, recipients: tuple[str, ...]) -> bool:
         return all(self._addressees.is_operator(address) for address in recipients)
 
-    async def _take_bounce(self, recipients: tuple[str, ...], spool: Spool) -> Reply:
+    def _is_bounce(self, sender: str, recipients: tuple[str, ...]) -> bool:
+        """About mail of ours: without a sender, or to return paths alone. Nobody speaks by it."""
+        if sender == NULL_PATH:
+            return not self._for_operator(recipients)
+        return all(self._addressees.special(address) is Special.RETURN_PATH for address in recipients)
+
+    async def _take_bounce(self, recipients: tuple[str, ...], spool: Spool, *, null_sender: bool) -> Reply:
         data = await asyncio.to_thread(spool.read)
         for address in recipients:
-            await self._bounces.take(self._check_bounce(address), data)
+            await self._bounces.take(self._check_bounce(address), data, null_sender=null_sender)
         return Reply(250, "2.0.0", "Bounce noted")

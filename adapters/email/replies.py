@@ -80,6 +80,7 @@ UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "This ENS name does not exist or has no 
 NO_OPERATOR = Reply(550, "5.1.1", "No mailbox is configured for the operator of this server")
 NO_PROGRAMS = Reply(550, "5.7.1", "This address takes commands of people, and no automatic mail")
 BOUNCE_ONLY = Reply(550, "5.1.1", "This address takes bounces of our own mail only")
+MAIL_TO_MAIL = Reply(550, "5.7.1", "This is the name of somebody with a mailbox: write to their mail address")
 BAD_STRUCTURE = Reply(554, "5.6.0", "Message is malformed or too complex")
 LOOP = Reply(554, "5.4.6", "Message loops: it passed here before or through too many servers")
 NOT_SENDABLE = Reply(554, "5.6.0", "This message cannot be sent to its recipients")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from gateway.sdk import NOTICE_MARK, Delivered, EnsName, MessageHash, MessageType, Outgoing, Unavailable
 from gateway.sdk.testing import MemoryContext
 from tests.integration.email.conftest import Door
-from tests.integration.email.peers import Mailbox
+from tests.integration.email.peers import Mailbox, Zone
 from tests.integration.email.talk import Talk
 from tests.integration.email.test_mail_out import delivery, post_office
 from tests.unit.email.test_dsn import POSTFIX, dsn
@@ -26,19 +27,20 @@ class Posted:
     mailbox: Mailbox
     return_path: str
     message_id: str
+    zone: Zone
 
-    async def bounce(self, content: bytes, recipient: str = "") -> str:
+    async def bounce(self, content: bytes, recipient: str = "", sender: str = "") -> str:
         """Bring a bounce; the last reply."""
         async with self.door.talk() as talk:
-            return await bring(talk, content, recipient or self.return_path)
+            return await bring(talk, content, recipient or self.return_path, sender)
 
     @property
     def told(self) -> list[Outgoing]:
         return self.ctx.taken
 
 
-async def bring(talk: Talk, content: bytes, recipient: str) -> str:
-    for command in ("MAIL FROM:<>", f"RCPT TO:<{recipient}>", "DATA"):
+async def bring(talk: Talk, content: bytes, recipient: str, sender: str = "") -> str:
+    for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>", "DATA"):
         reply = await talk.say(command)
         if not reply.startswith(("250", "354")):
             return reply
@@ -47,14 +49,14 @@ async def bring(talk: Talk, content: bytes, recipient: str) -> str:
 
 
 @asynccontextmanager
-async def posted() -> AsyncIterator[Posted]:
+async def posted(**settings: Any) -> AsyncIterator[Posted]:
     mailbox = Mailbox()
-    async with post_office(mailbox) as (adapter, ctx, _):
+    async with post_office(mailbox, **settings) as (adapter, ctx, zone):
         outcome = await adapter.deliver(delivery(adapter))
         assert isinstance(outcome, Delivered)
         sender = mailbox.envelopes[0].mail_from
         assert sender is not None
-        yield Posted(ctx, Door(adapter, ctx), mailbox, sender, outcome.native_id)
+        yield Posted(ctx, Door(adapter, ctx), mailbox, sender, outcome.native_id, zone)
 
 
 async def test_a_final_failure_is_told_to_the_sender_once() -> None:
@@ -101,6 +103,47 @@ async def test_somebody_is_away() -> None:
             ' "Back on Monday. Code 5.1.1."'
         )
         assert len(mail.mailbox.envelopes) == 1
+
+
+AWAY = b"From: bob@example.net\r\nSubject: Away\r\n%s\r\nBack on Monday."
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Auto-Submitted: auto-replied\r\n",
+        b"Precedence: bulk\r\n",
+        b"X-Autoreply: yes\r\n",
+        b"X-Auto-Response-Suppress: All\r\n",
+    ],
+)
+async def test_somebody_is_away_and_the_program_has_an_address(field: bytes) -> None:
+    """RFC 3834 wants the null sender, and not every program does as it wants."""
+    async with posted() as mail:
+        for _ in range(2):
+            assert (await mail.bounce(AWAY % field, sender="bob@example.net")) == "250 2.0.0 Bounce noted"
+        (told,) = mail.told
+        assert told.automatic
+        assert told.text.endswith('came from the mailbox of bob@example.net: "Back on Monday."')
+        assert len(mail.mailbox.envelopes) == 1, "it is answered by nothing"
+
+
+async def test_nobody_reads_at_the_return_path() -> None:
+    """Whoever writes there by hand learns it, and the mail is not lost in silence."""
+    async with posted() as mail:
+        assert (await mail.bounce(AWAY % b"", sender="bob@example.net")).startswith("550 5.1.1")
+        cut = mail.return_path.removesuffix("@gw.example")[:-5] + "@gw.example"
+        assert (await mail.bounce(AWAY % b"Precedence: bulk\r\n", cut, "bob@example.net")).startswith("550 5.1.1")
+        assert mail.told == []
+
+
+@pytest.mark.attack(47)
+async def test_an_automatic_answer_with_a_forged_address_is_refused() -> None:
+    async with posted(allowed_networks=("192.0.2.0/24",)) as mail:
+        mail.zone.records = {**mail.zone.records, "_dmarc.example.net TXT": ['"v=DMARC1; p=reject"']}
+        reply = await mail.bounce(AWAY % b"Auto-Submitted: auto-replied\r\n", sender="bob@example.net")
+        assert reply.startswith("550 5.7.1")
+        assert mail.told == []
 
 
 async def test_a_forged_return_path_is_refused() -> None:

@@ -10,7 +10,18 @@ from email.policy import SMTP
 import pytest
 
 from adapters.email.returnpath import ReturnPath
-from gateway.sdk import EnsName, FileContent, InvalidInput, MessageHash, MessageType, UnknownName, attachment_content
+from gateway.sdk import (
+    BridgedPerson,
+    CanonicalId,
+    EnsName,
+    FileContent,
+    InvalidInput,
+    MessageHash,
+    MessageType,
+    Network,
+    UnknownName,
+    attachment_content,
+)
 from gateway.sdk.addresses import punycode_localpart
 from tests.integration.email.conftest import Door, OpenDoor
 from tests.integration.email.talk import letter
@@ -159,9 +170,11 @@ async def test_other_mail_without_a_sender_is_refused(bounce_door: Door) -> None
 
 
 async def test_ordinary_mail_to_the_return_path_is_refused(bounce_door: Door) -> None:
+    """When it is there: a program's answer would be heard."""
     async with bounce_door.talk() as talk:
-        await talk.say("MAIL FROM:<bob@example.net>")
-        assert (await talk.say(f"RCPT TO:<{return_path(bounce_door)}>")).startswith("550 5.1.1")
+        assert (await talk.mail(letter(), return_path(bounce_door))).startswith("550 5.1.1")
+        assert (await talk.mail(letter(), return_path(bounce_door), "alice.eth@gw.example")).startswith("550 5.1.1")
+    assert bounce_door.ctx.taken == []
 
 
 async def test_a_flood_of_null_senders_causes_no_answer(bounce_door: Door) -> None:
@@ -170,3 +183,20 @@ async def test_a_flood_of_null_senders_causes_no_answer(bounce_door: Door) -> No
             await talk.send(b"MAIL FROM:<>\r\nRCPT TO:<alice.eth@gw.example>\r\nRSET\r\n")
             assert [(await talk.reply())[:3] for _ in range(3)] == ["250", "550", "250"]
     assert bounce_door.ctx.taken == []
+
+
+async def test_mail_to_somebody_with_a_mailbox_is_refused_before_it_is_sent(door: Door) -> None:
+    """It would go out as mail again, and two mailboxes that forward to each other's names make a loop of that."""
+    network = door.adapter.name
+    carol, dave = EnsName("carol.example.org.email.gw.eth"), EnsName("dave.eth")
+    owner = BridgedPerson(network, CanonicalId("dave@example.org"), dave, "")
+    other = BridgedPerson(Network("xmpp"), CanonicalId("erin@example.org"), EnsName("erin.eth"), "")
+    door.ctx.issued |= {owner.canonical_id: owner, other.canonical_id: other}
+    door.ctx.known_names |= {carol, dave, other.name}
+    async with door.talk() as talk:
+        assert (await talk.say("MAIL FROM:<bob@example.net>")).startswith("250")
+        for name in (carol, dave):
+            reply = await talk.say(f"RCPT TO:<{name}@gw.example>")
+            assert reply.startswith("550 5.7.1")
+            assert "write to their mail address" in reply
+        assert (await talk.say(f"RCPT TO:<{other.name}@gw.example>")).startswith("250")
