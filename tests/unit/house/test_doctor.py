@@ -11,10 +11,11 @@ import pytest
 
 from gateway.errors import ConfigError
 from gateway.operations.adapter_types import adapter_type
-from gateway.operations.doctor import as_json, choose, examine, groups, worst
+from gateway.operations.doctor import GROUPS, as_json, choose, counted, examine, groups, worst
 from gateway.operations.installation import Answers, create_installation
 from gateway.sdk import Examines, Finding, State
 from gateway.settings import load_settings
+from tests.support.examining import READERS, content, examined, finding, mode
 
 WELL = Finding(check="mx", state=State.OK, found="served by mx.example")
 POOR = Finding(check="ptr", state=State.WARN, found="another name", fix="change it", lines=("a. IN PTR b.",))
@@ -58,6 +59,7 @@ def test_the_worst_counts(findings: tuple[Finding, ...], state: State) -> None:
 def test_json_holds_all_of_it() -> None:
     told = json.loads(json.dumps(as_json({"email": (WELL, POOR)})))
     assert told["state"] == "warn"
+    assert told["counts"] == {"ok": 1, "warn": 1, "fail": 0}
     assert told["groups"]["email"][1] == {
         "check": "ptr",
         "state": "warn",
@@ -75,8 +77,23 @@ def test_groups_are_chosen_by_name() -> None:
         choose(known, ("c",))
 
 
+def test_findings_are_counted() -> None:
+    assert counted({"a": (WELL, POOR), "b": (WELL,)}) == {State.OK: 2, State.WARN: 1, State.FAIL: 0}
+
+
 async def test_each_adapter_is_a_group(tmp_path: Path) -> None:
     """One that examines nothing has a right table at least, and a wrong one is a finding and no traceback."""
+    answers = Answers(parent="gw.eth", public_url="https://gw.example", rpc_url="https://eth.example")
+    config = create_installation(tmp_path / "new", answers)
+    settings = load_settings(config, {}).model_copy(update={"adapters": {"telex": {}}})
+    known = groups(settings, config, READERS)
+    assert list(known) == [*GROUPS, "telex"]
+    results = await examine(choose(known, ("telex", "configuration")))
+    assert "no such adapter" in results["telex"][0].found
+    assert finding(results["configuration"], "adapters").state is State.FAIL
+
+
+async def test_secrets_of_adapters_are_their_owner_s(tmp_path: Path) -> None:
     answers = Answers(
         parent="gw.eth",
         public_url="https://gw.example",
@@ -84,16 +101,13 @@ async def test_each_adapter_is_a_group(tmp_path: Path) -> None:
         adapters={"xmpp": {"component": "dm3.example.org"}},
     )
     config = create_installation(tmp_path / "new", answers)
-    settings = load_settings(config, {})
-    both = settings.model_copy(update={"adapters": {**settings.adapters, "telex": {}}})
-    results = await examine(groups(both, config.parent))
-    assert [(name, [each.state for each in findings]) for name, findings in results.items()] == [
-        ("xmpp", [State.OK]),
-        ("telex", [State.FAIL]),
-    ]
-    assert "no such adapter" in results["telex"][0].found
+    settings, secret = load_settings(config, {}), tmp_path / "new" / "xmpp.secret"
+    assert finding((await examined(settings, config, "keys"))["keys"], "adapters").state is State.OK
+    with mode(secret, 0o644):
+        assert "may be read by others" in finding((await examined(settings, config, "keys"))["keys"], "adapters").found
+    with content(secret, None):
+        assert "cannot be read" in finding((await examined(settings, config, "keys"))["keys"], "adapters").found
 
 
 def test_what_an_adapter_can_do_is_seen_at_its_class() -> None:
-    assert isinstance(adapter_type("email"), Examines)
-    assert not isinstance(adapter_type("xmpp"), Examines)
+    assert all(isinstance(adapter_type(name), Examines) for name in ("email",))
