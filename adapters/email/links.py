@@ -1,6 +1,7 @@
 """Signed links to files that we keep for some days: who has the link may fetch the file.
 
-The link holds the key that opens the file, so it alone is enough, and without it the file is nothing.
+The link holds the key that opens the file, so it alone is enough, and without it the file is nothing. Every file is
+saved and never shown in place.
 """
 
 from __future__ import annotations
@@ -8,33 +9,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters.email.kept_files import KEY_BYTES, FileDescription, KeptFiles
+from adapters.email.kept_files import KEY_BYTES, KeptFiles
 from gateway.sdk import GatewayError
+from gateway.sdk.served_files import file_response, no_file
 
 PATH: Final = "/files/email"
 PURPOSE: Final = "links to files"
 MAC_BYTES: Final = 12
 _UNTIL_BYTES: Final = 4
 MAX_NAME_IN_LINK: Final = 60
-SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "audio/ogg", "audio/mpeg", "video/mp4"})
-"""Types that are told to the browser; all others are bytes to it. Every file is saved and never shown in place."""
-HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "private, max-age=3600",
-    "X-Robots-Tag": "noindex",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +79,12 @@ class LinkedFiles:
         except EOFError:
             description = None
         except GatewayError:
-            return _sentence(503, "The file cannot be fetched now; please try again later.")
+            return no_file(503, "The file cannot be fetched now; please try again later.")
         if key is None or description is None:
-            return _sentence(404, "This link is not valid, or its time is over.")
+            return no_file(404, "This link is not valid, or its time is over.")
         body = _nothing() if request.method == "HEAD" else files.read(key, description)
-        return StreamingResponse(body, headers=_headers(description), media_type=_media_type(description))
-
-
-def _headers(description: FileDescription) -> dict[str, str]:
-    name = quote(description.name.encode("utf-8", "replace"), safe="")
-    return {
-        **HEADERS,
-        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
-        "Content-Length": str(description.size),
-    }
-
-
-def _media_type(description: FileDescription) -> str:
-    return description.media_type if description.media_type in SHOWN else "application/octet-stream"
+        return file_response(body, name=description.name, media_type=description.media_type, size=description.size)
 
 
 async def _nothing() -> AsyncIterator[bytes]:
     yield b""
-
-
-def _sentence(status: int, text: str) -> Response:
-    return PlainTextResponse(text + "\n", status, headers=dict(HEADERS) | {"Cache-Control": "no-store"})

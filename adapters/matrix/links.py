@@ -16,27 +16,18 @@ from typing import Final
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.matrix.content import Media
 from adapters.matrix.errors import HomeserverDown, HomeserverRefused
 from adapters.matrix.intent import Intent
+from gateway.sdk.served_files import file_response, no_file
 
 PATH: Final = "/files/matrix"
 PURPOSE: Final = "links to files"
 MAC_BYTES: Final = 16
 CHUNK: Final = 64 * 2**10
-SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "audio/ogg", "audio/mpeg", "video/mp4"})
-"""Types that a browser may show; everything else is saved: a page of a stranger must not run under our origin."""
-HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "private, max-age=3600",
-    "X-Robots-Tag": "noindex",
-}
 _PARTS: Final = re.compile(r"[A-Za-z0-9._=:\[\]-]{1,255}")
 
 
@@ -89,24 +80,16 @@ class LinkedFiles:
                 and _PARTS.fullmatch(given["media"])
                 and links.permits(given["until"], given["mac"], given["server"], given["media"], media_type, now)
             ):
-                return _sentence(404, "This link is not valid, or its time is over.")
+                return no_file(404, "This link is not valid, or its time is over.")
             return await self._streamed(request, bot, given, media_type)
         except HomeserverRefused:
-            return _sentence(404, "The file is not there any more.")
+            return no_file(404, "The file is not there any more.")
         except HomeserverDown:
-            return _sentence(503, "The file cannot be fetched now; please try again later.")
+            return no_file(503, "The file cannot be fetched now; please try again later.")
 
     async def _streamed(self, request: Request, bot: Intent, given: Mapping[str, str], media_type: str) -> Response:
         stack = AsyncExitStack()
         answer = await stack.enter_async_context(bot.download(given["server"], given["media"]))
-        shown = media_type in SHOWN
-        how = "inline" if shown else "attachment"
-        headers = {
-            **HEADERS,
-            "Content-Disposition": f"{how}; filename*=UTF-8''{quote(given['name'], safe='')}",
-        }
-        if answer.content_length is not None:
-            headers["Content-Length"] = str(answer.content_length)
 
         async def parts() -> AsyncIterator[bytes]:
             async with stack:
@@ -114,13 +97,9 @@ class LinkedFiles:
                     async for part in answer.content.iter_chunked(CHUNK):
                         yield part
 
-        return StreamingResponse(
-            parts(), headers=headers, media_type=media_type if shown else "application/octet-stream"
+        return file_response(
+            parts(), name=given["name"], media_type=media_type, size=answer.content_length, in_place=True
         )
-
-
-def _sentence(status: int, text: str) -> Response:
-    return PlainTextResponse(text + "\n", status, headers=dict(HEADERS) | {"Cache-Control": "no-store"})
 
 
 def _decoded(text: str) -> str:
