@@ -186,14 +186,24 @@ def inbound_lane(identity: Identity, sender: EnsName) -> LaneKey:
 
 def report_job(work: ReportJob, *, now: int, expires_at: int) -> NewJob:
     """One lane per person who is told."""
-    lane: LaneKey = lane_key(work.network, _short(f"report|{work.report.sender}"))
+    lane = report_lane(work.network, work.report.sender)
     return NewJob(lane, JobKind.REPORT, encode_report(work), now, expires_at)
+
+
+def report_lane(network: Network, person: CanonicalId) -> LaneKey:
+    """In which news for a person wait."""
+    return lane_key(network, _short(f"report|{person}"))
+
+
+def notice_lane(network: Network, person: CanonicalId) -> LaneKey:
+    """In which waits what the gateway itself has to say to a person."""
+    return lane_key(network, _short(f"notice|{person}"))
 
 
 def notice_job(identity: NoticeFor, text: str, *, now: int, expires_at: int) -> NewJob:
     """Tell a bridged person something; a lane of their own, so that it waits for no conversation."""
     work = NoticeJob(identity.network, identity.canonical_id, identity.name, text, secrets.token_hex(32))
-    lane = lane_key(identity.network, _short(f"notice|{identity.canonical_id}"))
+    lane = notice_lane(identity.network, identity.canonical_id)
     return NewJob(lane, JobKind.NOTICE, _NOTICE.dump_json(work), now, expires_at)
 
 

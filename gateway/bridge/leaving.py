@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import structlog
+
+from gateway.bridge.erasing import Erased, erase, second_look
 from gateway.dm3.sender_rules import RecipientRules
+from gateway.ids import EnsName
 from gateway.sdk.attachments import FileContent
-from gateway.sdk.people import Removed
 from gateway.store import Store
-from gateway.store.failed import DropFailures, Failure, FailuresOf
-from gateway.store.identities import Identity
-from gateway.store.messagemap import ForgetPerson, LinksOfPerson, MessageLink
-from gateway.store.op import Op
-from gateway.store.status import ForgetSender, SenderStatus, StatusesOfSender
+from gateway.store.accounts import CloseAccount
+from gateway.store.backlog import BacklogOf
+from gateway.store.erasure import Traces
+from gateway.store.failed import Failure, FailuresOf
+from gateway.store.identities import OWNED, Identity, ShredIdentity
+from gateway.store.messagemap import LinksOfPerson, MessageLink
+from gateway.store.status import SenderStatus, StatusesOfSender
+
+log = structlog.get_logger(__name__)
 
 MAX_ROWS: Final = 10_000
 """Rows of each kind in one document, the newest; it has to pass through a network for short messages."""
@@ -44,22 +52,30 @@ async def document_of(store: Store, person: Identity, rules: RecipientRules, now
     return FileContent("dm3-gateway.json", "application/json", (await asyncio.to_thread(text)).encode())
 
 
-async def forget_messages(store: Store, person: Identity) -> Removed:
-    """Remove what is kept about a person's messages, in small steps; how many rows went."""
-    network, name = person.network, person.name
-    return Removed(
-        failed=await _all_of(store, DropFailures(network, name)),
-        statuses=await _all_of(store, ForgetSender(network, name)),
-        links=await _all_of(store, ForgetPerson(network, name)),
-        waiting=0,
-    )
+async def leave(
+    store: Store,
+    person: Identity,
+    tombstone: str,
+    *,
+    now: int,
+    end_link: Callable[[EnsName], Awaitable[None]],
+) -> tuple[Erased, int]:
+    """Delete a person: what is known about their messages, the link to a name of theirs, keys and account.
 
-
-async def _all_of(store: Store, op: Op[int]) -> int:
-    removed = 0
-    while rows := await store.commit(op):
-        removed += rows
-    return removed
+    Gives what was removed, and how many messages waited to leave. What handlers that are under way write down about
+    them meanwhile goes at the second look, half a minute later, with what the adapter remembers. Raises Unavailable.
+    """
+    names = (person.name,) if person.owned_name is None else (person.name, person.owned_name)
+    traces = Traces(person.network, person.canonical_id, names, person.address)
+    waiting = await store.read(BacklogOf(person.name))
+    erased = await erase(store, traces)
+    if person.level == OWNED and person.owned_name is not None:
+        await end_link(person.owned_name)
+    gone = (ShredIdentity(person.id, now, tombstone), CloseAccount(person.address), second_look(traces, now))
+    await store.commit_all(*gone)
+    late = await erase(store, traces)
+    log.info("person.deleted", network=person.network)
+    return erased + late, waiting.messages
 
 
 def _identity_json(person: Identity) -> dict[str, Any]:

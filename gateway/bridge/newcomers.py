@@ -11,7 +11,7 @@ from cachetools import TTLCache
 
 from gateway.custody.identities import Identities
 from gateway.ens.escapes import BridgedName
-from gateway.errors import Unavailable
+from gateway.errors import PersonDeleted, Unavailable
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock
 from gateway.rates import Rate
@@ -51,7 +51,8 @@ class Newcomers:
         self._rate = Rate(ASKED_PER_MINUTE)
 
     async def admit(self, bridged: BridgedName) -> Identity | None:
-        """The identity of a person of a network, issued now; None for somebody whom the network does not know.
+        """The identity of a person of a network, issued now; None for somebody whom the network does not know, or who
+        was deleted here.
 
         Raises Unavailable and LimitExceeded when that cannot be found out now.
         """
@@ -68,7 +69,11 @@ class Newcomers:
             self._absent[bridged.name] = True
             return None
         draft = self._identities.draft(bridged.network, bridged.canonical_id, now_ms=self._clock())
-        identity = await self._store.commit(IssueIdentity(draft))
+        try:
+            identity = await self._store.commit(IssueIdentity(draft))
+        except PersonDeleted:
+            self._absent[bridged.name] = True
+            return None
         self._changed(bridged.name)
         log.info("identity.issued", network=bridged.network, reason="looked up")
         return identity

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import structlog
 
 from gateway.bridge.jobs import conversation, decode_outbound, inbound_lane, outbound_job, outbound_lane
-from gateway.bridge.leaving import document_of, forget_messages
+from gateway.bridge.leaving import document_of, leave
 from gateway.custody.identities import Identities
 from gateway.dm3.sender_rules import RecipientRules
 from gateway.ens.escapes import bridged_name
@@ -30,21 +30,19 @@ from gateway.sdk.people import (
     blocking,
 )
 from gateway.store import Store
-from gateway.store.accounts import CloseAccount
 from gateway.store.backlog import BacklogOf, LanesOf, NewestWaiting, SendersTo, WakeLanes
 from gateway.store.failed import FailuresOf, KeptMessage, KeptMessages, LastFailure, RetryFailed
 from gateway.store.identities import (
-    OWNED,
     Identity,
     IdentityOf,
     IssueIdentity,
     SetDisplayName,
     SetPause,
-    ShredIdentity,
 )
 from gateway.store.jobs import NewJob
 from gateway.store.messagemap import ConversationKnown, NewestReceived
 from gateway.store.status import StatusesOfSender
+from gateway.store.tombstones import IsBuried
 from gateway.store.usage import UNVERIFIED
 from gateway.work.results import clean_reason
 
@@ -240,37 +238,37 @@ class People:
         return await document_of(self._store, identity, rules, self._clock())
 
     async def delete(self, person: CanonicalId) -> Removed:
-        """Delete the keys, and what is kept about messages; what waits is dropped by its handlers, which are woken.
+        """Delete the keys, and whatever is known about the person; what is left is a digest.
 
-        Rows go first: whoever is interrupted can ask again, which nobody without keys could.
+        Rows about messages go first: whoever is interrupted can ask again, which nobody without keys could.
         """
         identity = await self._find(person)
         if identity is None:
             raise NotFound("somebody who has no name here cannot be deleted")
         around = self._around
-        removed = await forget_messages(self._store, identity)
-        waiting = await self._store.read(BacklogOf(identity.name))
-        lanes = await self._lanes_towards(identity)
-        if identity.level == OWNED and identity.owned_name is not None:
-            await around.end_link(identity.owned_name)
-        await self._store.commit_all(ShredIdentity(identity.id, self._clock()), CloseAccount(identity.address))
+        removed, waiting = await leave(
+            self._store, identity, self.tombstone(person), now=self._clock(), end_link=around.end_link
+        )
         around.forget_keys(identity.network, identity.canonical_id)
         self._desk.forget(identity.address)
         around.changed(identity.name)
-        late = await forget_messages(self._store, identity)
-        lanes += await self._store.read(LanesOf(identity.name, self._clock(), LANES_AT_ONCE))
-        await self._wake(lanes)
-        log.info("person.deleted", network=identity.network)
         return Removed(
-            failed=removed.failed + late.failed,
-            statuses=removed.statuses + late.statuses,
-            links=removed.links + late.links,
-            waiting=waiting.messages,
+            failed=removed.of("failed_messages"),
+            statuses=removed.of("statuses"),
+            links=removed.of("message_links"),
+            waiting=waiting,
         )
+
+    def tombstone(self, person: CanonicalId) -> str:
+        """What is kept of somebody who was deleted."""
+        return self._around.identities.tombstone(self._network, person)
 
     async def _find(self, person: CanonicalId) -> Identity | None:
         identity = await self._store.read(IdentityOf(self._network, person))
-        if identity is not None and identity.sealed_salt is None:
+        if identity is None:
+            if await self._store.read(IsBuried(self.tombstone(person))):
+                raise PersonDeleted
+        elif identity.sealed_salt is None:
             raise PersonDeleted
         return identity
 

@@ -34,6 +34,8 @@ class Purpose(StrEnum):
     """Key of the digests of codes that people prove mail addresses with; no identity's."""
     WEBHOOK_SECRETS = "webhook-secrets"
     """Key that seals the secrets by which receivers of news know that it is us; no identity's."""
+    TOMBSTONES = "tombstones"
+    """Key of the digests by which people who were deleted are known; no identity's."""
     ADAPTER = "adapter"
     """Key of MACs that an adapter makes for itself; no identity's."""
 
@@ -91,6 +93,12 @@ def link_code_key(seed: MasterSeed) -> bytes:
 def webhook_sealing_key(seed: MasterSeed) -> bytes:
     """The 32-byte key under which the secrets of webhooks stand in the database."""
     return hkdf_sha256(seed.secret, b"", context(VERSION, Purpose.WEBHOOK_SECRETS), 32)
+
+
+def tombstone(seed: MasterSeed, network: Network, canonical_id: CanonicalId) -> str:
+    """64 hex digits that stand for a person who was deleted; nobody without the seed can tell for whom, or try."""
+    key = hkdf_sha256(seed.secret, b"", context(VERSION, Purpose.TOMBSTONES), 32)
+    return hmac.new(key, context(network, canonical_id), "sha256").hexdigest()
 
 
 def adapter_key(seed: MasterSeed, network: Network, purpose: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.custody.keyring import Keyring
 from gateway.ens.escapes import BridgedName, bridged_name, canonical_id, parse_bridged_name
-from gateway.ids import EnsName, Network
+from gateway.ids import CanonicalId, EnsName, Network
 from gateway.store.identities import NewIdentity
 
 
@@ -23,6 +23,10 @@ class Identities:
         canonical = canonical_id(network, foreign_id)
         name = bridged_name(network, canonical, self._parent)
         return self._keyring.new_identity(network, canonical, name, now_ms=now_ms, display_name=display_name)
+
+    def tombstone(self, network: Network, canonical_id: CanonicalId) -> str:
+        """What is kept of a person who is deleted."""
+        return self._keyring.tombstone(network, canonical_id)
 
     def person(self, name: EnsName) -> BridgedName:
         """Who bears ``name``; raises UnknownName for a name that is given to nobody."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cachetools import LRUCache
 
-from gateway.custody.derive import eth_key, salt_sealing_key, storage_key
+from gateway.custody.derive import eth_key, salt_sealing_key, storage_key, tombstone
 from gateway.custody.sealed import SecretPlace, open_secret, seal_secret
 from gateway.custody.seed import MasterSeed
 from gateway.dm3.eth import address_of
@@ -94,7 +94,12 @@ class Keyring:
             sealed_salt=seal_secret(self._sealing_key, salt, _place(network, canonical_id)),
             display_name=display_name,
             created_at=now_ms,
+            tombstone=self.tombstone(network, canonical_id),
         )
+
+    def tombstone(self, network: Network, canonical_id: CanonicalId) -> str:
+        """What is kept of a person who is deleted, and tells only whoever has the seed who it was."""
+        return tombstone(self._seed, network, canonical_id)
 
     def keys(self, identity: Identity) -> IdentityKeys:
         """The identity's keys of its present epoch.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.bridge.erasing import ERASE, Erasing
 from gateway.bridge.events import Events
 from gateway.bridge.inbound import Inbound
 from gateway.bridge.jobs import JobKind
@@ -59,5 +60,6 @@ def join_bridge(parts: Parts, relay: DeliveryService) -> tuple[dict[str, Handler
         JobKind.REPORT: reports,
         JobKind.NOTICE: Notices(parts.adapters, parts.service_name),
         JobKind.EVENT: Events(parts.adapters, parts.clock),
+        ERASE: Erasing(parts.store, parts.clock),
     }
     return handlers, route

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, CursorResult, bindparam, delete, select, update
 
-from gateway.errors import InvalidInput, NotFound
+from gateway.errors import InvalidInput, NotFound, PersonDeleted
 from gateway.ids import CanonicalId, EnsName, EthAddress, IdentityId, Network
 from gateway.store.schema import accounts, identities
+from gateway.store.tombstones import Bury, is_buried
 from gateway.store.upsert import insert
 
 OWNED: Final = "owned"
@@ -28,7 +29,7 @@ UNLINKED: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A person of ``network``; ``sealed_salt`` is None once the keys were shredded, the row then only blocks reuse."""
+    """A person of ``network``; ``sealed_salt`` is None where the keys were shredded before there were tombstones."""
 
     id: IdentityId
     network: Network
@@ -76,13 +77,15 @@ class NewIdentity:
     display_name: str = ""
     level: str = "bridged"
     epoch: int = 0
+    tombstone: str = ""
+    """Digest that is kept of this person when they are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssueIdentity:
     """Store a draft, or return what this person already has: the first issue wins.
 
-    Raises ``InvalidInput`` when name or address belong to another person.
+    Raises ``InvalidInput`` when name or address belong to another person, ``PersonDeleted`` for one who was deleted.
     """
 
     draft: NewIdentity
@@ -108,6 +111,9 @@ class IssueIdentity:
             .returning(*identities.c)
         ).first()
         if issued is not None:
+            # Looked at after the insert, which waits for a deletion that is under way on another node.
+            if draft.tombstone and is_buried(conn, draft.tombstone):
+                raise PersonDeleted
             return _identity_of(issued)
         existing = find_identity(conn, *_person(draft.network, draft.canonical_id))
         if existing is None:
@@ -193,31 +199,22 @@ class RotateIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ShredIdentity:
-    """Delete the salt, and with it every key of this person, for good; the row stays so that nobody gets the name.
+    """Delete a person's row, the salt in it, and with it every key of theirs, for good.
 
-    The display name goes too. True when there was a salt.
+    What stays is ``tombstone``, by which nobody can tell who it was and they never get a name again. True when there
+    was such a person.
     """
 
     id: IdentityId
     now: int
+    tombstone: str
 
     def apply(self, conn: Connection) -> bool:
-        """Overwrite the salt."""
-        return (
-            conn.execute(
-                update(identities)
-                .where(identities.c.id == self.id, identities.c.sealed_salt.is_not(None))
-                .values(
-                    sealed_salt=None,
-                    display_name="",
-                    display_name_chosen=False,
-                    rotated_at=self.now,
-                    paused_until=None,
-                    **UNLINKED,
-                )
-            ).rowcount
-            > 0
-        )
+        """Delete one row; SQLite overwrites it with zeros."""
+        if not conn.execute(delete(identities).where(identities.c.id == self.id)).rowcount:
+            return False
+        Bury((self.tombstone,), self.now).apply(conn)
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     false,
 )
 
-HISTORY: Final = ("0001", "0002", "0003", "0004")
+HISTORY: Final = ("0001", "0002", "0003", "0004", "0005")
 """Every alembic revision from the first to the newest; a revision that is not here is newer than this program."""
 
 REVISION: Final = HISTORY[-1]
@@ -439,3 +439,20 @@ adapter_values = Table(
     Column("at", Millis, nullable=False),
 )
 """What an adapter keeps for itself: small values (JSON), set at ``at``."""
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("digest", Key, primary_key=True),
+    Column("at", Millis, nullable=False),
+)
+"""People who were deleted for good, as digests under a key of the seed: neither of them gets a name here again."""
+
+lineage = Table(
+    "lineage",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("id", Key, nullable=False),
+    Column("at", Millis, nullable=False),
+)
+"""Lines of history: the first backup begins one, and every restore another, which ends what was good before it."""

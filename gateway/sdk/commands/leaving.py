@@ -39,7 +39,7 @@ async def delete_me(call: Call) -> Answer:
         f"`{view.name}` is deleted, for good. With its keys went {number_of(removed.waiting, 'waiting message')}, "
         f"{number_of(removed.failed, 'failed message')}, and "
         f"{number_of(removed.statuses + removed.links, 'note')} about messages. "
-        "That this name was yours is all that stays, so that nobody else ever gets it.",
+        "All that stays is a digest, by which the name is never given again and nobody can tell that it was yours.",
         deleted=True,
     )
 

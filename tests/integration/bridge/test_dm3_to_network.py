@@ -13,7 +13,7 @@ from gateway.dm3.canonical import stringify
 from gateway.dm3.envelope import canonical_envelope, seal
 from gateway.dm3.message import Message, MessageType, sign_message
 from gateway.errors import InvalidInput
-from gateway.ids import EnsName
+from gateway.ids import CanonicalId, EnsName
 from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.sdk import DeliveryState, Rejected, Retry
@@ -228,7 +228,7 @@ async def test_mail_for_somebody_who_was_deleted_is_dropped(
     await paper.wait_tries(1)
     identity = await house.gateway.store.read(IdentityNamed(BOB_NAME))
     assert identity is not None
-    await house.gateway.store.commit(ShredIdentity(identity.id, now_ms()))
+    await house.gateway.store.commit(ShredIdentity(identity.id, now_ms(), "tombstone"))
 
     async def empty() -> bool | None:
         return not await house.gateway.store.read(QueueList(JobState.READY, 10)) or None
@@ -372,8 +372,6 @@ async def test_mail_under_way_survives_a_rotation(house: House, paper: PaperAdap
 async def test_somebody_who_was_deleted_is_refused_and_not_swallowed(
     house: House, paper: PaperAdapter, acquainted: Dm3Client
 ) -> None:
-    identity = await house.gateway.store.read(IdentityNamed(BOB_NAME))
-    assert identity is not None
-    await house.gateway.store.commit(ShredIdentity(identity.id, now_ms()))
+    await paper.ctx.people.delete(CanonicalId(BOB))
     with pytest.raises(InvalidInput, match="deleted"):
         await paper.write(BOB, acquainted.name, "hello again", "n9")

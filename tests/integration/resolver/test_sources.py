@@ -122,7 +122,7 @@ async def test_a_network_that_is_switched_off(store: Store) -> None:
 
 async def test_a_deleted_person_has_no_records(store: Store) -> None:
     bob = await issue(store, "matrix", "@bob:example.org")
-    assert await store.commit(ShredIdentity(bob.id, 2))
+    assert await store.commit(ShredIdentity(bob.id, 2, "tombstone"))
     assert await people(store).find(bob.name) is None
 
 

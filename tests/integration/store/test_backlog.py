@@ -102,10 +102,8 @@ async def test_a_pause_and_a_chosen_name_go_with_the_salt(store: Store) -> None:
     found = await store.read(IdentityNamed(ann.name))
     assert found is not None
     assert (found.paused_until, found.display_name, found.display_name_chosen) == (NOW + HOUR, "Ann", True)
-    await store.commit(ShredIdentity(ann.id, NOW))
-    gone = await store.read(IdentityNamed(ann.name))
-    assert gone is not None
-    assert (gone.paused_until, gone.display_name, gone.display_name_chosen) == (None, "", False)
+    await store.commit(ShredIdentity(ann.id, NOW, "tombstone"))
+    assert await store.read(IdentityNamed(ann.name)) is None
     assert await store.commit(SetPause(ann.id, None)) is False
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.errors import InvalidInput, NotFound
+from gateway.errors import InvalidInput, NotFound, PersonDeleted
 from gateway.ids import CanonicalId, EnsName, IdentityId
 from gateway.store import Store
 from gateway.store.identities import (
@@ -21,6 +21,7 @@ from gateway.store.identities import (
     ShredIdentity,
 )
 from gateway.store.lanes import Enqueue, LaneJobs
+from gateway.store.tombstones import IsBuried
 from tests.integration.store.values import EMAIL, MATRIX, NOW, Sql, address, identity, job, lane
 
 
@@ -136,22 +137,25 @@ async def test_rotation_of_nobody_and_onto_a_taken_address(store: Store) -> None
     assert await store.read(IdentityOf(EMAIL, ann.canonical_id)) == ann
 
 
-async def test_shredding_removes_the_salt_for_good_and_keeps_the_name(store: Store) -> None:
-    ann = await issue(store, "ann")
-    assert await store.commit(ShredIdentity(ann.id, NOW + 9)) is True
-    assert await store.commit(ShredIdentity(ann.id, NOW + 9)) is False
-    shredded = await store.read(IdentityNamed(ann.name))
-    assert shredded is not None
-    assert (shredded.sealed_salt, shredded.display_name, shredded.rotated_at) == (None, "", NOW + 9)
-    assert await issue(store, "ann") == shredded
-    with pytest.raises(InvalidInput, match="shredded"):
+async def test_shredding_removes_the_row_for_good_and_nobody_is_issued_again(store: Store) -> None:
+    ann = await issue(store, "ann", tombstone="digest of ann")
+    shred = ShredIdentity(ann.id, NOW + 9, "digest of ann")
+    assert await store.commit(shred) is True
+    assert await store.commit(shred) is False
+    assert await store.read(IdentityNamed(ann.name)) is None
+    assert await store.read(IsBuried("digest of ann")) is True
+    with pytest.raises(PersonDeleted):
+        await issue(store, "ann", tombstone="digest of ann")
+    with pytest.raises(NotFound):
         await store.commit(RotateIdentity(ann.id, 1, address("new"), NOW))
     assert await store.commit(SetDisplayName(ann.id, "back again")) is False
-    assert await store.read(Sql("SELECT count(*) FROM identities WHERE sealed_salt IS NOT NULL")) == [(0,)]
+    assert await store.read(Sql("SELECT count(*) FROM identities")) == [(0,)]
+    ben = await issue(store, "ben", tombstone="digest of ben")
+    assert ben.id > ann.id, "numbers are not given twice"
 
 
 async def test_shredding_nobody(store: Store) -> None:
-    assert await store.commit(ShredIdentity(IdentityId(1), NOW)) is False
+    assert await store.commit(ShredIdentity(IdentityId(1), NOW, "tombstone")) is False
 
 
 async def test_display_names(store: Store) -> None:

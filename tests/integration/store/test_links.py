@@ -105,7 +105,7 @@ async def test_keys_that_change_end_the_link(store: Store) -> None:
     rotated = await store.commit(RotateIdentity(ann.id, 1, address("next"), NOW))
     assert (rotated.level, rotated.owned_name) == ("bridged", None)
     await store.commit(LinkIdentity(ann.id, 1, BOB, "0x1", NOW))
-    await store.commit(ShredIdentity(ann.id, NOW))
+    await store.commit(ShredIdentity(ann.id, NOW, "tombstone"))
     assert await store.read(IdentityOwning(BOB)) is None
     with pytest.raises(NotFound):
         await store.commit(LinkIdentity(ann.id, 1, BOB, "0x1", NOW))

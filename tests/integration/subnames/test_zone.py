@@ -82,7 +82,7 @@ async def first(sqlite_store_url: str) -> AsyncIterator[Store]:
         await opened.commit(AddAdmin(Admin(EnsName("other.eth"), address("x"), NOW)))
         gone = await opened.commit(IssueIdentity(identity("gone")))
         await opened.commit(IssueIdentity(identity("ann")))
-        await opened.commit(ShredIdentity(gone.id, NOW))
+        await opened.commit(ShredIdentity(gone.id, NOW, "tombstone"))
         yield opened
 
 

@@ -31,6 +31,7 @@ ALLOWED = {
     ("gateway/store/links.py", "link_codes.c.digest != b''"): PUBLIC,
     ("gateway/store/wallet_sessions.py", "wallet_sessions.c.digest == self.digest"): LOOKED_UP,
     ("gateway/store/audit.py", "digest_of(before, logged.entry) != logged.digest"): PUBLIC,
+    ("gateway/store/tombstones.py", "tombstones.c.digest == digest"): LOOKED_UP,
     ("gateway/store/leases.py", "leases.c.token == self.fence.token"): FENCE,
     ("gateway/store/leases.py", "leases.c.token == fence.token"): FENCE,
     ("gateway/store/lanes.py", "lanes.c.token == bindparam('number')"): FENCE,
