@@ -32,11 +32,13 @@ from gateway.joining.lookups import join_resolver
 from gateway.joining.naming import join_names
 from gateway.joining.parts import Clients, Parts, message_ttl_ms
 from gateway.joining.relay import join_relay
+from gateway.joining.watching import join_health, join_metrics, open_watch
 from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
+from gateway.operations.lag import Lag
 from gateway.relay.keys import load_service_keys
 from gateway.relay.service import DeliveryService
 from gateway.resolver.key_file import KeyFile
@@ -46,9 +48,9 @@ from gateway.sdk.adapter import Adapter
 from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store.identities import Identity, IdentityNamed
-from gateway.store.leases import AcquireLease
 from gateway.store.names import NameNamed, NameRow
 from gateway.subnames.policy import policies
+from gateway.watch import Counted, Timed
 from gateway.work.worker import Worker
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ class Gateway:
         self._contexts: dict[Network, BridgeContext] = {}
         self._chain_asked = asyncio.Event()
         self._key_file: KeyFile | None = None
+        self._health: Health
+        self._lag = Lag()
 
     @classmethod
     async def open(cls, settings: Settings, adapters: Mapping[Network, Adapter], *, clock: Clock = now_ms) -> Gateway:
@@ -118,6 +122,7 @@ class Gateway:
             self._supervisor.start("route", self._route.run)
         self._deliveries.start("worker", self._worker.run)
         self._supervisor.start("housekeeping", self._housekeeping.run)
+        self._supervisor.start("lag", self._lag.run)
 
     async def _reach_chain(self) -> None:
         """Ask the chain once before anybody needs it: loads its client, and tells an operator who named another one."""
@@ -131,6 +136,10 @@ class Gateway:
     async def loaded(self) -> None:
         """Return when also that is loaded which comes after the start: the client of the chain."""
         await self._chain_asked.wait()
+
+    def stand_down(self) -> None:
+        """Let `/readyz` send balancers away from now on; everything else goes on."""
+        self._health.stop()
 
     async def hang_up(self) -> None:
         """Answer long polls and disconnect sockets, so that the HTTP server can finish what was begun."""
@@ -162,10 +171,13 @@ class Gateway:
             owner=self._owner,
             clock=self._clock,
             elsewhere=partial(elsewhere, self.adapters),
+            watch=parts.watch,
         )
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
-        health = Health({"store": self._check_store, "chain": parts.chain.check_chain_id})
-        self.app = join_http(parts, service, names, join_resolver(parts, signer), health.router())
+        health = self._health = join_health(parts, self._worker, self._key_file)
+        metrics = await join_metrics(parts, health, self._lag)
+        operations = (health.router(), metrics.router())
+        self.app = join_http(parts, service, names, join_resolver(parts, signer), operations)
 
     async def _open_parts(self) -> Parts:
         """Read the keys, connect the store, and make what everything stands on."""
@@ -174,12 +186,19 @@ class Gateway:
         keys = await asyncio.to_thread(load_service_keys, settings.relay.key_file)
         seed = await asyncio.to_thread(load_seed, settings.custody.seed_file)
         self.service_profile = DeliveryServiceProfile.of(keys, f"{settings.server.public_url}/ds")
-        self.store = await Store.open(settings.store.url, clock=clock)
+        watch = await open_watch(settings.operation, self.service_name, self._resources)
+        batches = partial(watch.measure, Timed.BATCH)
+        self.store = await Store.open(settings.store.url, clock=clock, committed=batches)
         self._resources.push_async_callback(self.store.close)
         self.name_rows = Rows(self.store, NameNamed)
         self.identity_rows = Rows(self.store, IdentityNamed)
         clients = self._open_clients()
-        chain = Chain(chain_settings.rpc_urls, chain_settings.chain_id, quorum=chain_settings.quorum)
+        chain = Chain(
+            chain_settings.rpc_urls,
+            chain_settings.chain_id,
+            quorum=chain_settings.quorum,
+            disagreed=partial(watch.count, Counted.DISAGREED),
+        )
         self._resources.push_async_callback(chain.close)
         holdings = Holdings(chain, block=chain_settings.decision_block, stake_view=settings.relay.stake.view)
         self._resources.push_async_callback(holdings.close)
@@ -211,6 +230,7 @@ class Gateway:
             owner=self._owner,
             clock=clock,
             offload=Offload(),
+            watch=watch,
         )
 
     def _open_clients(self) -> Clients:
@@ -223,7 +243,3 @@ class Gateway:
         for client in (clients.public, clients.named, clients.submissions):
             self._resources.push_async_callback(client.close)
         return clients
-
-    async def _check_store(self) -> None:
-        """A write that every node may do: a database that only reads is not ready."""
-        await self.store.commit(AcquireLease("readyz", self._owner, self._clock(), 1))

@@ -174,6 +174,13 @@ class NotAllowed(GatewayError):
     sentence = "You are not allowed to do this."
 
 
+class MetricsRefused(GatewayError):
+    """Figures of the node are for its operator; ``detail`` says what was missing."""
+
+    code, status = -32003, 403
+    sentence = "Only the operator may read this; see [operation] in the configuration."
+
+
 class NameRefused(GatewayError):
     """A name that is not given to this person; ``detail`` is the reason in words for them."""
 

@@ -26,7 +26,7 @@ async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], s
         async with AsyncExitStack() as closing:
             await _unless(stop, _serve(settings, adapters, bound, closing))
             await stop.wait()
-            log.info("gateway.stopping")
+            log.info("gateway.stopping", drain_seconds=settings.server.drain_seconds)
     log.info("gateway.stopped")
 
 
@@ -40,9 +40,16 @@ async def _serve(
     closing.push_async_callback(server.stop)
     closing.push_async_callback(gateway.hang_up)
     await server.start()
+    closing.push_async_callback(_drain, gateway, settings.server.drain_seconds)
     log.info("gateway.serving", host=server.host, port=server.port, own_name=gateway.service_name)
     await gateway.loaded()
     settle()
+
+
+async def _drain(gateway: Gateway, seconds: float) -> None:
+    """Say that the node is not ready while it still serves: balancers stop sending before the listener closes."""
+    gateway.stand_down()
+    await asyncio.sleep(seconds)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, Validati
 from gateway.errors import ConfigError
 from gateway.issuance_settings import SubnamesSettings
 from gateway.observability import HIDDEN
+from gateway.operation_settings import OperationSettings
 from gateway.registry_settings import EvmRegistry, HttpRegistry, RegistrySettings
 from gateway.sections import Address, FilePath, Quorum, Section, WebAddress, web_address
 
@@ -79,6 +80,13 @@ class ServerSettings(Section):
         (),
         description="addresses or networks of reverse proxies, whose X-Forwarded-For is believed",
         examples=[["127.0.0.1"]],
+    )
+    drain_seconds: float = Field(
+        0,
+        ge=0,
+        le=300,
+        description="seconds for which a node that is told to stop still serves, while /readyz sends balancers away",
+        examples=[15],
     )
 
 
@@ -250,6 +258,7 @@ class Settings(Section):
     custody: CustodySettings = Field(default_factory=dict, validate_default=True)
     subnames: SubnamesSettings = Field(default_factory=dict, validate_default=True)
     notifications: NotificationSettings = Field(default_factory=dict, validate_default=True)
+    operation: OperationSettings = Field(default_factory=dict, validate_default=True)
     adapters: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="one table per foreign network")
 
 

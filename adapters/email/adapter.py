@@ -165,6 +165,11 @@ class EmailAdapter:
         """Processes that read mail now."""
         return tuple(each.process.pid for each in self._pool.workers) if self._pool else ()
 
+    async def reach(self) -> None:
+        """See `ReportsReadiness`: it listens. Whether others can reach it is what `doctor` asks."""
+        if self._listener is None:
+            raise Unavailable("nothing listens for mail")
+
     async def run(self) -> None:
         """Write counts down and forget what is old; everything else happens in connections and in `deliver`."""
         while True:

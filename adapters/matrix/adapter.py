@@ -65,6 +65,7 @@ log = structlog.get_logger(__name__)
 
 PING_PAUSES: Final = (0.1, 0.3, 1.0, 2.0, 5.0, 15.0, 60.0)
 """Seconds between tries to ping; the last one repeats."""
+REACH_SECONDS: Final = 3.0
 FAST_PAUSE: Final = 2.0
 """Seconds that a person who writes too fast is made to wait."""
 KEY_PAUSE: Final = 0.25
@@ -166,6 +167,10 @@ class MatrixAdapter:
             return False
         log.info("matrix.connected", duration_ms=answer.get("duration_ms"))
         return True
+
+    async def reach(self) -> None:
+        """See `ReportsReadiness`: the homeserver says which versions it speaks."""
+        await self._opened().homeserver.call("GET", "/_matrix/client/versions", timeout=REACH_SECONDS)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Show one message in the recipient's room."""

@@ -132,6 +132,11 @@ class XmppAdapter:
         self._answers = Answers(world, uploads, self._rooms, self._contacts)
         self._world = world
 
+    async def reach(self) -> None:
+        """See `ReportsReadiness`: the stream is up, or it is another node's to have it."""
+        if self._held and not self._link.connected:
+            raise LinkDown("the server does not answer")
+
     @property
     def elsewhere(self) -> bool:
         """True while another node has the connection, or nobody: then what is to be delivered waits untouched."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from gateway.bridge.holding import Holding
-from gateway.bridge.jobs import OutboundJob, event_groups, event_job, outbound_job
+from gateway.bridge.jobs import OutboundJob, event_groups, event_job, outbound_job, trace_of_outbound
 from gateway.bridge.people import Household, People
 from gateway.bridge.values import StoredValues
 from gateway.custody.directory import Directory
@@ -19,7 +19,7 @@ from gateway.custody.identities import Identities
 from gateway.ens.escapes import bridged_name, canonical_id
 from gateway.ens.names import require_normal
 from gateway.ens.portraits import Portraits
-from gateway.errors import InvalidInput, PersonDeleted, TooLarge, UnknownName
+from gateway.errors import GatewayError, InvalidInput, PersonDeleted, TooLarge, UnknownName
 from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
 from gateway.lifecycle import Clock
 from gateway.sdk.attachments import FileContent
@@ -36,6 +36,8 @@ from gateway.store.links import IdentityBearing
 from gateway.store.messagemap import NativeOf
 from gateway.store.once import Once
 from gateway.store.op import Op
+from gateway.traces import TraceId
+from gateway.watch import Counted, Watch
 
 SEALED_GROWTH: Final = 1.4
 """How much a message grows when it is encrypted, put into base64 and quoted."""
@@ -68,6 +70,7 @@ class Installation:
     people: Household
     changed: Callable[[EnsName], None]
     """Told the name of a person whose row may have changed, after the commit."""
+    watch: Watch = field(default_factory=Watch)
 
 
 class BridgeContext:
@@ -116,17 +119,32 @@ class BridgeContext:
 
     async def submit_all(self, outgoing: tuple[Outgoing, ...]) -> tuple[Submitted, ...]:
         """Take several in one transaction; see `AdapterContext.submit_all`."""
+        watch, begun = self._house.watch, self._house.watch.begin()
+        try:
+            taken = await self._submit_all(outgoing)
+        except GatewayError as error:
+            watch.count(Counted.REFUSED, self._network, type(error).__name__)
+            watch.end("acceptance", begun, door=self._network, outcome=type(error).__name__)
+            raise
+        for each in taken:
+            watch.count(Counted.REPEATED if each.repeat else Counted.ACCEPTED, self._network)
+            watch.end("acceptance", begun, trace=each.trace, door=self._network, outcome="accepted")
+            self._log.info("outgoing.accepted", trace=each.trace, repeat=each.repeat)
+        return taken
+
+    async def _submit_all(self, outgoing: tuple[Outgoing, ...]) -> tuple[Submitted, ...]:
         for each in outgoing:
             self._check(each)
         people = dict.fromkeys(each.sender.canonical_id for each in outgoing)
         known = {person: await self._house.store.look_up(IdentityOf(self._network, person)) for person in people}
         accepted = [self._acceptance(each, known[each.sender.canonical_id]) for each in outgoing]
-        names, ops = [name for name, _ in accepted], [op for _, op in accepted]
-        results = await self._house.store.commit_all(*ops)
-        for name in names:
+        results = await self._house.store.commit_all(*(op for _, _, op in accepted))
+        for name, _, _ in accepted:
             self._house.changed(name)
-        self._log.debug("outgoing.accepted", messages=len(ops), repeats=sum(result is None for result in results))
-        return tuple(Submitted(name, repeat=result is None) for name, result in zip(names, results, strict=True))
+        return tuple(
+            Submitted(name, repeat=result is None, trace=trace)
+            for (name, trace, _), result in zip(accepted, results, strict=True)
+        )
 
     async def take(self, events: Sequence[NativeEvent]) -> int:
         """Write events down; see `AdapterContext.take`."""
@@ -136,7 +154,12 @@ class BridgeContext:
             Arrival(_group_key(group), event_job(self._network, group, now=now, expires_at=expires_at))
             for group in event_groups(events)
         )
-        return await house.store.commit(TakeArrivals(f"event:{self._network}", arrivals, expires_at)) if arrivals else 0
+        if not arrivals:
+            return 0
+        new = await house.store.commit(TakeArrivals(f"event:{self._network}", arrivals, expires_at))
+        if new < len(arrivals):
+            house.watch.count(Counted.REPEATED, self._network)
+        return new
 
     @property
     def values(self) -> StoredValues:
@@ -206,8 +229,8 @@ class BridgeContext:
         if size * SEALED_GROWTH + SEALED_EXTRA > self._house.size_limit:
             raise TooLarge(f"the message has {size} bytes; sealed it would pass {self._house.size_limit}")
 
-    def _acceptance(self, outgoing: Outgoing, known: Identity | None) -> tuple[EnsName, Once]:
-        """The sender's name, and the op that stores identity and job unless this message was taken before."""
+    def _acceptance(self, outgoing: Outgoing, known: Identity | None) -> tuple[EnsName, TraceId, Once]:
+        """The sender's name, the trace, and the op that stores identity and job unless it was taken before."""
         house, now = self._house, self._house.clock()
         person = outgoing.sender
         if known is not None and known.sealed_salt is None:
@@ -228,7 +251,7 @@ class BridgeContext:
         )
         expires_at = now + house.message_ttl_ms
         ops = (*self._identity_ops(known, person), Enqueue(outbound_job(work, now=now, expires_at=expires_at)))
-        return name, Once(f"in:{self._network}", _once_key(outgoing), expires_at, ops)
+        return name, trace_of_outbound(work), Once(f"in:{self._network}", _once_key(outgoing), expires_at, ops)
 
     def _identity_ops(self, known: Identity | None, person: Person) -> tuple[Op[Any], ...]:
         display_name = person.display_name[:MAX_DISPLAY_NAME]

@@ -8,8 +8,17 @@ from typing import Any, Final
 
 import structlog
 
+from gateway import traces
 from gateway.bridge import wording
-from gateway.bridge.jobs import OutboundJob, ReportJob, conversation, outbound_job, report_job
+from gateway.bridge.jobs import (
+    OutboundJob,
+    ReportJob,
+    conversation,
+    outbound_job,
+    report_job,
+    trace_of_inbound,
+)
+from gateway.bridge.news import quotable
 from gateway.bridge.reports import Reports
 from gateway.bridge.requests import Requests, RulesOf, Standing
 from gateway.custody.directory import Directory
@@ -43,6 +52,7 @@ from gateway.store.mailbox import DropEnvelope, GetEnvelope, StoredEnvelope
 from gateway.store.messagemap import ConversationKnown, MapMessage, MessageLink, NativeOf
 from gateway.store.op import Op
 from gateway.store.status import SetStatus
+from gateway.traces import TraceId
 from gateway.work.results import Checkpoint, Done, Later, Result
 
 log = structlog.get_logger(__name__)
@@ -153,7 +163,9 @@ class Inbound:
         if identity is None or identity.sealed_salt is None:
             log.info("inbound.recipient_gone", job=job.id)
             return None
-        return _Mail(envelope, identity)
+        mail = _Mail(envelope, identity, trace_of_inbound(job, envelope))
+        traces.bind(mail.trace)
+        return mail
 
     async def _open(self, mail: _Mail) -> Message:
         """Decrypt and read; the message must say the same names as the envelope, or it was taken from elsewhere."""
@@ -244,7 +256,7 @@ class Inbound:
         ops: tuple[Op[Any], ...] = (DropEnvelope(envelope.id), *links)
         if message.type in CONFIRMED and not _is_notice(message):
             ops += (self._own_message(mail, message, MessageType.READ_RECEIVED, ""),)
-        return Done(ops)
+        return Done(ops, delivered=True)
 
     def _sent_after(self, mail: _Mail, message: Message) -> Done:
         """The name is at another delivery service now: the message goes there, in the name that the person has here.
@@ -293,13 +305,14 @@ class Inbound:
             return Done((drop,))
         sender = await self._directory.identity(mail.envelope.sender)
         if sender is None:
-            text = wording.failure_notice(mail.identity.shown_person, reason)
+            text = wording.failure_notice(mail.identity.shown_person, reason, mail.trace)
             return Done((drop, self._own_message(mail, message, MessageType.REPLY, text)))
         about = await self._report_about(sender, mail.envelope.recipient_name, MessageHash(mail.envelope.message_hash))
         if about is None:
             return Done((drop,))
         now = self._clock()
-        failure = ReportJob(sender.network, self._news(about, DeliveryState.FAILED, reason))
+        news = quotable(self._news(about, DeliveryState.FAILED, reason), mail.trace)
+        failure = ReportJob(sender.network, news, mail.trace)
         return Done((drop, Enqueue(report_job(failure, now=now, expires_at=now + self._ttl_ms))))
 
     async def _report_about(
@@ -342,6 +355,7 @@ class Inbound:
             sent_at=now,
             reference=MessageHash(mail.envelope.message_hash),
             instruction=None if about is None else _instruction(about),
+            about=mail.trace,
         )
         return Enqueue(outbound_job(work, now=now, expires_at=now + self._ttl_ms))
 
@@ -378,6 +392,7 @@ class _Mail:
 
     envelope: StoredEnvelope
     identity: Identity
+    trace: TraceId
 
 
 class _Refusal(Exception):

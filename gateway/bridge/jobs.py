@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from gateway import traces
 from gateway.dm3.assurance import SenderAssurance
 from gateway.dm3.message import Attachment, MessageType
 from gateway.errors import InvalidInput
@@ -18,8 +19,9 @@ from gateway.ids import CanonicalId, EnsName, LaneKey, MessageHash, NativeId, Ne
 from gateway.sdk.delivery import StatusReport
 from gateway.sdk.events import NativeEvent
 from gateway.store.identities import Identity, NewIdentity
-from gateway.store.jobs import NewJob, lane_key
+from gateway.store.jobs import Job, NewJob, lane_key
 from gateway.store.mailbox import StoredEnvelope
+from gateway.traces import TraceId
 
 
 class JobKind(StrEnum):
@@ -90,6 +92,8 @@ class OutboundJob:
     instruction: str | None = field(default=None, repr=False)
     """What the writer of the message under `reference` wants to have back with an answer (DM3-MTP)."""
     automatic: bool = False
+    about: TraceId | None = None
+    """The trace of the message that a receipt or a notice is about."""
     assurance: SenderAssurance | None = None
     sealed: dict[str, SealedOnce] = field(default_factory=dict, repr=False)
     """Envelopes already made, by delivery service, dialect, type and keys.
@@ -104,6 +108,7 @@ class ReportJob:
 
     network: Network
     report: StatusReport
+    trace: TraceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,24 @@ def decode_notice(payload: bytes) -> NoticeJob:
         return _NOTICE.validate_json(payload)
     except ValidationError as error:
         raise InvalidInput(f"notice job with {error.error_count()} faults") from None
+
+
+def trace_of_outbound(work: OutboundJob) -> TraceId:
+    """By which a message of a bridged person is found in the log."""
+    if work.native_id is not None:
+        return traces.of_native(work.network, work.sender, work.recipient, work.native_id)
+    return work.about or traces.of_work(f"{work.type} {work.sender} {work.recipient} {work.sent_at}")
+
+
+def trace_of_inbound(job: Job, envelope: StoredEnvelope) -> TraceId:
+    """By which an envelope is found: as before, when it is a message of somebody of this gateway."""
+    text = job.payload.decode("ascii", "replace")
+    return TraceId(text) if traces.is_trace(text) else traces.of_envelope(envelope.message_hash)
+
+
+def traced(job: NewJob, trace: TraceId) -> NewJob:
+    """An INBOUND job that says what its message was called before; others stay as they are."""
+    return replace(job, payload=trace.encode()) if job.kind == JobKind.INBOUND else job
 
 
 def conversation(person: EnsName, other: EnsName) -> str:

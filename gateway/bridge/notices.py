@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from gateway import traces
 from gateway.bridge.jobs import decode_notice
 from gateway.dm3.message import MessageType
 from gateway.ids import EnsName, MessageHash, Network
@@ -28,6 +29,7 @@ class Notices:
     async def handle(self, job: Job, checkpoint: Checkpoint) -> Result:
         """Deliver one; a network that refuses it for good ends it."""
         work = decode_notice(job.payload)
+        traces.bind(traces.of_work(work.key))
         adapter = self._adapters.get(work.network)
         if adapter is None:
             return Later(f"the {work.network} adapter is switched off")
@@ -46,7 +48,7 @@ class Notices:
         )
         match await adapter.deliver(delivery):
             case Delivered():
-                return Done()
+                return Done(delivered=True)
             case Retry(reason, after):
                 return Later(reason, None if after is None else int(after * 1000))
             case Rejected(reason):

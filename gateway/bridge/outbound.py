@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from gateway import traces
 from gateway.bridge import wording
 from gateway.bridge.composing import Composed, Composer
 from gateway.bridge.jobs import (
@@ -20,15 +21,17 @@ from gateway.bridge.jobs import (
     conversation,
     decode_outbound,
     encode_outbound,
+    trace_of_outbound,
+    traced,
 )
 from gateway.bridge.kept import kept_for_retry
+from gateway.bridge.local import LocalService
 from gateway.bridge.news import news_of, report_of
 from gateway.bridge.reports import Reports
 from gateway.bridge.route import RelayRoute
 from gateway.bridge.spellings import Spellings
 from gateway.custody.directory import Directory
 from gateway.custody.keyring import Keyring
-from gateway.dm3.canonical import JsonObject
 from gateway.dm3.envelope import Dialect, Envelope, canonical_envelope, hash_of_encrypted, parse_envelope, seal
 from gateway.dm3.extension import ProfileExtension, read_extension
 from gateway.dm3.message import message_hash
@@ -57,7 +60,6 @@ from gateway.sdk.delivery import NOTICE_MARK, DeliveryState
 from gateway.store import Store
 from gateway.store.identities import Identity
 from gateway.store.jobs import Job
-from gateway.store.mailbox import AcceptEnvelope
 from gateway.store.messagemap import ConversationKnown, MapMessage, MessageLink
 from gateway.store.op import Op
 from gateway.store.status import SetStatus
@@ -73,33 +75,11 @@ STANDING_SECONDS: Final = 10.0
 """A look at the chain takes at most this long; then the service has to decide without us."""
 
 
-class LocalRelay(Protocol):
-    """The relay of this gateway, for recipients who use it too."""
-
-    async def extension(self, name: EnsName) -> JsonObject:
-        """The profile extension of a recipient; UnknownRecipient for a name that does not receive here."""
-
-    async def prepare(self, envelope: Envelope) -> AcceptEnvelope:
-        """Check and stamp an envelope; the caller commits, and calls `accepted` then."""
-
-    def accepted(self, op: AcceptEnvelope) -> None:
-        """An envelope that was prepared is on disk."""
-
-
 class Standing(Protocol):
     """What the chain knows of a sender."""
 
     async def unmet(self, address: EthAddress, rules: SenderRules) -> Sequence[Unmet]:
         """What `address` certainly lacks, one for each rule. Raises ChainUnavailable when nobody can tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalService:
-    """Our own delivery service: its name, profile and relay."""
-
-    name: EnsName
-    profile: DeliveryServiceProfile
-    relay: LocalRelay
 
 
 class Outbound:
@@ -137,7 +117,7 @@ class Outbound:
 
     async def handle(self, job: Job, checkpoint: Checkpoint) -> Result:
         """Submit to the first delivery service that takes it; the reasons of the others go to the log."""
-        work = await self._offload.run(len(job.payload), lambda: decode_outbound(job.payload))
+        work = await self._work_of(job)
         sender = await self._directory.identity(work.sender)
         if sender is None:
             log.info("outbound.sender_gone", job=job.id, sender=work.sender)
@@ -160,11 +140,16 @@ class Outbound:
 
     async def expire(self, job: Job) -> Done:
         """Tell the sender that it did not arrive in time."""
-        work = await self._offload.run(len(job.payload), lambda: decode_outbound(job.payload))
+        work = await self._work_of(job)
         sender = await self._directory.identity(work.sender)
         if sender is None:
             return Done()
         return self._failed(work, sender, f"{wording.EXPIRED} {job.reason}".strip())
+
+    async def _work_of(self, job: Job) -> OutboundJob:
+        work = await self._offload.run(len(job.payload), lambda: decode_outbound(job.payload))
+        traces.bind(trace_of_outbound(work))
+        return work
 
     async def _in_time(self, attempt: _Attempt) -> Result:
         """Deliver, but do not let a recipient who names slow services hold the lane for long."""
@@ -226,6 +211,8 @@ class Outbound:
         except Spam:
             await self._require_standing(attempt, extension.rules)
             raise
+        if accepted.job is not None:
+            accepted = replace(accepted, job=traced(accepted.job, trace_of_outbound(attempt.work)))
 
         async def after() -> None:
             self._local.relay.accepted(accepted)
@@ -397,7 +384,7 @@ class Outbound:
     def _sent(self, attempt: _Attempt, handed: _Handed) -> Done:
         work, now = attempt.work, self._clock()
         if work.native_id is None:
-            return Done(handed.ops, handed.after)
+            return Done(handed.ops, handed.after, delivered=True)
         link = MessageLink(
             network=work.network,
             native_id=work.native_id,
@@ -418,7 +405,7 @@ class Outbound:
             if not handed.note:
                 await self._tell(work, attempt.sender, DeliveryState.SENT)
 
-        return Done((*handed.ops, *attempt.composed.told, MapMessage(link), status), after)
+        return Done((*handed.ops, *attempt.composed.told, MapMessage(link), status), after, delivered=True)
 
     async def _tell(self, work: OutboundJob, sender: Identity, state: DeliveryState, reason: str = "") -> None:
         """News on the way; what does not get through is no loss, because more follows."""
@@ -434,6 +421,7 @@ class Outbound:
         if work.native_id is None:
             log.warning("outbound.own_message_failed", recipient=work.recipient, type=work.type, reason=reason)
             return Done()
+        log.info("outbound.given_up", network=work.network, reason=reason)
         failed = DeliveryState.FAILED
         now = self._clock()
         status = SetStatus(work.network, work.native_id, work.recipient, failed, reason, now, work.sender)

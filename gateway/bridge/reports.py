@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from gateway import traces
 from gateway.bridge.jobs import decode_report
 from gateway.ids import Network
 from gateway.sdk.adapter import Adapter, ReportsStatus
@@ -25,7 +26,10 @@ class Reports:
     async def handle(self, job: Job, checkpoint: Checkpoint) -> Result:
         """Tell; what the adapter raises makes the job come again."""
         work = decode_report(job.payload)
+        if work.trace is not None:
+            traces.bind(work.trace)
         await self.tell(work.network, work.report)
+        log.info("report.told", job=job.id, network=work.network, state=work.report.state)
         return Done()
 
     async def expire(self, job: Job) -> Done:

@@ -9,10 +9,14 @@ from typing import Final
 from gateway.errors import GatewayError, NotTried, RemoteBusy, RemoteRefused, SchemeRefused, ServiceAnswer
 from gateway.ids import EnsName, Network
 from gateway.sdk.delivery import NOTICE_MARK
+from gateway.traces import TraceId
 from gateway.work.results import clean_reason
 
 MAX_QUOTED: Final = 200
 """Characters of another service's own words that people are shown."""
+
+MAX_TRACED: Final = 450
+"""Characters of a reason before its trace: networks cut what is longer than 500."""
 
 NETWORK_NAMES = {"email": "e-mail", "matrix": "Matrix", "xmpp": "XMPP"}
 
@@ -30,9 +34,14 @@ def doubt_notice(reason: str, *, alone: bool = True) -> str:
     return f"\n\n-- \n{clean_reason(reason)}" if alone else f" {clean_reason(reason)}"
 
 
-def failure_notice(person: str, reason: str) -> str:
+def failure_notice(person: str, reason: str, trace: TraceId) -> str:
     """Sent in the person's name to whoever wrote to them in vain."""
-    return f"{NOTICE_MARK}Your message did not reach {person}: {reason}"
+    return f"{NOTICE_MARK}Your message did not reach {person}: {with_trace(reason, trace)}"
+
+
+def with_trace(reason: str, trace: TraceId) -> str:
+    """A reason, and by what the operator finds the message. It fits into what networks show of a reason."""
+    return f"{reason[:MAX_TRACED].rstrip()} [trace {trace}]"
 
 
 def sent_after(sender: EnsName, text: str) -> str:

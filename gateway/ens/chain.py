@@ -71,7 +71,8 @@ class Chain:
     An answer counts when ``quorum`` endpoints gave it. With 1 they are asked one after the other until one works;
     with more, all at once, and they count as unavailable, too, when they do not agree. An endpoint that reports
     another chain id than ``chain_id`` is never believed. ``strict``: one that has no block by the tag asked for has
-    failed, instead of answering by its newest block. ``clock`` gives monotonic seconds.
+    failed, instead of answering by its newest block. ``clock`` gives monotonic seconds;
+    ``disagreed`` is told when endpoints contradict each other.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class Chain:
         timeout: float = TIMEOUT,
         rest: float = REST,
         clock: Callable[[], float] = time.monotonic,
+        disagreed: Callable[[], None] = lambda: None,
     ) -> None:
         self.chain_id = chain_id
+        self._disagreed = disagreed
         self._quorum = quorum
         self._clock = clock
         self._endpoints = [
@@ -137,6 +140,7 @@ class Chain:
         try:
             return await self._poll(questions, block)
         except _Disagreement as error:
+            self._disagreed()
             log.error("chain.disagreement", hosts=error.hosts, methods=sorted({each.method for each in questions}))
             raise ChainUnavailable(f"the endpoints do not agree: {error}"[:500]) from None
 

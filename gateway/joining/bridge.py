@@ -6,8 +6,9 @@ from gateway.bridge.erasing import ERASE, Erasing
 from gateway.bridge.events import Events
 from gateway.bridge.inbound import Inbound
 from gateway.bridge.jobs import JobKind
+from gateway.bridge.local import LocalService
 from gateway.bridge.notices import Notices
-from gateway.bridge.outbound import LocalService, Outbound
+from gateway.bridge.outbound import Outbound
 from gateway.bridge.reports import Reports
 from gateway.bridge.route import RelayRoute, route_by
 from gateway.ens.relays import RemoteRelays

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from starlette.types import ASGIApp
 
@@ -23,10 +25,10 @@ from gateway.web.statics import root_files, static_files
 
 
 def join_http(
-    parts: Parts, relay: DeliveryService, names: NameService, resolver: Resolver, operations: APIRouter
+    parts: Parts, relay: DeliveryService, names: NameService, resolver: Resolver, operations: Sequence[APIRouter]
 ) -> ASGIApp:
     """Everything that this node answers by HTTP; ``operations`` are the routes of whoever watches it."""
-    trees: dict[str, ASGIApp] = {CCIP_PATH: CcipEndpoint(resolver)}
+    trees: dict[str, ASGIApp] = {CCIP_PATH: CcipEndpoint(resolver, watch=parts.watch)}
     batch = join_batch(parts)
     if batch is not None:
         trees[BATCH_PATH] = batch
@@ -39,11 +41,11 @@ def join_http(
             trees.update(adapter.trees())
     routes.append(static_files())
     public_url = parts.settings.server.public_url
-    renderer = Renderer(_site(parts), parts.clock)
+    renderer = Renderer(site_of(parts), parts.clock)
     routers = (
         *relay.routers(),
         *names.routers(),
-        operations,
+        *operations,
         Pages(renderer, registrar=names.registrar, store=parts.store).router(),
         root_files(),
         api_docs_router(renderer),
@@ -51,7 +53,8 @@ def join_http(
     return Direct(http_app(routes, routers, public_url=public_url, renderer=renderer), relay.direct(), trees)
 
 
-def _site(parts: Parts) -> Site:
+def site_of(parts: Parts) -> Site:
+    """What every page knows of this gateway."""
     return Site(
         parent=parts.parent,
         service=parts.service_name,

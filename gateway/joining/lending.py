@@ -52,5 +52,6 @@ def lend(parts: Parts, relay: DeliveryService, names: NameService) -> dict[Netwo
         secret=partial(adapter_key, parts.seed),
         people=people,
         changed=parts.identity_rows.forget,
+        watch=parts.watch,
     )
     return {network: BridgeContext(network, installation) for network in parts.adapters}

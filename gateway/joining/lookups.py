@@ -37,6 +37,7 @@ def join_resolver(parts: Parts, signer: Signer) -> Resolver:
         parts.policies,
         clock=lambda: parts.clock() / 1000,
         registries=_registries(parts),
+        watch=parts.watch,
     )
 
 

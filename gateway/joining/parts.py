@@ -27,6 +27,7 @@ from gateway.store import Store
 from gateway.store.identities import Identity
 from gateway.store.names import NameRow
 from gateway.subnames.policy import Policy
+from gateway.watch import Watch
 
 DAY_MS: Final = 24 * 3600 * 1000
 
@@ -70,6 +71,7 @@ class Parts:
     """Of leases: this node, since this start."""
     clock: Clock
     offload: Offload
+    watch: Watch
 
     @property
     def message_ttl_ms(self) -> int:

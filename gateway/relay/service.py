@@ -57,6 +57,7 @@ from gateway.settings import RelaySettings
 from gateway.store import Store
 from gateway.store.mailbox import AcceptEnvelope
 from gateway.store.usage import Quota, Usage
+from gateway.watch import Watch
 from gateway.work.results import Handler
 
 RPC_PATHS: Final = ("/rpc", "/ds/rpc", "/ds", "/ds/", "/")
@@ -98,6 +99,7 @@ class Surroundings:
     job_for: JobFor
     clock: Clock
     offload: Offload
+    watch: Watch = field(default_factory=Watch)
 
 
 class DeliveryService:
@@ -311,6 +313,7 @@ class DeliveryService:
             notice_for=self._notifier.job_for,
             clock=around.clock,
             offload=around.offload,
+            watch=around.watch,
         )
 
     def _forwarding_for(self, settings: RelaySettings) -> Forwarding | None:

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from cachetools import TTLCache
 
+from gateway import traces
 from gateway.custody.directory import Directory
 from gateway.dm3.canonical import JsonObject
 from gateway.dm3.encryption import SealingKey
@@ -42,6 +43,7 @@ from gateway.store import Store
 from gateway.store.identities import Identity
 from gateway.store.lanes import NewJob
 from gateway.store.mailbox import AcceptEnvelope, StoredEnvelope
+from gateway.watch import Counted, Watch
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +54,9 @@ SEALING_RECIPIENTS: Final = 4096
 SEALING_SECONDS: Final = 3600
 """Postmarks to one recipient share an ephemeral key for so long, for so many recipients at a time: a third of the curve
 arithmetic of an envelope. Whoever took the keys out of this process would learn what its store says anyway."""
+
+DOOR: Final = "relay"
+"""What our figures call the way in."""
 
 JobFor = Callable[[StoredEnvelope, Identity], NewJob]
 """Makes the job that brings an envelope to a bridged person; the bridge gives it, the relay stores it."""
@@ -100,6 +105,7 @@ class Submission:
         notice_for: NoticeFor,
         clock: Clock,
         offload: Offload,
+        watch: Watch,
     ) -> None:
         self._policy = policy
         self._keys = keys
@@ -113,6 +119,7 @@ class Submission:
         self._notice_for = notice_for
         self._clock = clock
         self._offload = offload
+        self._watch = watch
         self._sealing: TTLCache[bytes, SealingKey] = TTLCache(SEALING_RECIPIENTS, SEALING_SECONDS)
 
     async def submit(self, content: str | JsonObject, *, size: int) -> Accepted:
@@ -122,28 +129,38 @@ class Submission:
         InvalidName, UnknownRecipient, BadSignature, BadProfile, Spam, MailboxFull, and Unavailable when the chain or
         the store does not answer.
         """
-        started = time.monotonic()
+        started, begun = time.monotonic(), self._watch.begin()
         try:
-            return await self._submit(content, size)
-        except (UnknownRecipient, Spam) as error:
-            if not self._policy.uniform_refusals:
+            accepted = await self._submit(content, size)
+        except GatewayError as error:
+            self._watch.count(Counted.REFUSED, DOOR, type(error).__name__)
+            self._watch.end("acceptance", begun, door=DOOR, outcome=type(error).__name__)
+            if not self._policy.uniform_refusals or not isinstance(error, UnknownRecipient | Spam):
                 raise
             log.info("envelope.refused", error=type(error).__name__, detail=error.detail)
+        else:
+            self._watch.end("acceptance", begun, door=DOOR, outcome="repeated" if accepted.repeat else "accepted")
+            return accepted
         # Nobody may tell by the time either whether somebody is unknown, closed, or has blocked them.
         await asyncio.sleep(-(time.monotonic() - started) % UNIFORM_SECONDS)
         raise Spam
 
     async def _submit(self, content: str | JsonObject, size: int) -> Accepted:
         envelope = await self._offload.run(size, parse_envelope, content, max_bytes=self._policy.size_limit)
+        if (named := envelope.metadata.message_hash or envelope.metadata.encrypted_message_hash) is not None:
+            traces.bind(traces.of_envelope(named))
         op = await self.prepare(envelope, size=size)
         stored = await self._store.commit(op)
         log.debug("envelope.accepted" if stored else "envelope.repeated", id=op.envelope.id, size=len(op.envelope.body))
         if stored:
             self.accepted(op)
+        else:
+            self._watch.count(Counted.REPEATED, DOOR)
         return Accepted(op.envelope.id, repeat=not stored)
 
     def accepted(self, op: AcceptEnvelope) -> None:
         """Count an envelope that is on disk now, and tell whoever waits for it."""
+        self._watch.count(Counted.ACCEPTED, DOOR)
         self._traffic.count(op.envelope)
         self._arrivals.announce(op.envelope)
 

@@ -15,6 +15,7 @@ from gateway.ids import EthAddress
 from gateway.resolver.answers import Answers
 from gateway.resolver.calls import MAX_CALLDATA
 from gateway.resolver.registries.registries import FOLLOWED
+from gateway.watch import Counted, Watch
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -55,17 +56,25 @@ class CcipEndpoint:
     """
 
     def __init__(
-        self, answers: Answers, *, path: str = CCIP_PATH, admit: Callable[[Scope], None] = lambda _scope: None
+        self,
+        answers: Answers,
+        *,
+        path: str = CCIP_PATH,
+        admit: Callable[[Scope], None] = lambda _scope: None,
+        watch: Watch | None = None,
     ) -> None:
         """``admit`` looks at each question before it is read, and raises LimitExceeded for whoever has to wait."""
         self._answers = answers
         self._path = path
         self._admit = admit
+        self._watch = watch or Watch()
+        self._door = path.strip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry; serves HTTP only."""
         if scope["type"] != "http":
             return
+        begun = self._watch.begin()
         try:
             status, body, headers = await self._respond(scope, receive)
         except GatewayError as error:
@@ -76,6 +85,8 @@ class CcipEndpoint:
         except Exception:
             log.exception("ccip.failed")
             status, body, headers = _failure(500, GatewayError.sentence)
+        self._watch.count(Counted.LOOKED_UP, self._door, str(status))
+        self._watch.end("look-up", begun, door=self._door, outcome=str(status))
         await _send(send, status, body, headers)
 
     async def _respond(self, scope: Scope, receive: Receive) -> tuple[int, bytes, Headers]:

@@ -30,6 +30,7 @@ class KeyFile:
         self._signer = signer
         self._poll = poll
         self._seen: object = None
+        self._trouble: ConfigError | None = None
 
     @property
     def address(self) -> EthAddress:
@@ -46,6 +47,11 @@ class KeyFile:
             await self.look()
             await asyncio.sleep(self._poll)
 
+    async def check(self) -> None:
+        """Raise ConfigError while the file holds no key, and the one before signs."""
+        if self._trouble is not None:
+            raise self._trouble
+
     async def look(self) -> None:
         """Take over what the file holds, when it is another file or was written to since the last look."""
         try:
@@ -57,8 +63,10 @@ class KeyFile:
             signer = await asyncio.to_thread(load_signer, self._path)
         except (OSError, ConfigError) as error:
             reason = error.detail if isinstance(error, ConfigError) else type(error).__name__
+            self._trouble = ConfigError(reason)
             log.error("resolver.key_not_read", reason=reason, signing_with=self._signer.address)
             return
+        self._trouble = None
         if signer.address != self._signer.address:
             log.info("resolver.key_changed", signing_with=signer.address)
             self._signer = signer

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from gateway.ens.names import is_under, namehash
-from gateway.errors import InvalidInput, NotFound, UnknownName
+from gateway.errors import InvalidInput, NotFound, Unavailable, UnknownName
 from gateway.ids import EnsName, EthAddress
 from gateway.resolver.answers import Answer
 from gateway.resolver.calls import Call, Request, parse_request
@@ -15,6 +15,7 @@ from gateway.resolver.records import EMPTY, NameRecords, RecordSource, answer_ca
 from gateway.resolver.registries.registries import Registries
 from gateway.resolver.registries.wanted import readable
 from gateway.resolver.signer import Signer, answer_digest, encode_response
+from gateway.watch import Counted, Timed, Watch
 
 MAX_RESULT: Final = 60 * 2**10
 """Bytes of one result; a little less than the contract's callback takes."""
@@ -33,6 +34,7 @@ class Resolver:
         *,
         clock: Callable[[], float] = time.time,
         registries: Registries | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """``sources`` are asked in order, and ``registries`` when none of them knows a name; ``answer_ttl`` is the life
         of a signature in seconds; ``zones`` are the parents whose names, and they themselves, are served; ``clock``
@@ -43,6 +45,7 @@ class Resolver:
         self._zones = tuple(zones)
         self._clock = clock
         self._registries = registries or Registries()
+        self._watch = watch or Watch()
         self._answer_ttl = answer_ttl
 
     async def answer(self, sender: EthAddress, calldata: bytes, *, followed: bool = False) -> Answer:
@@ -66,8 +69,18 @@ class Resolver:
             raise InvalidInput(f"the result would have more than {MAX_RESULT} bytes; ask for less at once")
         life = self._answer_ttl if records.ttl is None else min(self._answer_ttl, records.ttl)
         expires = int(self._clock()) + life
-        signature = await self._signer.sign(answer_digest(sender, expires, calldata, result))
+        signature = await self._sign(answer_digest(sender, expires, calldata, result))
         return Answer(encode_response(result, expires, signature), life)
+
+    async def _sign(self, digest: bytes) -> bytes:
+        started = time.perf_counter()
+        try:
+            signature = await self._signer.sign(digest)
+        except Unavailable:
+            self._watch.count(Counted.SIGNER_FAILED)
+            raise
+        self._watch.measure(Timed.SIGNING, time.perf_counter() - started)
+        return signature
 
     async def _find(self, request: Request, node: bytes, followed: bool) -> tuple[Call, NameRecords]:
         """The name's records, and the part of the call that they can answer."""

@@ -29,6 +29,7 @@ from gateway.sdk.adapter import (
     Adapter,
     HasOneLink,
     Registers,
+    ReportsReadiness,
     ReportsStatus,
     ResolvesAddress,
     SearchesDirectory,
@@ -125,6 +126,7 @@ __all__ = [
     "Registers",
     "Rejected",
     "Removed",
+    "ReportsReadiness",
     "ReportsStatus",
     "ResolvesAddress",
     "Retried",
@@ -152,7 +154,6 @@ __all__ = [
     "attachment_content",
     "blocking",
     "degrade",
-    "encoded_attachment",
     "encoded_attachment",
     "file_attachment",
 ]

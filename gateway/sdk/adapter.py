@@ -78,6 +78,17 @@ class HasOneLink(Protocol):
 
 
 @runtime_checkable
+class ReportsReadiness(Protocol):
+    """Can tell whether its network is within reach; asked every few seconds at most."""
+
+    async def reach(self) -> None:
+        """Return when what it needs there answers, or is another node's for now; raise when it does not.
+
+        Takes three seconds at most, and leaves nothing behind there.
+        """
+
+
+@runtime_checkable
 class ServesHttp(Protocol):
     """Has routes on the gateway's own HTTP server."""
 

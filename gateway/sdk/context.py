@@ -34,6 +34,8 @@ class Submitted:
     """The sender's sub-name, issued on first use."""
     repeat: bool
     """True when this native id had been taken before for this recipient; nothing was stored again."""
+    trace: str = ""
+    """By which the message is found in the log, and which its sender is told when it fails (12 hex digits)."""
 
 
 class AdapterContext(Protocol):

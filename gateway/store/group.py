@@ -67,12 +67,15 @@ class GroupCommit:
         flushers: int = 1,
         batch_limit: int = BATCH_LIMIT,
         queue_limit: int = QUEUE_LIMIT,
+        committed: Callable[[int], None] = lambda _units: None,
     ) -> None:
+        """``committed`` is told the number of units of each transaction."""
         self._transact = transact
         self._on_work = on_work
         self._flushers = flushers
         self._batch_limit = batch_limit
         self._queue_limit = queue_limit
+        self._committed = committed
         self._waiting: deque[_Waiting] = deque()
         self._filled = asyncio.Event()
         self._closing = False
@@ -178,6 +181,7 @@ class GroupCommit:
             return
 
     def _succeed(self, batch: Sequence[_Waiting], results: Sequence[tuple[Any, ...]]) -> None:
+        self._committed(len(batch))
         for waiting, result in zip(batch, results, strict=True):
             if len(result) == 1 and isinstance(result[0], GatewayError):
                 _fail(waiting, result[0])

@@ -65,8 +65,11 @@ class Store:
         clock: Callable[[], int] = now_ms,
         batch_limit: int = BATCH_LIMIT,
         queue_limit: int = QUEUE_LIMIT,
+        committed: Callable[[int], None] = lambda _units: None,
     ) -> Self:
         """Connect to ``url`` (``sqlite:///path`` or ``postgresql://user@host/db``) and check its schema.
+
+        ``committed`` is told how many units each transaction had.
 
         Raises ``ConfigError`` for a URL or server we cannot work with, ``Unavailable`` when the database does not
         answer, ``SchemaMismatch`` when its revision is not exactly ours.
@@ -87,7 +90,12 @@ class Store:
             engine.announce()
 
         group = GroupCommit(
-            engine.transact, on_work, flushers=engine.flushers, batch_limit=batch_limit, queue_limit=queue_limit
+            engine.transact,
+            on_work,
+            flushers=engine.flushers,
+            batch_limit=batch_limit,
+            queue_limit=queue_limit,
+            committed=committed,
         )
         group.start()
         engine.listen(signal.set)

@@ -25,6 +25,8 @@ class Done:
     ops: tuple[Op[Any], ...] = ()
     after: Callable[[], Awaitable[None]] | None = None
     """Run once after the commit; what it raises is logged."""
+    delivered: bool = False
+    """Whether a message is where it belongs now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from gateway import traces
 from gateway.errors import GatewayError, LeaseLost
 from gateway.lifecycle import Clock
 from gateway.store import Store
@@ -24,6 +26,7 @@ from gateway.store.lanes import (
     destination_of,
 )
 from gateway.store.mailbox import DropEnvelope
+from gateway.watch import Counted, Timed, Watch
 from gateway.work.ending import Ending
 from gateway.work.keeper import LEASE_MS, Keeper
 from gateway.work.results import Done, Handler, Hold, Later, Result, back_off_ms, clean_reason
@@ -58,13 +61,17 @@ class Worker:
         owner: str,
         clock: Clock,
         elsewhere: Callable[[], Sequence[str]] = tuple,
+        watch: Watch | None = None,
     ) -> None:
         """``elsewhere`` names destinations whose lanes are another node's for now."""
+        self.looked_at = time.monotonic()
+        """When it last looked for work: a worker that lives does so every second, or after its store's time-out."""
         self._store = store
         self._handlers = handlers
         self._owner = owner
         self._clock = clock
         self._elsewhere = elsewhere
+        self._watch = watch or Watch()
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._stopping = False
 
@@ -73,6 +80,7 @@ class Worker:
         self._stopping = False
         try:
             while True:
+                self.looked_at = time.monotonic()
                 leased = await self._lease()
                 for lease in leased:
                     task = asyncio.create_task(self._serve(lease), name=f"lane {lease.lane}")
@@ -141,6 +149,7 @@ class Worker:
                         break
                     job = None
         except LeaseLost:
+            self._watch.count(Counted.LANE_LOST)
             log.warning("lane.lost", lane=lease.lane)
         except GatewayError as error:
             # Not released: the lane is taken up again when the lease runs out, which is the pause that it needs.
@@ -164,17 +173,24 @@ class Worker:
 
     async def _run(self, keeper: Keeper, job: Job) -> bool:
         """One job; False when the lane must wait."""
+        # The handler knows what it is about; until it says so, no line says anything.
+        traces.unbind()
+        begun = self._watch.begin()
         ending = Ending(self._store, self._clock, keeper, job)
         result = await self._try(keeper, job)
+        self._watch.end("delivery", begun, kind=job.kind, to=destination_of(job.lane), outcome=type(result).__name__)
         match result:
             case Done(ops, after):
                 if (refusal := await ending.done(ops)) is not None:
                     return await self._refused(ending, job, refusal)
+                self._count_done(job, result)
                 if after is not None:
                     await self._afterwards(job, after())
                 return True
             case Later(reason, after_ms, counts):
                 delay = back_off_ms(job.attempts) if after_ms is None else after_ms
+                if counts:
+                    self._count(Counted.RETRIED, job)
                 log.info("job.later", job=job.id, kind=job.kind, attempts=job.attempts + counts, delay_ms=delay)
                 await ending.later(clean_reason(reason), delay, counts=counts)
                 return False
@@ -203,6 +219,7 @@ class Worker:
                 log.exception("job.held_untold", job=job.id)
         # The operator may give the job a second chance, for which it needs its envelope.
         ops = tuple(op for op in told.ops if not isinstance(op, DropEnvelope))
+        self._count(Counted.HELD, job)
         log.error("job.held", job=job.id, kind=job.kind, reason=reason)
         await ending.hold(clean_reason(reason), ops)
         return True
@@ -231,6 +248,17 @@ class Worker:
             log.exception("job.raised", job=job.id, kind=job.kind)
             name = type(error).__name__
             return Later(f"internal error ({name})") if job.attempts < MAX_SURPRISES else Hold(f"raised {name}")
+
+    def _count_done(self, job: Job, result: Done) -> None:
+        if result.delivered:
+            self._count(Counted.DELIVERED, job)
+            seconds = max(0, self._clock() - job.created_at) / 1000
+            self._watch.measure(Timed.DELIVERY, seconds, destination_of(job.lane), job.kind)
+        elif job.expires_at <= self._clock():
+            self._count(Counted.GIVEN_UP, job)
+
+    def _count(self, what: Counted, job: Job) -> None:
+        self._watch.count(what, destination_of(job.lane), job.kind)
 
     async def _afterwards(self, job: Job, work: Awaitable[None]) -> None:
         try:

@@ -19,6 +19,7 @@ from gateway.errors import (
     UnknownName,
 )
 from gateway.ids import CanonicalId, EnsName, Network
+from gateway.traces import TraceId
 from gateway.work.results import MAX_REASON
 
 BOB = CanonicalId("bob@example.org")
@@ -37,9 +38,15 @@ def test_a_network_without_a_name_of_its_own_is_called_by_its_label() -> None:
 
 
 def test_a_failure_names_person_and_reason() -> None:
-    assert wording.failure_notice(BOB, "mailbox full") == (
-        "[gateway] Your message did not reach bob@example.org: mailbox full"
+    assert wording.failure_notice(BOB, "mailbox full", TraceId("0123456789ab")) == (
+        "[gateway] Your message did not reach bob@example.org: mailbox full [trace 0123456789ab]"
     )
+
+
+def test_a_trace_fits_into_what_networks_show_of_a_reason() -> None:
+    told = wording.with_trace("x" * 5000, TraceId("0123456789ab"))
+    assert told.endswith(" [trace 0123456789ab]")
+    assert len(told) < 500
 
 
 CAROL = EnsName("carol.eth")

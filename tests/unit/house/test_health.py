@@ -47,6 +47,36 @@ async def test_an_asker_that_leaves_does_not_spoil_the_answer_of_the_others() ->
     assert (await second).status_code == 200
 
 
+async def test_what_others_run_may_be_away() -> None:
+    """All nodes miss the same chain: taking them out of the balancer would make a part that is missing into all."""
+
+    async def fine() -> None:
+        return
+
+    async def away() -> None:
+        raise ConnectionError
+
+    for needed, others, status, told in (
+        (fine, fine, 200, "ok"),
+        (fine, away, 200, "degraded"),
+        (away, fine, 503, "not ready"),
+    ):
+        answer = await Health({"store": needed}, {"chain": others}).readyz()
+        assert (answer.status_code, json.loads(bytes(answer.body))["status"]) == (status, told)
+
+
+async def test_a_node_that_stops_is_not_ready_at_once() -> None:
+    async def fine() -> None:
+        return
+
+    health = Health({"store": fine})
+    assert (await health.readyz()).status_code == 200
+    health.stop()
+    answer = await health.readyz()
+    assert (answer.status_code, json.loads(bytes(answer.body))["status"]) == (503, "stopping")
+    assert (await health.healthz()).status_code == 200
+
+
 @pytest.mark.weakness(22)
 async def test_a_component_that_fails_is_named_until_it_works_again() -> None:
     now, broken = 0.0, True
