@@ -81,22 +81,48 @@ async def mail_server(
 
 @dataclass
 class Zone(asyncio.DatagramProtocol):
-    """A DNS server: rows of ``name type`` with their values, and names that fail."""
+    """A DNS server: rows of ``name type`` with their values, and names that fail.
+
+    What is larger than the asker takes in a datagram comes over TCP alone (RFC 7766).
+    """
 
     records: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
     """``{"example.net MX": ["10 mx.example.net."]}``; a name that has no row at all does not exist."""
     failing: frozenset[str] = frozenset()
     asked: list[str] = field(default_factory=list)
+    asked_again: list[str] = field(default_factory=list)
+    """Over TCP."""
+    serves_tcp: bool = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         query = dns.message.from_wire(data)
+        self.asked.append(_asked(query))
+        response = self._response(query)
+        if len(response.to_wire(max_size=65_535)) > max(512, query.payload):
+            response = dns.message.make_response(query)
+            response.flags |= dns.flags.RA | dns.flags.TC
+        self._transport.sendto(response.to_wire(), addr)
+
+    async def serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection with one question."""
+        try:
+            query = dns.message.from_wire(await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big")))
+            self.asked_again.append(_asked(query))
+            wire = self._response(query).to_wire(max_size=65_535)
+            if self.serves_tcp:
+                writer.write(len(wire).to_bytes(2, "big") + wire)
+                await writer.drain()
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+    def _response(self, query: dns.message.Message) -> dns.message.Message:
         question = query.question[0]
-        name = question.name.to_text(omit_final_dot=True)
-        kind = dns.rdatatype.to_text(question.rdtype)
-        self.asked.append(f"{name} {kind}")
+        name, kind = _asked(query).split(" ")
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
         values = self.records.get(f"{name} {kind}")
@@ -111,18 +137,37 @@ class Zone(asyncio.DatagramProtocol):
             response.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *values))
         elif not any(row.startswith(f"{name} ") for row in self.records):
             response.set_rcode(dns.rcode.NXDOMAIN)
-        self._transport.sendto(response.to_wire(), addr)
+        return response
+
+
+def _asked(query: dns.message.Message) -> str:
+    question = query.question[0]
+    return f"{question.name.to_text(omit_final_dot=True)} {dns.rdatatype.to_text(question.rdtype)}"
 
 
 @asynccontextmanager
 async def dns_server(zone: Zone) -> AsyncIterator[str]:
     """Serve a zone; yields ``address:port``."""
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: zone, local_addr=("127.0.0.1", 0))
+    stream, transport = await _same_port(zone)
     try:
         yield f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"
     finally:
         transport.close()
+        stream.close()
+
+
+async def _same_port(zone: Zone) -> tuple[asyncio.Server, asyncio.DatagramTransport]:
+    """Streams and datagrams on one free port; somebody else may have the port of one kind."""
+    loop = asyncio.get_running_loop()
+    while True:
+        stream = await asyncio.start_server(zone.serve_stream, "127.0.0.1", 0)
+        address = stream.sockets[0].getsockname()
+        try:
+            transport, _ = await loop.create_datagram_endpoint(lambda: zone, local_addr=address)
+        except OSError:
+            stream.close()
+        else:
+            return stream, transport
 
 
 @dataclass
