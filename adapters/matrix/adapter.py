@@ -46,6 +46,7 @@ from gateway.sdk import (
     ConfigError,
     Delivery,
     EventOutcome,
+    Finding,
     Handled,
     LimitExceeded,
     NativeEvent,
@@ -107,6 +108,15 @@ class MatrixAdapter:
     def registrations(cls, settings: MatrixSettings, public_url: str) -> Mapping[str, str]:
         """See `Registers`: there is one file."""
         return {FILE: cls.registration(settings, public_url)}
+
+    @classmethod
+    async def examine(cls, settings: MatrixSettings, public_url: str) -> Sequence[Finding]:
+        """What the homeserver says of us; see `Examines`. Raises ConfigError when a token cannot be read."""
+        from adapters.matrix.examination.examiner import examine_homeserver
+
+        as_token = await asyncio.to_thread(_token, settings.as_token_file)
+        registration = await asyncio.to_thread(cls.registration, settings, public_url)
+        return await examine_homeserver(settings, public_url, as_token, registration)
 
     async def open(self, ctx: AdapterContext) -> None:
         """Read the tokens and join the parts; raises ConfigError. The homeserver need not be there yet."""

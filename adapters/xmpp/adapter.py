@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Final
@@ -58,6 +58,7 @@ from gateway.sdk import (
     ConfigError,
     Delivery,
     DeliveryState,
+    Finding,
     GatewayError,
     Network,
     Outcome,
@@ -104,6 +105,13 @@ class XmppAdapter:
     def registrations(cls, settings: XmppSettings, public_url: str) -> Mapping[str, str]:
         """The lines for the server's configuration; raises ConfigError when the secret cannot be read."""
         return registrations(settings, _secret(settings.secret_file))
+
+    @classmethod
+    async def examine(cls, settings: XmppSettings, public_url: str) -> Sequence[Finding]:
+        """The server, the component's domain and its limits; see `Examines`. Raises ConfigError for the secret."""
+        from adapters.xmpp.examination.examiner import examine_server
+
+        return await examine_server(settings, public_url, await asyncio.to_thread(_secret, settings.secret_file))
 
     async def open(self, ctx: AdapterContext) -> None:
         """Read the secret and join the parts; raises ConfigError. The connection is made by `run`."""

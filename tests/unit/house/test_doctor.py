@@ -110,4 +110,4 @@ async def test_secrets_of_adapters_are_their_owner_s(tmp_path: Path) -> None:
 
 
 def test_what_an_adapter_can_do_is_seen_at_its_class() -> None:
-    assert all(isinstance(adapter_type(name), Examines) for name in ("email",))
+    assert all(isinstance(adapter_type(name), Examines) for name in ("email", "matrix", "xmpp"))

@@ -1,0 +1,1 @@
+"""What `doctor` asks the XMPP server and the DNS about the component."""
