@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import random
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -16,6 +15,7 @@ from dns.rdtypes.ANY.TXT import TXT
 
 from adapters.email.endpoints import parse_endpoint
 from gateway.sdk import NotFound, Unavailable
+from gateway.sdk.addresses import may_connect, parse_ip
 
 MAX_HOSTS: Final = 5
 """Mail servers of one domain that are tried in one go."""
@@ -126,11 +126,9 @@ class MxRoutes:
             addresses += [record.to_text() for record in answer]
         if failed and not addresses:
             raise Unavailable(f"the DNS does not answer for {host}")
-        return [address for address in addresses if self._allow_private or _is_public(address)]
+        return [address for address in addresses if self._may_connect(address)]
 
-
-def _is_public(address: str) -> bool:
-    """False where a stranger's MX record could point us into our own network."""
-    ip = ipaddress.ip_address(address)
-    mapped = getattr(ip, "ipv4_mapped", None) or ip
-    return bool(mapped.is_global and not mapped.is_multicast)
+    def _may_connect(self, address: str) -> bool:
+        """False where a stranger's MX record could point us into our own network."""
+        ip = parse_ip(address)
+        return self._allow_private or (ip is not None and may_connect(ip, allow_private=False))

@@ -228,6 +228,8 @@ async def test_servers_are_asked_in_order_of_preference() -> None:
         ("AAAA", "fe80::1"),
         ("AAAA", "fd00::1"),
         ("AAAA", "::ffff:127.0.0.1"),
+        ("AAAA", "64:ff9b::7f00:1"),
+        ("AAAA", "2002:7f00:1::"),
     ],
 )
 async def test_a_record_does_not_lead_into_our_own_network(kind: str, address: str) -> None:
