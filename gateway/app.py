@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -84,6 +85,7 @@ class Gateway:
         self._supervisor = Supervisor()
         self._deliveries = Supervisor()
         self._service: DeliveryService
+        self._parts: Parts
         self._contexts: dict[Network, BridgeContext] = {}
         self._chain_asked = asyncio.Event()
         self._key_file: KeyFile | None = None
@@ -137,6 +139,13 @@ class Gateway:
         """Return when also that is loaded which comes after the start: the client of the chain."""
         await self._chain_asked.wait()
 
+    def operator_pages(self, config: Path | None) -> ASGIApp:
+        """The application of the operators' listener, which looks at ``config`` as doctor does; raises ConfigError."""
+        # A node without these pages does not load them.
+        from gateway.joining.admin import join_admin
+
+        return join_admin(self._parts, self._health, config)
+
     def stand_down(self) -> None:
         """Let `/readyz` send balancers away from now on; everything else goes on."""
         self._health.stop()
@@ -155,7 +164,7 @@ class Gateway:
     async def _build(self) -> None:
         signer = await open_signer(self.settings.ens)
         self._key_file = signer if isinstance(signer, KeyFile) else None
-        parts = await self._open_parts()
+        parts = self._parts = await self._open_parts()
         self._chain = parts.chain
         service = self._service = await join_relay(parts)
         self._resources.push_async_callback(service.close)

@@ -118,7 +118,7 @@ def serve(
     from gateway.serving import serve_until
 
     adapters = make_adapters(settings, path.resolve().parent)
-    run(lambda stop: serve_until(settings, adapters, stop))
+    run(lambda stop: serve_until(settings, adapters, stop, path))
 
 
 @app.command()

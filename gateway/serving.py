@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,22 +21,33 @@ from gateway.web.server import HttpServer, listen
 log = structlog.get_logger(__name__)
 
 
-async def serve_until(settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event) -> None:
-    """Run one node until `stop` is set, then finish what was begun. A stop during the start ends the start."""
+async def serve_until(
+    settings: Settings, adapters: Mapping[Network, Adapter], stop: asyncio.Event, config: Path | None = None
+) -> None:
+    """Run one node until `stop` is set, then finish what was begun. A stop during the start ends the start.
+
+    `config` is the file that the settings are from, for the doctor of the operator pages.
+    """
     with listen(settings.server.host, settings.server.port) as bound:
         async with AsyncExitStack() as closing:
-            await _unless(stop, _serve(settings, adapters, bound, closing))
+            await _unless(stop, _serve(settings, adapters, bound, closing, config))
             await stop.wait()
             log.info("gateway.stopping", drain_seconds=settings.server.drain_seconds)
     log.info("gateway.stopped")
 
 
 async def _serve(
-    settings: Settings, adapters: Mapping[Network, Adapter], bound: socket.socket, closing: AsyncExitStack
+    settings: Settings,
+    adapters: Mapping[Network, Adapter],
+    bound: socket.socket,
+    closing: AsyncExitStack,
+    config: Path | None,
 ) -> None:
     gateway = await Gateway.open(settings, adapters)
     closing.push_async_callback(gateway.close)
     await gateway.start()
+    if settings.admin.enabled:
+        await _serve_operators(gateway, closing, config)
     server = HttpServer(gateway.app, bound, trusted_proxies=settings.server.trusted_proxies)
     closing.push_async_callback(server.stop)
     closing.push_async_callback(gateway.hang_up)
@@ -44,6 +56,17 @@ async def _serve(
     log.info("gateway.serving", host=server.host, port=server.port, own_name=gateway.service_name)
     await gateway.loaded()
     settle()
+
+
+async def _serve_operators(gateway: Gateway, closing: AsyncExitStack, config: Path | None) -> None:
+    """Their pages have a listener of their own: no mistake in a proxy's rules shows them to the world."""
+    settings = gateway.settings
+    bound = closing.enter_context(listen(settings.admin.host, settings.admin.port))
+    pages = await asyncio.to_thread(gateway.operator_pages, config)
+    server = HttpServer(pages, bound, trusted_proxies=settings.server.trusted_proxies)
+    closing.push_async_callback(server.stop)
+    await server.start()
+    log.info("gateway.operator_pages", host=server.host, port=server.port)
 
 
 async def _drain(gateway: Gateway, seconds: float) -> None:

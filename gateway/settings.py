@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
 
+from gateway.admin_settings import AdminSettings
 from gateway.errors import ConfigError
 from gateway.issuance_settings import SubnamesSettings
 from gateway.observability import HIDDEN
@@ -259,6 +260,7 @@ class Settings(Section):
     subnames: SubnamesSettings = Field(default_factory=dict, validate_default=True)
     notifications: NotificationSettings = Field(default_factory=dict, validate_default=True)
     operation: OperationSettings = Field(default_factory=dict, validate_default=True)
+    admin: AdminSettings = Field(default_factory=dict, validate_default=True)
     adapters: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="one table per foreign network")
 
 

@@ -21,6 +21,7 @@ from gateway.store.wallet_sessions import DropWalletSession, PutWalletSession, W
 LIFE_MS: Final = 10 * 60_000
 SESSION_MS: Final = 12 * 3600 * 1000
 """For which a wallet stays signed in."""
+MANAGE: Final = "Sign in to manage my names."
 MAX_NAME: Final = 900
 """Octets of a name in a statement."""
 SIGN_IN: Final = "wallet"
@@ -44,7 +45,20 @@ def ascii_name(name: EnsName) -> str:
 class SigningIn:
     """Gives texts to wallets and takes their signatures, those of contracts, too (ERC-1271)."""
 
-    def __init__(self, *, store: Store, wallets: Wallets, public_url: str, chain_id: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        wallets: Wallets,
+        public_url: str,
+        chain_id: int,
+        clock: Clock,
+        statement: str = MANAGE,
+        challenge: str = SIGN_IN,
+    ) -> None:
+        """``statement`` is what a wallet agrees to that signs in; a text for one ``challenge`` is none for another."""
+        self._statement = statement
+        self._challenge = challenge
         self._store = store
         self._wallets = wallets
         self._url = public_url
@@ -65,11 +79,15 @@ class SigningIn:
 
     async def session_text(self, address: EthAddress) -> str:
         """What `address` signs to sign in."""
-        return await self._text(address, self._sign_in(), SIGN_IN)
+        return await self._text(address, self._sign_in(), self._challenge)
 
     async def sign_in(self, text: str, signature: str) -> SignedIn:
         """A session for who signed; raises as `check_claim` does."""
-        return await self.begin(await self._check(text, signature, self._sign_in(), SIGN_IN))
+        return await self.begin(await self.signer(text, signature))
+
+    async def signer(self, text: str, signature: str) -> EthAddress:
+        """Who signed a text to sign in with, which is used up by it; raises as `check_claim` does."""
+        return await self._check(text, signature, self._sign_in(), self._challenge)
 
     async def begin(self, address: EthAddress) -> SignedIn:
         """A session for a wallet that has just proved itself."""
@@ -96,7 +114,7 @@ class SigningIn:
         return self._purpose(f"Claim the name {ascii_name(name)} for this address.")
 
     def _sign_in(self) -> Purpose:
-        return self._purpose("Sign in to manage my names.")
+        return self._purpose(self._statement)
 
     def _purpose(self, statement: str) -> Purpose:
         return Purpose(

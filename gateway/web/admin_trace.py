@@ -1,0 +1,182 @@
+"""Failures, and the way of one message in stages: accepted, tried, delivered or failed, with times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import traces
+from gateway.ids import EnvelopeId
+from gateway.store.failed import Failure
+from gateway.store.jobs import JobState
+from gateway.store.messagemap import HashesOf, MessageLink
+from gateway.store.overview import (
+    EnvelopeNumbered,
+    EnvelopeSeen,
+    FailingJobs,
+    FailureNumbered,
+    JobNumbered,
+    JobSeen,
+    JobsSeen,
+    NewestFailures,
+    QueueFilter,
+)
+from gateway.store.status import Status, StatusOf
+from gateway.store.steering import GIVEN_UP, SET_ASIDE
+from gateway.web.admin_desk import Desk, hidden, number
+from gateway.web.admin_parties import Parties, parties_of
+from gateway.web.admin_queue import told_of
+from gateway.web.admin_view import StateSeen, job_state, kind_of
+
+LISTED: Final = 100
+LOOKED_AT: Final = 2_000
+"""Failures, and jobs, among which a trace id is looked for."""
+KEPT_MS: Final = 7 * 24 * 3600 * 1000
+"""How long whoever wrote a message that failed can ask for another try (`gateway.operations.housekeeping`)."""
+_STATES: Final = {
+    "sent": StateSeen("waiting", "Sent on"),
+    "delivered": StateSeen("ok", "Delivered"),
+    "opened": StateSeen("ok", "Seen"),
+    "failed": StateSeen("failed", "Failed"),
+    "waiting": StateSeen("waiting", "Waits"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a message; ``at`` (ms) is None for what has no time of its own."""
+
+    state: StateSeen
+    at: int | None
+    what: str
+    more: str = ""
+
+
+class TracePages:
+    """Routes of failures and traces."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def failures(self, request: Request) -> Response:
+        """What is on hold, what fails and is tried again, and what was given up."""
+        store, now = self._desk.store, self._desk.clock()
+        names = "names" in request.query_params
+        held = await store.read(JobsSeen(QueueFilter(state=JobState.HOLD), LISTED))
+        failing = await store.read(FailingJobs(LISTED))
+        ended = await store.read(NewestFailures(LISTED))
+        return await self._desk.page(
+            request,
+            "failures",
+            jobs=[(each, job_state(each, now), hidden(each.reason, names=names)) for each in (*failing, *held)],
+            ended=[(each, trace_of(each), hidden(each.reason, names=names)) for each in ended],
+            names=names,
+            most=LISTED,
+        )
+
+    async def trace(self, request: Request) -> Response:
+        """One message: by the number of its job or of its failure, or by an id that somebody has."""
+        asked, names = request.query_params, "names" in request.query_params
+        sought = asked.get("id", "").strip()[:300]
+        job, failure = await self._found(asked.get("job", ""), asked.get("failure", ""), sought)
+        context: dict[str, object] = {"sought": sought, "names": names, "trace": None, "stages": (), "parties": None}
+        if job is not None:
+            parties = await parties_of(self._desk.store, job)
+            envelope = None if job.envelope is None else await self._desk.store.read(EnvelopeNumbered(job.envelope))
+            stages = await self._of_job(job, parties, names=names)
+            context |= {"trace": _trace_of_job(parties, envelope), "stages": stages, "parties": parties}
+        elif failure is not None:
+            parties = Parties(failure.sender, failure.recipient, failure.network, failure.native_id)
+            stages = await self._of_failure(failure, names=names)
+            context |= {"trace": trace_of(failure), "stages": stages, "parties": parties}
+        return await self._desk.page(request, "trace", job=job, failure=failure, told=told_of(asked), **context)
+
+    async def _found(self, job: str, failure: str, sought: str) -> tuple[JobSeen | None, Failure | None]:
+        store = self._desk.store
+        numbered = number(job) or (number(sought) if not traces.is_trace(sought) else None)
+        if numbered is not None:
+            return await store.read(JobNumbered(numbered)), None
+        if (numbered := number(failure)) is not None:
+            return None, await store.read(FailureNumbered(numbered))
+        if not sought:
+            return None, None
+        for ended in await store.read(NewestFailures(LOOKED_AT)):
+            if sought in (ended.native_id, trace_of(ended)):
+                return None, ended
+        for each in await store.read(JobsSeen(QueueFilter(), LOOKED_AT)):
+            if each.envelope is not None and await self._is_about(each.envelope, sought):
+                return each, None
+        return None, None
+
+    async def _is_about(self, envelope: EnvelopeId, sought: str) -> bool:
+        if envelope == sought:
+            return True
+        found = await self._desk.store.read(EnvelopeNumbered(envelope))
+        return found is not None and sought in (found.message_hash, traces.of_envelope(found.message_hash))
+
+    async def _of_job(self, job: JobSeen, parties: Parties, *, names: bool) -> Sequence[Stage]:
+        now = self._desk.clock()
+        stages = [Stage(StateSeen("ok", "Accepted"), job.created_at, f"{kind_of(job.kind)}, written down as a job.")]
+        stages += await self._known(parties, names=names)
+        reason = hidden(job.reason, names=names)
+        if job.attempts:
+            tried = f"Tried {job.attempts} {'time' if job.attempts == 1 else 'times'} in vain."
+            stages.append(Stage(StateSeen("failed", "Tried"), None, tried, reason))
+        if job.state is JobState.HOLD:
+            mine = job.reason.startswith(SET_ASIDE)
+            told = "Nobody was told." if mine else "Its sender was told that it failed. Its lane goes on."
+            stages.append(Stage(StateSeen("warning", "On hold"), None, told, "" if job.attempts else reason))
+        elif job.reason == GIVEN_UP:
+            stages.append(Stage(StateSeen("waiting", "Being dropped"), None, "A node that works tells its sender."))
+        elif job.due is not None:
+            when = "It is its lane's turn." if job.due <= now else "Its lane is tried again then."
+            stages.append(Stage(StateSeen("waiting", "Next try"), max(job.due, now), when))
+        told = "It is removed then." if job.state is JobState.HOLD else "If it is still here then, its sender is told."
+        stages.append(Stage(StateSeen("waiting", "Over"), job.expires_at, told))
+        return stages
+
+    async def _of_failure(self, failure: Failure, *, names: bool) -> Sequence[Stage]:
+        parties = Parties(failure.sender, failure.recipient, failure.network, failure.native_id)
+        reason = hidden(failure.reason, names=names)
+        known = [each for each in await self._known(parties, names=names) if each.state.kind != "failed"]
+        return (
+            *known,
+            Stage(StateSeen("failed", "Failed"), failure.at, "Given up, and its sender was told.", reason),
+            Stage(StateSeen("waiting", "Kept"), failure.at + KEPT_MS, "Until then its sender can ask for another try."),
+        )
+
+    async def _known(self, parties: Parties, *, names: bool) -> list[Stage]:
+        """What the tables of messages say about one that came from a network."""
+        if parties.native_id is None or parties.network is None or parties.recipient is None:
+            return []
+        store = self._desk.store
+        links = await store.read(HashesOf(parties.network, parties.native_id))
+        status = await store.read(StatusOf(parties.network, parties.native_id, parties.recipient))
+        return [*map(_linked, links), *([] if status is None else [_status(status, names=names)])]
+
+
+def trace_of(failure: Failure) -> traces.TraceId:
+    """By which the message stands in the log."""
+    return traces.of_native(failure.network, failure.sender, failure.recipient, failure.native_id)
+
+
+def _trace_of_job(parties: Parties, envelope: EnvelopeSeen | None) -> traces.TraceId | None:
+    if envelope is not None:
+        return traces.of_envelope(envelope.message_hash)
+    if parties.network and parties.sender and parties.recipient and parties.native_id:
+        return traces.of_native(parties.network, parties.sender, parties.recipient, parties.native_id)
+    return None
+
+
+def _linked(link: MessageLink) -> Stage:
+    way = "Sealed and handed to a delivery service." if link.outbound else "Handed to the network."
+    return Stage(StateSeen("ok", "Passed on"), link.created_at, way)
+
+
+def _status(status: Status, *, names: bool) -> Stage:
+    state = _STATES.get(status.state, StateSeen("waiting", status.state.capitalize()))
+    return Stage(state, status.at, "What its sender was told last.", hidden(status.reason, names=names))
