@@ -1,0 +1,133 @@
+"""What is written for containers and systemd: hardened, pinned, and with settings that exist."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from gateway.operations.installation import Answers, create_installation
+from gateway.settings import ENV_PREFIX, load_settings
+from tests.support.require import require
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+CONTAINERFILE = (DEPLOY / "container" / "Containerfile").read_text()
+COMPOSE = (DEPLOY / "container" / "compose.yaml").read_text()
+UNIT = DEPLOY / "systemd" / "dm3-gateway.service"
+EXPOSURE = 2.0
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Of the Containerfile, in order, with continued lines joined."""
+    joined = re.sub(r"\\\n\s*", " ", "\n".join(line for line in CONTAINERFILE.splitlines() if line[:1] != "#"))
+    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in joined.splitlines() if line.strip()]
+
+
+def last_stage() -> list[tuple[str, str]]:
+    found = instructions()
+    return found[max(number for number, (name, _) in enumerate(found) if name == "FROM") :]
+
+
+def services() -> dict[str, dict[str, Any]]:
+    return dict(yaml.safe_load(COMPOSE)["services"])
+
+
+def test_the_image_is_made_in_two_stages_and_runs_as_nobody_in_particular() -> None:
+    assert sum(name == "FROM" for name, _ in instructions()) == 2
+    users = [value for name, value in last_stage() if name == "USER"]
+    assert users == ["10001:10001"]
+    assert any(name == "HEALTHCHECK" for name, _ in last_stage())
+    assert not any("pip install" in value for name, value in last_stage() if name == "RUN")
+
+
+def test_everything_is_installed_from_pins_with_hashes() -> None:
+    installs = re.findall(r"\S*pip install [^&\n]*", " ".join(value for name, value in instructions() if name == "RUN"))
+    assert len(installs) == 3
+    assert all("--require-hashes" in each or "--no-index --no-deps" in each for each in installs)
+    assert "index-url" not in CONTAINERFILE
+
+
+def test_nothing_but_what_is_named_gets_into_the_image() -> None:
+    copied = [value.split()[:-1] for name, value in instructions() if name == "COPY" and "--from" not in value]
+    wanted = {path for paths in copied for path in paths}
+    allowed = (DEPLOY / "container" / "Containerfile.dockerignore").read_text().splitlines()
+    assert allowed[0] == "*"
+    assert wanted == {line[1:] for line in allowed if line.startswith("!")}
+    assert all((DEPLOY.parent / path).exists() for path in wanted)
+    assert not any(name == "ADD" for name, _ in instructions())
+
+
+def test_what_builds_the_wheel_is_what_the_tests_use() -> None:
+    built = (DEPLOY / "container" / "build.lock").read_text()
+    tests = (DEPLOY.parent / "tests" / "requirements.lock").read_text()
+    assert all(line in tests for line in built.splitlines() if not line.startswith("#"))
+    assert "hatchling==" in built
+
+
+@pytest.mark.parametrize("name", ["postgres", "migrate", "gateway", "caddy"])
+def test_a_service_of_compose_is_hardened(name: str) -> None:
+    service = services()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.keys() & {"privileged", "network_mode", "pid", "devices"}
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "caddy" else [])
+    image = service["image"]
+    assert image == "dm3-gateway" or re.fullmatch(r"[a-z]+:\d[\w.-]*", image), image
+
+
+def test_the_database_is_for_the_gateway_only() -> None:
+    assert "ports" not in services()["postgres"]
+    assert services()["postgres"]["networks"] == ["inside"]
+    assert yaml.safe_load(COMPOSE)["networks"]["inside"] == {"internal": True}
+    assert all(each.startswith("127.0.0.1:") for each in services()["gateway"]["ports"])
+
+
+def test_no_secret_is_written_down() -> None:
+    assert not re.search(r"PASSWORD: \"?(?!\$\{)\w", COMPOSE)
+
+
+def test_the_settings_of_compose_are_settings(tmp_path: Path) -> None:
+    """As the image and compose give them to a node, over what `init` wrote."""
+    answers = Answers(parent="gw.eth", public_url="https://gw.example", rpc_url="https://eth.example")
+    image = dict(re.findall(rf"({ENV_PREFIX}\w+)=(\S+)", CONTAINERFILE))
+    given = {**image, **services()["gateway"]["environment"]}
+    environ = {name: re.sub(r"\$\{[^}]*\}", "geheim", value) for name, value in given.items()}
+    settings = load_settings(create_installation(tmp_path / "new", answers), environ)
+    assert settings.store.url == "postgresql://gateway:geheim@postgres/gateway"
+    caddy = services()["caddy"]["networks"]["front"]["ipv4_address"]
+    assert settings.server.trusted_proxies == (caddy,)
+    assert (settings.server.host, f"{settings.server.port}") == ("0.0.0.0", "8080")
+    assert f"127.0.0.1:{settings.server.port}/healthz" in CONTAINERFILE
+
+
+def test_the_proxy_takes_what_the_relay_takes(tmp_path: Path) -> None:
+    answers = Answers(parent="gw.eth", public_url="https://gw.example", rpc_url="https://eth.example")
+    limit = load_settings(create_installation(tmp_path / "new", answers), {}).relay.size_limit
+    found = re.search(r"max_size (\d+)MB", (DEPLOY / "container" / "Caddyfile").read_text())
+    assert found is not None
+    assert int(found[1]) * 10**6 >= limit + limit // 4 + 65_536
+
+
+def test_the_unit_exposes_little() -> None:
+    program = shutil.which("systemd-analyze")
+    require(program, "systemd-analyze is not installed (apt install systemd)")
+    assert program is not None
+    done = subprocess.run(
+        [program, "security", "--offline=true", "--no-pager", str(UNIT)], capture_output=True, text=True, timeout=60
+    )
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert found is not None, done.stderr
+    assert float(found[1]) <= EXPOSURE
+    assert f"gives it {found[1]}," in (DEPLOY / "systemd" / "README.md").read_text()
+
+
+def test_the_unit_lets_workers_limit_themselves() -> None:
+    """setrlimit is among @resources, and the workers that read mail are under limits."""
+    assert "~@privileged" in UNIT.read_text()
+    assert "~@privileged @resources" not in UNIT.read_text()
