@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 import nh3
 from bs4 import BeautifulSoup
@@ -23,6 +24,9 @@ _TAGS: Final = frozenset({
 })
 # fmt: on
 _SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
+_ATTRIBUTES: Final = {"a": {"href"}, "*": set[str]()}
+_ENDS_A_LINK: Final = re.compile(r"[\s()<>\[\]\\\"'`\x00-\x1f]")
+"""What would end an address in Markdown, with room for another link behind it."""
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
 _ANY_TAG: Final = re.compile(r"<[^<>]{0,5000}>")
 _BREAKS: Final = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6])\b[^>]{0,200}>", re.IGNORECASE)
@@ -33,7 +37,7 @@ def html_to_text(source: str) -> str:
     source = source.encode("utf-8", "replace").decode()
     if source.count("<") > MAX_TAGS or costly(source):
         return _BLANK_LINES.sub("\n\n", unescape(_ANY_TAG.sub(" ", _BREAKS.sub("\n", source)))).strip()
-    clean = nh3.clean(source, tags=set(_TAGS), attributes={"a": {"href"}}, url_schemes=set(_SCHEMES), link_rel=None)
+    clean = nh3.clean(source, tags=set(_TAGS), attributes=_ATTRIBUTES, url_schemes=set(_SCHEMES), link_rel=None)
     plain = len(clean) > MAX_MARKDOWN or too_deep(clean)
     text = _bare_text(clean) if plain else _markdown(clean)
     return _BLANK_LINES.sub("\n\n", text).strip()
@@ -42,6 +46,8 @@ def html_to_text(source: str) -> str:
 def _markdown(clean: str) -> str:
     # Parsed here: BeautifulSoup warns about short input that resembles a file name.
     soup = BeautifulSoup(f"<div>{clean}</div>", "html.parser")
+    for link in soup.find_all("a", href=True):
+        link["href"] = _ENDS_A_LINK.sub(lambda found: quote(found[0], safe=""), str(link["href"]))
     return str(MarkdownConverter(heading_style="ATX", bullets="-", escape_misc=False).convert_soup(soup))
 
 

@@ -128,12 +128,17 @@ async def test_a_long_name_leaves_its_alias() -> None:
     assert mailbox.mails[0]["From"].addresses[0].username == alias
 
 
+@pytest.mark.attack(24)
 @pytest.mark.parametrize("hostile", ["a\r\n.\r\nMAIL FROM:<eve@x>\r\n", ".\r\n..\r\n", "\n.\n", "\r.\r"])
 async def test_no_text_ends_our_own_mail(hostile: str) -> None:
     mailbox = Mailbox()
     async with post_office(mailbox) as (adapter, _, _):
         assert isinstance(await adapter.deliver(delivery(adapter, text=f"begin{hostile}end")), Delivered)
     (mail,) = mailbox.mails
+    content = mailbox.envelopes[0].original_content or b""
+    assert content.count(b"\r") == content.count(b"\n") == content.count(b"\r\n"), (
+        "nor does it end for servers after us"
+    )
     assert mail.get_content().startswith("begin")
     assert mail.get_content().rstrip().endswith("end")
 

@@ -24,6 +24,7 @@ async def test_a_mail_is_there_when_250_comes(door: Door) -> None:
         assert [taken.text for taken in door.ctx.taken] == ["hello"]
 
 
+@pytest.mark.attack(24)
 @pytest.mark.parametrize(
     "fake_end", [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r.\r\n", b"\r\n.\n", b"\r\n.\r", b"\r\r\n.\r\r\n"]
 )

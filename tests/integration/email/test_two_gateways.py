@@ -183,6 +183,7 @@ async def pair(world: Facing, *, careful: bool, answers: tuple[str, str]) -> tup
 
 
 @pytest.mark.attack(46)
+@pytest.mark.attack(46)
 async def test_programs_that_mark_what_they_write_answer_once(tmp_path: Path) -> None:
     """bob.eth is away and says so, marked; alice.eth's program sees the mark at the end of the way, and is silent."""
     async with facing(tmp_path) as world:
@@ -198,6 +199,7 @@ async def test_programs_that_mark_what_they_write_answer_once(tmp_path: Path) ->
         assert told.sender == "bob-2eeth.b.example.email.gwa.eth"
 
 
+@pytest.mark.attack(46)
 @pytest.mark.attack(46)
 async def test_programs_that_mark_nothing_are_slowed_down_to_a_pace(tmp_path: Path) -> None:
     """Nothing tells their answers from a person's; each side sends what the pace allows, and then one a minute."""

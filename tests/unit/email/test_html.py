@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -39,9 +40,68 @@ def test_what_people_read(source: str, text: str) -> None:
     assert html_to_text(source) == text
 
 
+@pytest.mark.attack(26)
 @pytest.mark.parametrize("event", ["onerror", "onload", "onmouseover", "style", "srcset", "background"])
 def test_attributes_go(event: str) -> None:
     assert "evil" not in html_to_text(f"<p {event}='evil()'>text</p><a {event}='evil' href='https://x.example'>l</a>")
+
+
+XSS = (
+    "<script>alert(1)</script>",
+    "<ScRiPt src=//eve.example/x.js></sCrIpT>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)><a xlink:href='javascript:alert(1)'>x</a></svg>",
+    "<iframe srcdoc='&lt;script>alert(1)&lt;/script>'></iframe>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+    "<a href='JaVaScRiPt:alert(1)'>x</a>",
+    "<a href=' \x01javascript:alert(1)'>x</a>",
+    "<a href='java\tscript:alert(1)'>x</a>",
+    "<a href='&#106;avascript:alert(1)'>x</a>",
+    "<a href='vbscript:x'>x</a><a href='data:text/html;base64,PHNjcmlwdD4='>x</a>",
+    "<form action='javascript:alert(1)'><button formaction='javascript:alert(1)'>x</button></form>",
+    "<object data='javascript:alert(1)'></object><embed src='javascript:alert(1)'>",
+    "<base href='javascript:alert(1)//'><meta http-equiv=refresh content='0;url=javascript:alert(1)'>",
+    "<style>@import 'javascript:alert(1)';</style><link rel=stylesheet href='javascript:alert(1)'>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "<textarea></textarea><script>alert(1)</script>",
+    "<template><script>alert(1)</script></template>",
+    "<!--><script>alert(1)</script>-->",
+    "<a href='https://x.example/](javascript:alert(1))'>x</a>",
+    "<a href='https://x.example/' title='](javascript:alert(1))'>x</a>",
+)
+"""Ways to have a script run that were found in mail programs and sanitisers."""
+RUNS = re.compile(r"<(?:script|img|iframe|svg|object|embed|style|link|meta|base|form|button)\b", re.IGNORECASE)
+SCRIPT_LINK = re.compile(r"\]\([\s<]*(?!https?://)[\w\s&#;]*script", re.IGNORECASE)
+
+
+@pytest.mark.attack(26)
+@pytest.mark.parametrize("source", XSS)
+def test_nothing_that_runs_is_left(source: str) -> None:
+    for text in (html_to_text(source), html_to_text(f"<p>before</p>{source}<p>after</p>")):
+        assert not RUNS.search(text), text
+        assert not SCRIPT_LINK.search(text), text
+
+
+@pytest.mark.attack(26)
+@given(st.lists(st.sampled_from([*XSS, "<b>", "</b>", "<p>", "<a href='", "'>", "`", "\n", "x"]), max_size=6))
+def test_nor_of_any_mixture_of_them(pieces: list[str]) -> None:
+    assert not SCRIPT_LINK.search(html_to_text("".join(pieces)))
+
+
+@pytest.mark.attack(26)
+@pytest.mark.parametrize(
+    ("href", "link"),
+    [
+        ("https://x.example/) [y](javascript:alert(1)", "https://x.example/%29%20%5By%5D%28javascript:alert%281%29"),
+        ("https://x.example/Foo_(bar)", "https://x.example/Foo_%28bar%29"),
+        ("https://x.example/ &quot;title&quot;", "https://x.example/%20%22title%22"),
+        ("https://x.example/?a=b&amp;c=%20d#e", "https://x.example/?a=b&c=%20d#e"),
+    ],
+)
+def test_an_address_ends_where_it_ends(href: str, link: str) -> None:
+    """Else a second link could stand in it, to what the sanitiser does not let through."""
+    assert html_to_text(f"<a href='{href}' title='x'>text</a>") == f"[text]({link})"
 
 
 def test_huge_html_becomes_bare_text() -> None:
