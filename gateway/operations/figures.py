@@ -23,6 +23,14 @@ FRESH_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """In bytes."""
+
+    size: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """A moment of this node; ages in seconds."""
 
@@ -33,8 +41,8 @@ class Figures:
     lag: float
     backup_age: float | None
     """Of the newest file in the folder of backups; None when there is none."""
-    free_bytes: int | None
-    """On the disk of the database and of the keys."""
+    disk: Disk | None
+    """That of the keys and of SQLite."""
     now: int
     """Milliseconds since the epoch."""
 
@@ -62,7 +70,7 @@ class Moments:
         self._clock = clock
         self._seconds = seconds
         self._reading = asyncio.Lock()
-        self._known: tuple[Waiting | None, float | None, int | None] = (None, None, None)
+        self._known: tuple[Waiting | None, float | None, Disk | None] = (None, None, None)
         self._known_at = -math.inf
 
     async def now(self) -> Figures:
@@ -70,11 +78,11 @@ class Moments:
         states = await self._health.states()
         async with self._reading:
             if self._seconds() - self._known_at >= FRESH_SECONDS:
-                disk = await asyncio.to_thread(lambda: (_age_of_newest(self._backups), _free(self._data)))
+                disk = await asyncio.to_thread(lambda: (_age_of_newest(self._backups), _disk_of(self._data)))
                 self._known = (await self._waiting(), *disk)
                 self._known_at = self._seconds()
-            waiting, backup_age, free = self._known
-        return Figures(waiting, states, self._lag.worst, backup_age, free, self._clock())
+            waiting, backup_age, disk_now = self._known
+        return Figures(waiting, states, self._lag.worst, backup_age, disk_now, self._clock())
 
     async def _waiting(self) -> Waiting | None:
         try:
@@ -91,8 +99,9 @@ def _age_of_newest(folder: Path) -> float | None:
     return max(0.0, time.time() - max(times)) if times else None
 
 
-def _free(place: Path) -> int | None:
+def _disk_of(place: Path) -> Disk | None:
     try:
-        return shutil.disk_usage(place).free
+        found = shutil.disk_usage(place)
     except OSError:
         return None
+    return Disk(found.total, found.free)

@@ -147,8 +147,9 @@ def _gauges(figures: Figures) -> Iterator[Metric]:
     yield _gauge("event_loop_lag_seconds", "The longest delay of the event loop in the last minute.", figures.lag)
     if figures.backup_age is not None:
         yield _gauge("backup_age_seconds", "Age of the newest backup.", figures.backup_age)
-    if figures.free_bytes is not None:
-        yield _gauge("disk_free_bytes", "Free on the disk of the keys and of SQLite.", figures.free_bytes)
+    if figures.disk is not None:
+        yield _gauge("disk_free_bytes", "Free on the disk of the keys and of SQLite.", figures.disk.free)
+        yield _gauge("disk_size_bytes", "Size of that disk.", figures.disk.size)
     build = GaugeMetricFamily(PREFIX + "build_info", "1; the label tells the version.", labels=("version",))
     build.add_metric((__version__,), 1)
     yield build
