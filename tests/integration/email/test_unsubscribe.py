@@ -156,6 +156,7 @@ async def test_mail_that_was_asked_for_has_none(known: str) -> None:
     assert "You never wrote" not in mail.get_content()
 
 
+@pytest.mark.attack(48)
 async def test_somebody_writes_to_so_many_new_people_a_day() -> None:
     mailbox = Mailbox()
     async with post_office(mailbox, new_people_per_day=3) as (adapter, ctx, _):

@@ -14,7 +14,7 @@ import pytest
 
 TESTS = Path(__file__).parents[2]
 WEAKNESSES = frozenset(range(1, 23))
-ATTACKS = frozenset(range(1, 23)) | frozenset(range(28, 41)) | {45, 49, 50, 51}
+ATTACKS = frozenset(range(1, 41)) | {45, 46, 47, 48, 49, 50, 51}
 
 
 def marks(tree: ast.AST) -> Iterator[tuple[str, int]]:
