@@ -29,6 +29,7 @@ ENV_PREFIX: Final = "DM3_GATEWAY__"
 CONFIG_VARIABLE: Final = "DM3_GATEWAY_CONFIG"
 DEFAULT_FILE: Final = "gateway.toml"
 VAPID_SUBJECT: Final = r"^(mailto:[^\s@<>]{1,64}@|https://)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$"
+CONTACT: Final = r"^(mailto:[^\s@<>]{1,64}@[A-Za-z0-9.-]{1,253}|https://[!-~]{1,500})$"
 MAINNET_ENS_REGISTRY: Final = "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -81,6 +82,11 @@ class ServerSettings(Section):
         (),
         description="addresses or networks of reverse proxies, whose X-Forwarded-For is believed",
         examples=[["127.0.0.1"]],
+    )
+    security_contact: Annotated[str, Field(pattern=CONTACT)] | None = Field(
+        None,
+        description="where weaknesses are reported, mailto: or https:; published as /.well-known/security.txt",
+        examples=["mailto:security@gw.example"],
     )
     drain_seconds: float = Field(
         0,

@@ -21,6 +21,7 @@ from gateway.web.direct import Direct
 from gateway.web.origins import origin_of
 from gateway.web.pages import Pages
 from gateway.web.rendering import Renderer, Site
+from gateway.web.security_txt import security_txt
 from gateway.web.statics import root_files, static_files
 
 
@@ -48,6 +49,7 @@ def join_http(
         *operations,
         Pages(renderer, registrar=names.registrar, store=parts.store).router(),
         root_files(),
+        security_txt(parts.settings.server.security_contact, public_url, parts.clock),
         api_docs_router(renderer),
     )
     return Direct(http_app(routes, routers, public_url=public_url, renderer=renderer), relay.direct(), trees)
