@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ class NearAdapter(PaperAdapter):
 
 
 @pytest.fixture
-async def known(tmp_path: Path) -> AsyncIterator[Known]:
+async def known(tmp_path: Path) -> Known:
     """Names of samples and their labels, of a node with some work done, a backup, a message that waits."""
     paper = NearAdapter()
     async with running_house(tmp_path / "house", adapters={paper.name: paper}) as house:
