@@ -139,6 +139,7 @@ async def test_a_message_that_fails_says_so_with_the_reason(world: MatrixWorld) 
     notice = await alice.wait_event(lambda event: event["content"]["m.relates_to"]["m.in_reply_to"]["event_id"] == sent)
     assert notice["content"]["msgtype"] == "m.notice"
     assert notice["content"]["body"].startswith(f"Your message did not reach {nobody.name}: ")
+    assert re.search(r" \[trace [0-9a-f]{12}\]\Z", notice["content"]["body"]), "to be quoted to the operator"
 
 
 # --- DM3 to Matrix ----------------------------------------------------------------------------------------------------

@@ -25,7 +25,20 @@ async def main():
 
 asyncio.run(main())
 """
-LATER = {"web3", "aiohttp", "httpx2", "requests", "socketio", "engineio", "redis", "cryptography", "py_vapid", "jinja2"}
+LATER = {
+    "prometheus_client",
+    "opentelemetry",
+    "web3",
+    "aiohttp",
+    "httpx2",
+    "requests",
+    "socketio",
+    "engineio",
+    "redis",
+    "cryptography",
+    "py_vapid",
+    "jinja2",
+}
 
 
 @pytest.fixture

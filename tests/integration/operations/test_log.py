@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,6 +180,17 @@ async def what_goes_wrong(exchange: Exchange, alice: Dm3Client, carol: Dm3Client
     assert (await exchange.request("POST", "/api/v1/account/removal", json=body)).status_code == 200
 
 
+async def told_in_mail(gateway: GatewayProcess) -> str:
+    """The trace in the failure notice that the writer of a mail gets."""
+
+    async def look() -> str | None:
+        mails = await gateway.mail.messages(WRITER)
+        found = [each[1] for mail in mails if (each := re.search(r"\[trace\s+([0-9a-f]{12})\]", str(mail)))]
+        return found[0] if found else None
+
+    return await until(look, 30)
+
+
 def lines(log: str) -> Iterator[dict[str, Any]]:
     """The events; each line is one JSON object."""
     for line in log.splitlines():
@@ -203,12 +215,18 @@ async def test_a_whole_exchange_names_nobody_and_tells_no_secret(tmp_path: Path)
             return "outbound.service_failed" in gateway.log() or None
 
         await until(failed, 30)
+        trace = await told_in_mail(gateway)
+        page = (await exchange.request("GET", "/metrics")).text
         assert await gateway.stop() == 0
         events = list(lines(gateway.log()))
     log = "\n".join(map(json.dumps, events))
     told = {str(event["event"]) for event in events}
     assert {"rpc.refused", "outbound.sent", "inbound.outcome", "mail.taken", "gateway.stopped"} <= told
     assert id_ in log, "what is written can be followed by ids"
+    done = [event["event"] for event in events if event.get("trace") == trace]
+    assert {"outgoing.accepted", "outbound.service_failed", "outbound.given_up", "report.told"} <= set(done)
+    assert "dm3_gateway_messages_accepted_total" in page
+    assert "canary" not in page.lower()
     assert len(exchange.canaries) > 30
     found = {what for what, canary in exchange.canaries.items() if canary.lower() in log.lower()}
     assert found == set(), [line for line in log.splitlines() if "canary" in line.lower()][:5]
