@@ -62,11 +62,12 @@ class DataDecoder:
         return self.too_big or self.bare_line_ends or self.line_too_long
 
     def _check_lines(self, data: bytes) -> None:
-        # splitlines() takes a CR, an LF and a pair for one end each: all are pairs when there are twice as many bytes.
-        # Counting each of the three takes three times as long.
-        ends = len(data.splitlines()) - (not data.endswith((b"\r", b"\n")))
-        if len(data.translate(None, _ALL_BUT_LINE_ENDS)) != 2 * ends:
-            self.bare_line_ends = True
+        end_bytes = len(data.translate(None, _ALL_BUT_LINE_ENDS))
+        if end_bytes != 2 * _evenly_spaced_ends(data):
+            # splitlines() takes a CR, an LF and a pair for one end each: all are pairs when there are twice as many
+            # bytes. Counting each of the three takes three times as long.
+            ends = len(data.splitlines()) - (not data.endswith((b"\r", b"\n")))
+            self.bare_line_ends = self.bare_line_ends or end_bytes != 2 * ends
         longest = 0
         position = 0
         # Jumps from one limit to the next: few steps for many short lines, exact for long ones.
@@ -78,3 +79,16 @@ class DataDecoder:
         self._line += len(data) - position
         if max(longest, self._line) > self._line_limit:
             self.line_too_long = True
+
+
+def _evenly_spaced_ends(data: bytes) -> int:
+    """How many line ends there are from the first one on, each as far from the next as the second from the first.
+
+    Files in base64 have lines of one length, and so all of them are found in a third of the time of `splitlines`.
+    """
+    first = data.find(b"\r\n")
+    step = data.find(b"\r\n", first + 2) - first
+    if first < 0 or step < 0:
+        return 0
+    ends = data[first + 1 :: step]
+    return len(ends) if ends.strip(b"\n") == b"" and data[first::step][: len(ends)].strip(b"\r") == b"" else 0

@@ -190,7 +190,7 @@ def _split(data: Content, start: int, end: int, boundary: bytes, budget: _Budget
     delimiter = b"--" + boundary
     spans: list[tuple[int, int]] = []
     begin: int | None = None
-    position = data.find(delimiter, start, end)
+    position = _find(data, delimiter, start, end)
     while position >= 0:
         budget.candidates -= 1
         if budget.candidates < 0:
@@ -204,10 +204,21 @@ def _split(data: Content, start: int, end: int, boundary: bytes, budget: _Budget
             begin = None if last else line_end
             if last:
                 return spans
-        position = data.find(delimiter, position + len(delimiter) if line_end is None else line_end, end)
+        position = _find(data, delimiter, position + len(delimiter) if line_end is None else line_end, end)
     if begin is not None:
         spans.append((begin, end))
     return spans
+
+
+def _find(data: Content, delimiter: bytes, start: int, end: int) -> int:
+    """As `find`. Files in base64 have no hyphens, and looking for one byte is ten times as quick."""
+    while (hyphen := data.find(b"-", start, end)) >= 0:
+        near = min(hyphen + BLOCK, end)
+        found = data.find(delimiter, hyphen, near)
+        if found >= 0:
+            return found
+        start = max(hyphen + 1, near - len(delimiter) + 1)
+    return -1
 
 
 def _delimiter_line(data: Content, start: int, position: int, after: int, end: int) -> tuple[int | None, bool]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import logging
+from collections.abc import Awaitable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 

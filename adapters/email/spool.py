@@ -13,6 +13,8 @@ from adapters.email.mime import BLOCK, body_blocks
 
 IN_MEMORY: Final = 256 * 1024
 """Bytes of a mail that is kept in memory."""
+WRITTEN_AT_ONCE: Final = 512 * 1024
+"""Bytes of a larger one that go to its file together: the way into a thread costs more than to write 64 KiB."""
 
 
 class Spool:
@@ -22,6 +24,8 @@ class Spool:
         # Opens no file before IN_MEMORY is passed, hence no I/O on the event loop.
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - __exit__ closes it
         self._size = 0
+        self._held: list[bytes] = []
+        self._held_size = 0
         self._closing: list[Callable[[], None]] = []
 
     def on_close(self, call: Callable[[], None]) -> None:
@@ -37,12 +41,24 @@ class Spool:
             self._closing.pop()()
 
     async def write(self, block: bytes) -> None:
-        """Append; raises OSError when the disk is full."""
+        """Append, some of it later; raises OSError when the disk is full."""
         self._size += len(block)
         if self._size <= IN_MEMORY:
             self._file.write(block)
-        else:
-            await asyncio.to_thread(self._file.write, block)
+            return
+        self._held.append(block)
+        self._held_size += len(block)
+        if self._held_size >= WRITTEN_AT_ONCE:
+            await asyncio.to_thread(self._write_held)
+
+    async def flush(self) -> None:
+        """Write what is held back; raises OSError as `write` does."""
+        if self._held:
+            await asyncio.to_thread(self._write_held)
+
+    def _write_held(self) -> None:
+        held, self._held, self._held_size = self._held, [], 0
+        self._file.writelines(held)
 
     @property
     def size(self) -> int:
@@ -58,6 +74,8 @@ class Spool:
         """Of the file that holds all of it; None while it is in memory. Blocks: call it in a thread."""
         if not self.in_file:
             return None
+        if self._held:
+            self._write_held()
         self._file.flush()
         return self._file.fileno()
 
@@ -81,5 +99,7 @@ class Spool:
 
     def read(self) -> bytes:
         """All of it. Blocks on a large mail: call it in a thread."""
+        if self.in_file:
+            return b"".join(self.blocks(0, self._size))
         self._file.seek(0)
         return self._file.read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
@@ -43,18 +43,16 @@ def safe_file_name(name: str | None, fallback: str = "file") -> str:
 
 def file_attachment(name: str, media_type: str, data: bytes) -> Attachment:
     """A file as DM3 attachment: ``data:<media type>;base64,...`` (DM3-MTP, message attachments)."""
-    return encoded_attachment(name, media_type, (base64.b64encode(data),))
+    return encoded_attachment(name, media_type, (base64.b64encode(data).decode("ascii"),))
 
 
-def encoded_attachment(name: str, media_type: str, pieces: Iterable[bytes]) -> Attachment:
+def encoded_attachment(name: str, media_type: str, pieces: Sequence[str]) -> Attachment:
     """The same of a file that is there in base64 (RFC 4648, section 4): pieces of digits; padding may be missing."""
     kind = media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"
-    head = f"data:{kind};base64,".encode()
-    uri = b"".join((head, *pieces))
-    spare = (len(uri) - len(head)) % 4
+    spare = sum(map(len, pieces)) % 4
+    text = "".join((f"data:{kind};base64,", *pieces, "=" * (-spare % 4) if spare != 1 else ""))
     # A digit alone holds no byte.
-    uri = uri[:-1] if spare == 1 else uri + b"=" * (-spare % 4) if spare else uri
-    return Attachment(uri.decode("ascii"), safe_file_name(name))
+    return Attachment(text[:-1] if spare == 1 else text, safe_file_name(name))
 
 
 def attachment_content(attachment: Attachment, *, max_bytes: int) -> FileContent | Link:

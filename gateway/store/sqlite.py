@@ -29,6 +29,8 @@ BUSY_TIMEOUT_S: Final = 5.0
 READERS: Final = 4
 
 SETTINGS: Final = {
+    # Of a new file. Envelopes of some KB lie in one page; with larger pages large messages cost less, small ones more.
+    "page_size": "8192",
     "journal_mode": "WAL",
     "synchronous": "FULL",
     "fullfsync": "ON",  # macOS: fsync alone does not reach the platter there; no effect elsewhere
@@ -36,7 +38,7 @@ SETTINGS: Final = {
     "foreign_keys": "ON",
     "secure_delete": "ON",  # a shredded salt must not stay in a free page
     # Pages of log, 16 MB, before they are folded into the file: pages of indexes are written again and again.
-    "wal_autocheckpoint": "4000",
+    "wal_autocheckpoint": "2000",
     "journal_size_limit": str(64 * 1024 * 1024),
     "cell_size_check": "ON",
     "trusted_schema": "OFF",

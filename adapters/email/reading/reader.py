@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from adapters.email import replies
 from adapters.email.kept_files import DAY_MS, KeptFile, KeptFiles
@@ -19,6 +19,8 @@ from adapters.email.replies import MailRefused
 from adapters.email.spool import Spool
 from adapters.email.transfer import BASE64, FilePart, base64_digits, file_blocks
 from gateway.sdk import Attachment, LimitExceeded, Unavailable, encoded_attachment, file_attachment
+
+Piece = TypeVar("Piece", bytes, str)
 
 IN_PLACE: Final = 32 * 1024
 """Bytes of a mail of nothing but plain text that is read in a thread of ours."""
@@ -108,12 +110,13 @@ class _Carried:
         for file in files:
             if not 0 <= file.start <= file.end <= mail.size:
                 raise Unavailable("a worker told of a file where there is none")
-            embedded, size = await asyncio.to_thread(_embedded, file, mail, self._room)
+            embedded = await asyncio.to_thread(_embedded, file, mail, self._room)
             if embedded is None:
                 await self._link(file, mail)
-            else:
-                self._room -= size
-                self.attachments.append(embedded)
+                continue
+            attachment, size = embedded
+            self._room -= size
+            self.attachments.append(attachment)
 
     async def _link(self, file: FilePart, mail: Spool) -> None:
         async def content() -> AsyncIterator[bytes]:
@@ -126,24 +129,33 @@ class _Carried:
         self.attachments.append(Attachment(self._links.to(kept.key, kept.until, file.name), file.name))
 
 
-def _embedded(file: FilePart, mail: Spool, room: int) -> tuple[Attachment | None, int]:
+def _embedded(file: FilePart, mail: Spool, room: int) -> tuple[Attachment, int] | None:
     """A file as it travels inside the message, and its bytes; None for one of more than `room` bytes.
 
     What is in base64 already stays in it: to decode 5 MB of it and to encode them again takes 7 ms.
     """
-    pieces: list[bytes] = []
-    read = size = 0
-    encoded = file.encoding == BASE64
     stored = mail.blocks(file.start, file.end)
-    for piece in base64_digits(stored) if encoded else file_blocks(file, stored):
-        pieces.append(piece)
-        read += len(piece)
-        size = read * 3 // 4 if encoded else read
-        if size > room:
-            return None, size
-    if encoded:
-        return encoded_attachment(file.name, file.media_type, pieces), size
-    return file_attachment(file.name, file.media_type, b"".join(pieces)), size
+    if file.encoding == BASE64:
+        digits = _within((str(each, "ascii") for each in base64_digits(stored)), (4 * room + 3) // 3)
+        if digits is None:
+            return None
+        return encoded_attachment(file.name, file.media_type, digits), sum(map(len, digits)) * 3 // 4
+    blocks = _within(file_blocks(file, stored), room)
+    if blocks is None:
+        return None
+    data = b"".join(blocks)
+    return file_attachment(file.name, file.media_type, data), len(data)
+
+
+def _within(pieces: Iterable[Piece], room: int) -> list[Piece] | None:
+    """All of them; None when they are longer than `room` together."""
+    found: list[Piece] = []
+    for piece in pieces:
+        room -= len(piece)
+        if room < 0:
+            return None
+        found.append(piece)
+    return found
 
 
 def is_plain(data: bytes) -> bool:

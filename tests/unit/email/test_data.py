@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -144,3 +146,20 @@ def test_bare_line_ends_are_those_without_their_other_half(pieces: list[bytes]) 
     decoder = DataDecoder(size_limit=BIG, line_limit=BIG)
     decoder.feed(text + b"a")
     assert decoder.bare_line_ends is (text.count(b"\r") != pairs or text.count(b"\n") != pairs)
+
+
+@given(
+    width=st.integers(0, 6),
+    count=st.integers(1, 8),
+    at=st.integers(0, 60),
+    put=st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b""]),
+    cut=st.integers(1, 30),
+)
+def test_bare_line_ends_are_noticed_among_lines_of_one_length(
+    width: int, count: int, at: int, put: bytes, cut: int
+) -> None:
+    lines = (b"a" * width + b"\r\n") * count
+    content = lines[:at] + put + lines[at:]
+    bare = re.search(rb"\r(?!\n)|(?<!\r)\n", content) is not None
+    _, decoder = decode(content + b"\r\n.\r\n", cut=cut)
+    assert decoder.bare_line_ends is bare
