@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import os
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 from sqlalchemy import Connection
@@ -165,6 +169,28 @@ def postgres_engine(url: str) -> AsyncEngine:
     )
 
 
+def tls_of(url: str) -> ssl.SSLContext | None:
+    """How a server elsewhere is spoken with when the URL does not say: its certificate must hold.
+
+    None where libpq's own rules apply: the URL or the environment has an ``sslmode``, or the server is on this machine.
+    """
+    parts = urlsplit(url)
+    asked = dict(parse_qsl(parts.query))
+    hosts = [asked["host"]] if "host" in asked else [each.rpartition("@")[2] for each in parts.netloc.split(",")]
+    if "sslmode" in asked or os.environ.get("PGSSLMODE") or all(map(_is_here, hosts)):
+        return None
+    return ssl.create_default_context()
+
+
+def _is_here(host: str) -> bool:
+    """A path of a socket, nothing, or an address of this machine; with or without a port."""
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name in ("", "localhost") or host.startswith("/")
+
+
 async def connect(url: str) -> Any:
     """One asyncpg connection; raises ``Unavailable``, or ``ConfigError`` when the driver is not installed."""
     try:
@@ -173,7 +199,12 @@ async def connect(url: str) -> Any:
         raise ConfigError("store.url names PostgreSQL: install dm3-gateway[postgresql]") from error
     try:
         return await asyncpg.connect(
-            url, timeout=CONNECT_TIMEOUT_S, command_timeout=COMMAND_TIMEOUT_S, server_settings=SERVER_SETTINGS
+            url,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings=SERVER_SETTINGS,
+            # asyncpg would go on without TLS, or with anybody's certificate.
+            ssl=tls_of(url),
         )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
         # The text of these errors can quote the URL, and with it a password.

@@ -338,6 +338,7 @@ async def test_a_notice_is_delivered_without_a_receipt(
     assert receipt.message.reference == sent.message_hash
 
 
+@pytest.mark.attack(59)
 async def test_a_native_person_who_writes_first_is_told_that_it_is_bridged(house: House, paper: PaperAdapter) -> None:
     """Bob's name was published by somebody else's conversation; Carol finds it and writes first."""
     native, carol = await house.native("native.eth"), await house.native("carol.eth", "carol")

@@ -37,6 +37,7 @@ async def test_a_message_arrives_signed_by_the_sender_s_own_name(
     assert await house.ens.address(BOB_NAME) == profile.address
 
 
+@pytest.mark.attack(59)
 async def test_only_the_first_message_says_that_it_is_bridged(
     house: House, paper: PaperAdapter, native: Dm3Client
 ) -> None:

@@ -103,6 +103,7 @@ async def test_a_burst_arrives_in_order_and_once_without_a_rate_limit(world: Mat
     assert [words(each) for each in received[1:]] == [f"back {number}" for number in range(50)]
 
 
+@pytest.mark.attack(56)
 async def test_replays_under_the_same_and_under_a_new_transaction_change_nothing(world: MatrixWorld) -> None:
     alice, native = await world.person(), await world.native()
     room = await world.chat(alice, native)

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group
 EMPTY = json.dumps({"events": []}).encode()
 
 
+@pytest.mark.attack(56)
 @pytest.mark.parametrize(
     ("header", "query", "status", "errcode"),
     [

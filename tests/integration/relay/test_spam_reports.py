@@ -64,6 +64,7 @@ def test_the_job_of_a_report() -> None:
     assert spam_report_job(REPORT, life_ms=5).expires_at == REPORT.reported_at + 5
 
 
+@pytest.mark.attack(55)
 @pytest.mark.parametrize("status", [200, 202, 204])
 async def test_a_receiver_gets_the_signed_report(status: int) -> None:
     async with scripted(answering(response(status))) as receiver:

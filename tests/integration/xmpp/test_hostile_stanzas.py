@@ -99,6 +99,7 @@ async def gate(tmp_path: Path) -> AsyncIterator[Gate]:
             await asyncio.gather(running, return_exceptions=True)
 
 
+@pytest.mark.attack(57)
 async def test_only_people_of_the_server_are_heard(gate: Gate) -> None:
     before = len(gate.server.heard.items)
     for sender in ("mallory@other.example/x", f"mallory@sub.{DOMAIN}", "other.example", f"mallory@{DOMAIN}.evil"):

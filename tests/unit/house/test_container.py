@@ -103,7 +103,7 @@ def test_the_settings_of_compose_are_settings(tmp_path: Path) -> None:
     given = {**image, **services()["gateway"]["environment"]}
     environ = {name: re.sub(r"\$\{[^}]*\}", "geheim", value) for name, value in given.items()}
     settings = load_settings(create_installation(tmp_path / "new", answers), environ)
-    assert settings.store.url == "postgresql://gateway:geheim@postgres/gateway"
+    assert settings.store.url == "postgresql://gateway:geheim@postgres/gateway?sslmode=disable"
     caddy = services()["caddy"]["networks"]["front"]["ipv4_address"]
     assert settings.server.trusted_proxies == (caddy,)
     assert (settings.server.host, f"{settings.server.port}") == ("0.0.0.0", "8080")
