@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import structlog
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from adapters.email import large_files, links, threads, unsubscribe
+from adapters.email.authentication.dns import Dns
 from adapters.email.cold import ColdMail
 from adapters.email.control.desk import Desk
 from adapters.email.destinations import Destinations
@@ -34,11 +36,12 @@ from adapters.email.reception import Reception
 from adapters.email.render import MAX_TEXT
 from adapters.email.returnpath import ReturnPath, parse_key
 from adapters.email.routes import MxRoutes
-from adapters.email.sender import MxTransport, RelayTransport, Transport
+from adapters.email.sender import Lenient, MxTransport, RelayTransport, Transport
 from adapters.email.sent import SentMails
 from adapters.email.settings import EmailSettings
 from adapters.email.threads import Threads
 from adapters.email.tls_report import TlsReport
+from adapters.email.tls_reporter import TlsReporter
 from adapters.email.unsubscribe import Unsubscribing
 from adapters.email.users import User, load_users
 from gateway.sdk import (
@@ -91,6 +94,7 @@ class EmailAdapter:
         self._desk: Desk | None = None
         self._envelopes: Envelopes | None = None
         self._tls_report: TlsReport | None = None
+        self._tls_reporter: TlsReporter | None = None
         self._links: Links | None = None
         self._files: KeptFiles | None = None
         self._threads: Threads | None = None
@@ -110,15 +114,25 @@ class EmailAdapter:
         self._threads = Threads(ctx.values, ctx.secret(threads.PURPOSE), ctx.now_ms)
         self._pool = Pool()
         days = settings.link_days
+        transport = await asyncio.to_thread(_transport, settings, ctx, self._tls_report)
+        keys = await asyncio.to_thread(load_keys, settings.dkim_key_files, settings.dkim_selector)
+        signer = Signer(settings.domain, keys)
+        if settings.tls_reports and isinstance(transport, MxTransport):
+            self._tls_reporter = TlsReporter(
+                domain=settings.domain,
+                report=self._tls_report,
+                dns=Dns(settings.dns_servers),
+                transport=replace(transport, policies=Lenient(), report=Lenient()),
+                signer=signer,
+                values=ctx.values,
+                now_ms=ctx.now_ms,
+            )
         self._outward = Outward(
             settings,
             ctx,
-            transport=await asyncio.to_thread(_transport, settings, ctx, self._tls_report),
+            transport=transport,
             return_path=return_path,
-            signer=Signer(
-                settings.domain,
-                await asyncio.to_thread(load_keys, settings.dkim_key_files, settings.dkim_selector),
-            ),
+            signer=signer,
             sent=self._sent,
             cold=self._cold,
             envelopes=self._envelopes,
@@ -176,8 +190,9 @@ class EmailAdapter:
             for _ in range(_WRITES_BETWEEN_CLEANING):
                 await asyncio.sleep(_WRITE_SECONDS)
                 await self._keep(self._tls_report.write if self._tls_report else None)
+            await self._keep(self._tls_reporter.send_due if self._tls_reporter else None)
             own = (self._sent, self._cold, self._envelopes, self._desk, self._files, self._threads)
-            for keeper in (self._tls_report, *own):
+            for keeper in (self._tls_report, self._tls_reporter, *own):
                 await self._keep(keeper.forget_old if keeper else None)
 
     async def _keep(self, work: Callable[[], Awaitable[object]] | None) -> None:

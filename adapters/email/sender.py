@@ -19,7 +19,6 @@ from adapters.email.mta_sts.policy import Mode, Policy
 from adapters.email.routes import MailServerAddress, Routes
 from adapters.email.session import Letter, Result, Tried, failed, offers_tls, transact
 from adapters.email.tls import ResultType, Security, TlsFailed, encrypting_context, result_of_failure, verifying_context
-from adapters.email.tls_report import TlsReport
 from gateway.sdk import NotFound, Rejected, Retry, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -45,6 +44,30 @@ class FindsPolicies(Protocol):
         """The policy in force."""
 
 
+class CountsTls(Protocol):
+    """Hears how TLS went."""
+
+    def succeeded(self, domain: str, policy: Policy | None) -> None:
+        """A session with TLS as it should be."""
+
+    def failed(self, domain: str, policy: Policy | None, kind: ResultType) -> None:
+        """A session without, or a policy that could not be had."""
+
+
+class Lenient:
+    """For mail about TLS itself: it goes where TLS fails, too, and is not counted (RFC 8460, sections 3 and 5.3)."""
+
+    async def find(self, domain: str) -> Found:
+        """No policy."""
+        return Found(None)
+
+    def succeeded(self, domain: str, policy: Policy | None) -> None:
+        """Nobody hears it."""
+
+    def failed(self, domain: str, policy: Policy | None, kind: ResultType) -> None:
+        """Nobody hears it."""
+
+
 @dataclass(frozen=True)
 class MxTransport:
     """Straight to the mail servers of the recipient's domain.
@@ -56,7 +79,7 @@ class MxTransport:
     routes: Routes
     policies: FindsPolicies
     destinations: Destinations
-    report: TlsReport
+    report: CountsTls
     host_name: str
     port: int
     timeout: float

@@ -140,6 +140,9 @@ class EmailSettings(Section):
     )
     mx_port: int = Field(25, ge=1, le=65535, description="port of other domains' mail servers")
     mta_sts_port: int = Field(443, ge=1, le=65535, description="port of other domains' MTA-STS policies")
+    tls_reports: bool = Field(
+        False, description="send reports on TLS (RFC 8460) to the domains that ask for them; needs dkim_key_files"
+    )
     allow_private_destinations: bool = Field(
         False, description="deliver to mail servers on loopback and private addresses; for trials only"
     )
@@ -174,6 +177,8 @@ class EmailSettings(Section):
             raise ValueError("submission_port needs tls_cert_file, tls_key_file and submission_users_file")
         if (self.relay_user is None) != (self.relay_password_file is None):
             raise ValueError("relay_user and relay_password_file go together")
+        if self.tls_reports and (not self.dkim_key_files or self.relay_host is not None):
+            raise ValueError("tls_reports needs dkim_key_files, and no relay_host: TLS is its affair then")
         if self.relay_user is not None and self.relay_host is None:
             raise ValueError("relay_user needs relay_host")
         return self

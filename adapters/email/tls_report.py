@@ -1,6 +1,6 @@
 """How TLS to other mail servers went, counted per domain and day: the data of TLS reports (RFC 8460).
 
-Nothing is sent to anybody: `export` gives the reports as the RFC writes them, for whoever wants to.
+`export` gives the reports as the RFC writes them, for whoever wants to see them and for `tls_reporter`.
 """
 
 from __future__ import annotations
