@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 from urllib.parse import quote
 
@@ -142,6 +143,9 @@ class _Entrance:
 
     async def _failure(self, request: Request, status: int, sentence: str, detail: str = "") -> Response:
         operator = getattr(request.state, "actor", None)
+        if operator is None:
+            with contextlib.suppress(GatewayError):
+                operator = await self._desk.access.actor(request)
         page = {"operator": operator, "path": "", "sentence": sentence, "detail": detail, "code": status}
         return await self._desk.renderer.page("admin_error", status, **page)
 

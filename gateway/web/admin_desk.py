@@ -21,6 +21,7 @@ from gateway.store import Store
 from gateway.web.admin_access import Access
 from gateway.web.admin_view import destination_name, kind_of, size
 from gateway.web.rendering import Renderer
+from gateway.web.wording import ago
 
 MAX_FORM: Final = 64 * 2**10
 MAX_FIELDS: Final = 200
@@ -56,6 +57,7 @@ class Desk:
             kind_of=kind_of,
             destination_name=destination_name,
             size=size,
+            span=lambda at: ago(at, self.clock()).removesuffix(" ago"),
             **context,
         )
 

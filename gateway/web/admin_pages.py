@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,12 +21,14 @@ from gateway.store.overview import NewestEntries
 from gateway.store.queue import QueueCounts
 from gateway.store.searching import PeopleSeen
 from gateway.store.traffic import Interval, TrafficBetween
+from gateway.subnames.signing_in import ascii_name
 from gateway.web.admin_desk import Desk, number
-from gateway.web.admin_view import bars, by_destination
+from gateway.web.admin_view import bars, by_destination, group_name
 
 HOUR_MS: Final = 3_600_000
 HOURS: Final = 24
 PER_PAGE: Final = 50
+ORIGINS: Final = {"claim": "Claimed", "import": "Imported"}
 AT_ONCE: Final = 1_000
 """Entries of the audit log that are checked in one step."""
 SEVERITY: Final = {State.FAIL: 0, State.WARN: 1, State.OK: 2}
@@ -51,6 +54,13 @@ class Examined:
     seconds: float
     found: Mapping[str, Sequence[Finding]]
     worst: str
+
+    @property
+    def summary(self) -> str:
+        """``2 wrong, 3 worth a look, 40 right``."""
+        counts = Counter(each.state for findings in self.found.values() for each in findings)
+        words = ((State.FAIL, "wrong"), (State.WARN, "worth a look"), (State.OK, "right"))
+        return ", ".join(f"{counts[state]} {word}" for state, word in words if counts[state])
 
 
 class Pages:
@@ -93,6 +103,8 @@ class Pages:
             request,
             "names",
             search=search,
+            ascii_name=ascii_name,
+            origins=ORIGINS,
             rows=rows[:PER_PAGE],
             people=people[:PER_PAGE],
             more_names=len(rows) > PER_PAGE,
@@ -101,7 +113,7 @@ class Pages:
 
     async def doctor(self, request: Request) -> Response:
         """What the last look found."""
-        return await self._desk.page(request, "doctor", examined=self._examined)
+        return await self._desk.page(request, "doctor", examined=self._examined, group_name=group_name)
 
     async def examine(self, request: Request) -> Response:
         """Look again; whoever asks while somebody looks gets what that one finds."""
@@ -109,11 +121,8 @@ class Pages:
         async with self._busy:
             if self._examined is before:
                 now = self._desk.clock()
-                found = {
-                    group: sorted(findings, key=lambda each: SEVERITY[each.state])
-                    for group, findings in (await self._desk.examine()).items()
-                }
-                self._examined = Examined(now, (self._desk.clock() - now) / 1000, found, worst(found))
+                found = await self._desk.examine()
+                self._examined = Examined(now, (self._desk.clock() - now) / 1000, worst_first(found), worst(found))
         return RedirectResponse("/admin/doctor", 303)
 
     async def audit(self, request: Request) -> Response:
@@ -147,6 +156,12 @@ async def verified(store: Store, clock: Clock) -> Verified:
             return Verified(now, count, last.hex(), broken)
         count, seq, last = count + len(page), page[-1].seq, page[-1].digest
     return Verified(now, count, last.hex())
+
+
+def worst_first(found: Mapping[str, Sequence[Finding]]) -> dict[str, Sequence[Finding]]:
+    """Groups, and the findings in each, with what is wrong before what is right."""
+    groups = {group: sorted(each, key=lambda one: SEVERITY[one.state]) for group, each in found.items()}
+    return dict(sorted(groups.items(), key=lambda item: min((SEVERITY[one.state] for one in item[1]), default=9)))
 
 
 def _hourly(intervals: Sequence[Interval], since: int) -> list[Interval]:

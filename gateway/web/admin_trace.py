@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import traces
+from gateway.bridge.jobs import decode_outbound
+from gateway.errors import InvalidInput
 from gateway.ids import EnvelopeId
-from gateway.store.failed import Failure
+from gateway.store.failed import Failure, KeptMessages
 from gateway.store.jobs import JobState
 from gateway.store.messagemap import HashesOf, MessageLink
 from gateway.store.overview import (
@@ -144,10 +147,23 @@ class TracePages:
         reason = hidden(failure.reason, names=names)
         known = [each for each in await self._known(parties, names=names) if each.state.kind != "failed"]
         return (
+            *await self._written(failure),
             *known,
             Stage(StateSeen("failed", "Failed"), failure.at, "Given up, and its sender was told.", reason),
             Stage(StateSeen("waiting", "Kept"), failure.at + KEPT_MS, "Until then its sender can ask for another try."),
         )
+
+    async def _written(self, failure: Failure) -> list[Stage]:
+        """When its sender wrote it, as their network says; from what is kept for another try."""
+        of = KeptMessages(failure.network, failure.sender, failure.recipient, failure.id - 1, failure.id, 1)
+        kept = await self._desk.store.read(of)
+        try:
+            work = await asyncio.to_thread(decode_outbound, kept[0].payload) if kept else None
+        except InvalidInput:
+            work = None
+        if work is None:
+            return []
+        return [Stage(StateSeen("ok", "Written"), work.sent_at, "What its network says; it was accepted at once.")]
 
     async def _known(self, parties: Parties, *, names: bool) -> list[Stage]:
         """What the tables of messages say about one that came from a network."""

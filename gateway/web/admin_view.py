@@ -119,6 +119,11 @@ def destination_name(destination: str) -> str:
     return DESTINATIONS.get(destination, destination.replace("-", " ").capitalize())
 
 
+def group_name(group: str) -> str:
+    """A group of the doctor's checks."""
+    return {"tls": "TLS"}.get(group) or destination_name(group)
+
+
 def _count(counts: Sequence[QueueCount], destination: str, state: JobState) -> QueueCount | None:
     return next((each for each in counts if (each.destination, each.state) == (destination, state)), None)
 

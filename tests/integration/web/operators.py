@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx2
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from gateway.bridge.jobs import OutboundJob, encode_outbound
 from gateway.dm3.eth import address_of, checksum
+from gateway.dm3.message import MessageType
 from gateway.ids import EnsName, NativeId, Network
 from gateway.store import Store
 from gateway.store.failed import Failure, KeepFailed
@@ -60,6 +62,7 @@ class Office:
 async def operating(folder: Path) -> AsyncIterator[Office]:
     """Nothing works on the queue, so that what a test puts there stays as it is."""
     overrides = {
+        "DM3_GATEWAY__SUBNAMES__POLICY": "open",
         "DM3_GATEWAY__ADMIN__ENABLED": "true",
         "DM3_GATEWAY__ADMIN__TOKEN_FILE": "admin.token",
         "DM3_GATEWAY__ADMIN__OWNERS": f'["{checksum(address_of(OWNER_KEY))}"]',
@@ -116,7 +119,16 @@ async def fill(store: Store) -> dict[str, int]:
         "nobody.eth names no delivery service.",
         now - 2 * HOUR,
     )
-    await store.commit(KeepFailed(failure, b"{}"))
+    written = OutboundJob(
+        network=failure.network,
+        sender=failure.sender,
+        recipient=failure.recipient,
+        type=MessageType.NEW,
+        text=WORDS,
+        sent_at=now - 2 * HOUR - 4_000,
+        native_id=failure.native_id,
+    )
+    await store.commit(KeepFailed(failure, encode_outbound(written)))
     hour = now - now % HOUR
     for back in range(24):
         await store.commit(AddTraffic(Interval(hour - back * HOUR, (back * 37) % 101, back * 4_000_000, back % 5)))
