@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-pytest_plugins = ("tests.support.postgres", "tests.support.store", "tests.support.redis")
+pytest_plugins = ("tests.support.postgres", "tests.support.store", "tests.support.redis", "tests.support.long")
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

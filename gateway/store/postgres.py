@@ -32,7 +32,9 @@ CHANNEL: Final = "dm3_work"
 SERVER_SETTINGS: Final = {
     "application_name": "dm3-gateway",
     "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "60s",
+    # A node that stands still in a transaction holds its locks: no longer than others can wait and still take over its
+    # lanes within 15 s.
+    "idle_in_transaction_session_timeout": "5s",
     "jit": "off",  # our statements are short; compiling them costs more than running them
 }
 

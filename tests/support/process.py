@@ -35,23 +35,21 @@ PARENT = EnsName("gw.eth")
 EMAIL_DOMAIN = "gw.example"
 
 
-@dataclass
-class GatewayProcess:
-    """`dm3-gateway serve` with e-mail, a chain and a mail server around it, which live in the test's process."""
+@dataclass(kw_only=True)
+class NodeProcess:
+    """`dm3-gateway serve`, to be started, stopped, frozen and killed."""
 
     config: Path
-    settings: Settings
-    chain: RunningChain
-    mail: MailServer
-    native: Dm3Client
+    url: str
+    """Where its HTTP side listens."""
     http: httpx2.AsyncClient
-    smtp_port: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    log_name: str = "gateway.log"
     process: asyncio.subprocess.Process | None = field(default=None)
 
     async def start(self, *options: str) -> None:
-        """Return when the node serves HTTP and SMTP; `options` are those of the command."""
-        log = (self.config.parent / "gateway.log").open("ab")
+        """Return when the node serves HTTP; `options` are those of the command."""
+        log = (self.config.parent / self.log_name).open("ab")
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway", "serve", "--config", str(self.config), *options),
             stdout=log,
@@ -68,7 +66,7 @@ class GatewayProcess:
             assert self.process is not None
             assert self.process.returncode is None, self.log()
             try:
-                answer = await self.http.get(f"{self.settings.server.public_url}/healthz")
+                answer = await self.http.get(f"{self.url}/healthz")
             except httpx2.HTTPError:
                 return None
             return answer.status_code == 200 or None
@@ -77,22 +75,51 @@ class GatewayProcess:
 
     async def kill(self) -> None:
         """SIGKILL to the whole process group."""
-        await self._signal(signal.SIGKILL)
+        await self._end(signal.SIGKILL)
 
     async def stop(self) -> int:
         """SIGTERM; the exit code."""
-        return await self._signal(signal.SIGTERM)
+        return await self._end(signal.SIGTERM)
+
+    def freeze(self) -> None:
+        """SIGSTOP to the whole process group."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self.process is not None
+        return self.process.pid
 
     def log(self) -> str:
         """What the node wrote so far."""
-        return (self.config.parent / "gateway.log").read_text(errors="replace")
+        return (self.config.parent / self.log_name).read_text(errors="replace")
 
-    async def _signal(self, number: signal.Signals) -> int:
+    def _signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         if self.process.returncode is None:
             os.killpg(self.process.pid, number)
+
+    async def _end(self, number: signal.Signals) -> int:
+        self._signal(number)
+        assert self.process is not None
         async with asyncio.timeout(30):
             return await self.process.wait()
+
+
+@dataclass(kw_only=True)
+class GatewayProcess(NodeProcess):
+    """A node with e-mail; the chain and a mail server around it live in the test's process."""
+
+    settings: Settings
+    chain: RunningChain
+    mail: MailServer
+    native: Dm3Client
+    smtp_port: int
 
 
 @asynccontextmanager
@@ -155,7 +182,17 @@ async def gateway_process(
             service=EnsName(f"ds.{PARENT}"),
         )
         await asyncio.to_thread(publish, chain, native, (native.name,))
-        running = GatewayProcess(config, settings, chain, mail, native, http, smtp_port, overrides or {})
+        running = GatewayProcess(
+            config=config,
+            url=settings.server.public_url,
+            http=http,
+            environment=overrides or {},
+            settings=settings,
+            chain=chain,
+            mail=mail,
+            native=native,
+            smtp_port=smtp_port,
+        )
         try:
             yield running
         finally:
