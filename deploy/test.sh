@@ -1,8 +1,8 @@
 #!/bin/sh
 # Everything that is checked: format, lint, types, import contracts, tests. Arguments go to pytest.
 #   sh deploy/test.sh [pytest args]
-# A missing peer (node, npm, Redis, Chromium, Synapse, Prosody, ejabberd, Postfix, Exim) is a skip with its reason, listed at the end;
-# REQUIRE=all makes it a failure. Redis, SoftHSM, Chromium, Prosody, ejabberd and Postfix are installed with apt when they
+# A missing peer (node, npm, Redis, libfaketime, Chromium, Synapse, Prosody, ejabberd, Postfix, Exim) is a skip with its reason, listed at the end;
+# REQUIRE=all makes it a failure. Redis, libfaketime, SoftHSM, Chromium, Prosody, ejabberd and Postfix are installed with apt when they
 # are missing and we are root, and are never started as services; Exim is unpacked into .cache.
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,6 +13,7 @@ make_venv tests/requirements.lock
 make_synapse
 
 have_apt redis-server redis-server
+have_apt faketime faketime
 have_apt softhsm2-util softhsm2
 have_apt pkcs11-tool opensc
 have_apt chromium chromium fonts-dejavu-core

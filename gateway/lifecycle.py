@@ -7,6 +7,7 @@ import gc
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 
@@ -27,6 +28,51 @@ NEW_OBJECTS = 10_000
 def now_ms() -> int:
     """The wall clock in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+STEP_MS: Final = 60_000
+"""When the wall clock goes this much further than time did, or less far, somebody set it."""
+DOUBT_MS: Final = 600_000
+"""A clock that was set is not followed for this long: a wrong time is often put right again soon."""
+
+
+def passed_ms() -> int:
+    """Milliseconds that have passed since this machine started, those of its sleep included."""
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1_000_000
+
+
+class SteadyClock:
+    """The wall clock, not followed at once when it is set while the node runs.
+
+    Leases, back-off and expiry are stored times. A clock that is an hour late would let them wait for an hour, and one
+    that is ten years early would give up every message.
+    """
+
+    def __init__(self, wall: Clock = now_ms, passed: Callable[[], int] = passed_ms) -> None:
+        self._wall = wall
+        self._passed = passed
+        self._known = wall(), passed()
+        self._doubt: tuple[int, int] | None = None
+        """How far the wall clock was set, and when."""
+
+    def __call__(self) -> int:
+        """Milliseconds since the epoch."""
+        wall, passed = self._wall(), self._passed()
+        expected = self._known[0] + passed - self._known[1]
+        step = wall - expected
+        if abs(step) <= STEP_MS:
+            return self._believe(wall, passed)
+        if self._doubt is None or abs(step - self._doubt[0]) > STEP_MS:
+            self._doubt = step, passed
+            log.warning("clock.set", seconds=step // 1000, followed_in=DOUBT_MS // 1000)
+        elif passed - self._doubt[1] >= DOUBT_MS:
+            log.warning("clock.followed", seconds=step // 1000)
+            return self._believe(wall, passed)
+        return expected
+
+    def _believe(self, wall: int, passed: int) -> int:
+        self._known, self._doubt = (wall, passed), None
+        return wall
 
 
 def settle() -> None:

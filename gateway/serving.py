@@ -13,7 +13,7 @@ import structlog
 
 from gateway.app import Gateway
 from gateway.ids import Network
-from gateway.lifecycle import settle
+from gateway.lifecycle import SteadyClock, settle
 from gateway.sdk.adapter import Adapter
 from gateway.settings import Settings
 from gateway.web.server import HttpServer, listen
@@ -43,7 +43,7 @@ async def _serve(
     closing: AsyncExitStack,
     config: Path | None,
 ) -> None:
-    gateway = await Gateway.open(settings, adapters)
+    gateway = await Gateway.open(settings, adapters, clock=SteadyClock())
     closing.push_async_callback(gateway.close)
     await gateway.start()
     if settings.admin.enabled:

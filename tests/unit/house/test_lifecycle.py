@@ -8,7 +8,7 @@ import gc
 import pytest
 
 from gateway import lifecycle
-from gateway.lifecycle import Supervisor, settle
+from gateway.lifecycle import DOUBT_MS, STEP_MS, SteadyClock, Supervisor, settle
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +95,67 @@ async def test_a_name_runs_once() -> None:
 
 def test_the_clock_gives_milliseconds() -> None:
     assert 1_600_000_000_000 < lifecycle.now_ms() < 10_000_000_000_000
+
+
+class Hands:
+    """A wall clock that is set by hand, and the time that passes."""
+
+    def __init__(self) -> None:
+        self.wall = self.passed = 1_700_000_000_000
+
+    def pass_by(self, ms: int) -> None:
+        self.wall += ms
+        self.passed += ms
+
+    def steady(self) -> SteadyClock:
+        return SteadyClock(lambda: self.wall, lambda: self.passed)
+
+
+@pytest.mark.attack(60)
+@pytest.mark.parametrize("step", [-3_600_000, 2 * STEP_MS, 86_400_000, 315_360_000_000])
+def test_a_clock_that_is_set_is_followed_after_a_while(step: int) -> None:
+    hands = Hands()
+    clock, began = hands.steady(), hands.passed
+    hands.wall += step
+    for _ in range(DOUBT_MS // 1000 - 1):
+        assert clock() == hands.passed
+        hands.pass_by(1000)
+    assert clock() == hands.passed
+    hands.pass_by(1000)
+    assert clock() == hands.wall == began + DOUBT_MS + step
+    hands.pass_by(1)
+    assert clock() == hands.wall
+
+
+def test_a_clock_that_is_put_right_again_was_never_followed() -> None:
+    hands = Hands()
+    clock = hands.steady()
+    for _ in range(3):
+        hands.wall += 86_400_000
+        hands.pass_by(DOUBT_MS // 2)
+        assert clock() == hands.passed
+        hands.wall -= 86_400_000
+        hands.pass_by(DOUBT_MS)
+        assert clock() == hands.passed == hands.wall
+
+
+def test_a_clock_that_is_set_twice_is_doubted_anew() -> None:
+    hands = Hands()
+    clock = hands.steady()
+    for step in (86_400_000, 86_400_000, -3 * 86_400_000):
+        hands.wall += step
+        assert clock() == hands.passed
+        hands.pass_by(DOUBT_MS - 1000)
+        assert clock() == hands.passed
+
+
+@pytest.mark.parametrize("step", [-STEP_MS, -1, 1, STEP_MS])
+def test_a_clock_that_is_put_right_by_a_little_is_followed_at_once(step: int) -> None:
+    hands = Hands()
+    clock = hands.steady()
+    for _ in range(5):
+        hands.wall += step
+        assert clock() == hands.wall
 
 
 def test_what_is_loaded_is_left_out_of_garbage_collections() -> None:
