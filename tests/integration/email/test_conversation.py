@@ -10,7 +10,7 @@ from adapters.email.adapter import EmailAdapter
 from adapters.email.settings import EmailSettings
 from gateway.dm3.message import MessageType
 from gateway.operations.dm3_client import Dm3Client, Received
-from gateway.sdk import Link, Network, attachment_content
+from gateway.sdk import Confidence, Link, Network, SenderAssurance, attachment_content
 from tests.integration.email.peers import Mailbox, Zone, dns_server, mail_server
 from tests.integration.email.talk import letter, talk_to
 from tests.integration.email.test_mail_out import ONE_SERVER
@@ -67,6 +67,8 @@ async def test_a_conversation(tmp_path: Path) -> None:
             await write(b"Subject: A question\r\nMessage-ID: <1@example.net>\r\n" + multipart("mixed", "b", *parts))
             first = await next_mail(alice)
             assert (first.message.text or "").startswith("**A question**\n\nlook")
+            sure = SenderAssurance(confidence=Confidence.PROVED, by=("list",), domain="gw.example")
+            assert (first.message.assurance, first.verified) == (sure, True)
             (attachment,) = first.message.attachments or ()
             link = attachment_content(attachment, max_bytes=1_000)
             assert isinstance(link, Link)
