@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from adapters.email.adapter import EmailAdapter
+from adapters.email.keys import FILES, make_keys
 from adapters.email.mta_sts.fetch import FetchFailed, PolicyHost
 from adapters.email.mta_sts.policies import KIND, Policies
 from adapters.email.mta_sts.policy import Mode, Policy
@@ -130,12 +131,13 @@ async def delivered(
     mx: ssl.SSLContext | None,
     web_name: str = "mta-sts.example.net",
     records: dict[str, list[str]] = RECORDS,
+    **settings: Any,
 ) -> AsyncIterator[Case]:
     async with AsyncExitStack() as stack:
         pages = await stack.enter_async_context(web(certificate(authority, web_name), PolicyServer(text)))
         mailbox = Mailbox()
         adapter, ctx, _ = await stack.enter_async_context(
-            post_office(mailbox, records, tls=mx, mta_sts_port=pages.port)
+            post_office(mailbox, records, tls=mx, mta_sts_port=pages.port, **settings)
         )
         yield Case(await adapter.deliver(delivery(adapter)), mailbox, adapter, ctx)
 
@@ -184,6 +186,21 @@ async def test_what_is_less_than_the_policy_demands(trusted: trustme.CA, server:
             assert isinstance(case.outcome, Delivered)
             assert case.mailbox.over_tls == [server not in ("no TLS", "broken TLS")]
         assert await case.failures() == {"sts": [(kind, 1)]}
+
+
+async def test_that_tls_fails_is_told_all_the_same(trusted: trustme.CA, tmp_path: Path) -> None:
+    """RFC 8460, section 3: the report must come through where nothing else does, or nobody learns of it."""
+    make_keys(tmp_path, "dm3")
+    asks = RECORDS | {"_smtp._tls.example.net TXT": ['"v=TLSRPTv1; rua=mailto:tls@example.net"']}
+    settings: dict[str, Any] = {"tls_reports": True, "dkim_key_files": [tmp_path / name for name in FILES]}
+    async with delivered(trusted, policy("enforce"), mx=None, records=asks, **settings) as case:
+        assert isinstance(case.outcome, Retry)
+        assert await case.failures() == {"sts": [("starttls-not-supported", 1)]}
+        reporter = case.adapter._tls_reporter
+        assert reporter is not None
+        reporter.now_ms = lambda: case.ctx.now_ms() + DAY_MS
+        assert await reporter.send_due() == 1
+        assert [each.rcpt_tos for each in case.mailbox.envelopes] == [["tls@example.net"]]
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("enforce", Retry), ("testing", Delivered), ("none", Delivered)])
