@@ -111,6 +111,7 @@ def _invite(console: Console, world: World) -> None:
         f"web      {world.gateway_url}",
         f"claim    {world.gateway_url}/claim, with a browser's wallet on any chain: it only signs",
     ]
+    lines.append(f"operator {world.admin_url}, log in with {world.admin_token}")
     if world.smtp_port:
         to = f"{world.echo.name}@{EMAIL_DOMAIN}"
         lines.append(f"mail     any client to {HOST}:{world.smtp_port}, from somebody@mail.example to {to}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import shutil
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -51,6 +50,8 @@ EMAIL_DOMAIN: Final = "gw.example"
 HOST: Final = "127.0.0.1"
 MARKER: Final = ".dm3-demo"
 """Marks a folder as the demo's: an installation has the same files and must never be emptied."""
+OPERATORS: Final = "admin.token"
+"""File with what lets in to the operator pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,8 @@ class World:
     matrix: MatrixSide | None
     xmpp: XmppSide | None
     http: httpx2.AsyncClient
+    admin_url: str
+    """Of the operator pages."""
     admin_token: str
 
     @property
@@ -96,7 +99,8 @@ async def running_world(options: DemoOptions) -> AsyncIterator[World]:
         stack.push_async_callback(mail.stop)
         port = bound.getsockname()[1]
         peers = await stack.enter_async_context(Peers(options, _url(port)))
-        settings, config = _settings(options, ground, mail, peers, port)
+        desk = stack.enter_context(_listen(None, usual=8081))
+        settings, config = _settings(options, ground, mail, peers, port, desk.getsockname()[1])
         peers.start()
         signer = load_signer(settings.ens.signer_key_file).address
         resolver = parse_address(settings.ens.resolver_addresses[0])
@@ -112,6 +116,9 @@ async def running_world(options: DemoOptions) -> AsyncIterator[World]:
         server = HttpServer(gateway.app, bound)
         await server.start()
         stack.push_async_callback(server.stop)
+        pages = HttpServer(await asyncio.to_thread(gateway.operator_pages, config), desk)
+        await pages.start()
+        stack.push_async_callback(pages.stop)
         await peers.started()
         yield await _people(stack, options, settings, ground, resolver, signer, gateway, mail, peers)
 
@@ -128,7 +135,9 @@ def _url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _settings(options: DemoOptions, ground: Ground, mail: MailServer, peers: Peers, port: int) -> tuple[Settings, Path]:
+def _settings(
+    options: DemoOptions, ground: Ground, mail: MailServer, peers: Peers, port: int, admin_port: int
+) -> tuple[Settings, Path]:
     """The configuration of this world, written as an operator's would be."""
     given = options.chain
     config = create_installation(
@@ -148,7 +157,9 @@ def _settings(options: DemoOptions, ground: Ground, mail: MailServer, peers: Pee
         ),
     )
     key = {"DM3_GATEWAY__ENS__SIGNER_KEY_FILE": str(given.signer_key_file.resolve())} if given else {}
-    return load_settings(config, environ=key), config
+    admin = {"ENABLED": "true", "PORT": str(admin_port), "TOKEN_FILE": OPERATORS}
+    above = key | {f"DM3_GATEWAY__ADMIN__{name}": value for name, value in admin.items()}
+    return load_settings(config, environ=above), config
 
 
 async def _people(
@@ -199,7 +210,8 @@ async def _people(
         matrix=await peers.matrix(),
         xmpp=await peers.xmpp(),
         http=http,
-        admin_token=secrets.token_urlsafe(32),
+        admin_url=f"{_url(settings.admin.port)}/admin",
+        admin_token=(options.folder / OPERATORS).read_text(encoding="utf-8").strip(),
     )
 
 

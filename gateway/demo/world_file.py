@@ -55,6 +55,7 @@ async def describe(world: World) -> dict[str, Any]:
         "smtp": _smtp(world),
         "matrix": _matrix(world),
         "xmpp": _xmpp(world),
+        "admin_url": world.admin_url,
         "admin_token": world.admin_token,
     }
 

@@ -134,8 +134,16 @@ async def test_the_facts_are_true(world: tuple[asyncio.subprocess.Process, dict[
     assert set(facts) == {
         *("gateway_url", "rpc_url", "chain_id", "ens_registry", "universal_resolver", "parent", "resolver_address"),
         *("resolver_signer", "ds_name", "ds_profile", "ccip_url", "accounts", "samples", "smtp", "matrix", "xmpp"),
-        "admin_token",
+        *("admin_url", "admin_token"),
     }
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        entered = await http.post(
+            f"{facts['admin_url']}/login",
+            data={"token": facts["admin_token"]},
+            headers={"origin": facts["admin_url"].removesuffix("/admin")},
+        )
+        assert (entered.status_code, entered.headers["location"]) == (303, "/admin")
+        assert "Parts of this node" in (await http.get(facts["admin_url"])).text
     async with GuardedClient(allow_private=True) as client:
         chain = Chain((facts["rpc_url"],), facts["chain_id"])
         ens = Ens(chain, parse_address(facts["ens_registry"]), client)
