@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 
+from gateway import traces
 from gateway.bridge import wording
 from gateway.bridge.jobs import OutboundJob, conversation
 from gateway.custody.keyring import Keyring
@@ -18,6 +19,7 @@ from gateway.ids import EnsName, MessageHash
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
 from gateway.sdk.degrade import stand_in
+from gateway.sdk.delivery import NOTICE_MARK
 from gateway.store import Store
 from gateway.store.identities import Identity
 from gateway.store.messagemap import ConversationKnown, HashesOf
@@ -58,7 +60,7 @@ class Composer:
     async def compose(self, work: OutboundJob, sender: Identity) -> Composed | None:
         """The message, the same for every retry; None when it is about a message that nobody knows."""
         reference, instruction = await self._answered(work, sender)
-        kind, text = work.type, work.text
+        kind, text = work.type, _quotable(work, reference)
         if reference is None and kind is not MessageType.NEW:
             if kind not in (MessageType.REPLY, MessageType.EDIT):
                 log.info("outbound.reference_unknown", type=kind, sender=work.sender)
@@ -124,6 +126,16 @@ class Composer:
     async def _signed(self, draft: Message, sender: Identity) -> Message:
         signing = self._keyring.keys(sender).profile_keys.signing
         return await self._offload.run(_size(draft), lambda: sign_message(draft, signing))
+
+
+def _quotable(work: OutboundJob, reference: MessageHash | None) -> str:
+    """The text; what an adapter says about a message that came back has that message's trace, as our own notices do."""
+    says_so = work.automatic and work.native_id is not None and work.text.startswith(NOTICE_MARK)
+    if not says_so or reference is None:
+        return work.text
+    trace = traces.of_envelope(reference)
+    log.info("outbound.about", about=trace)
+    return f"{work.text} [trace {trace}]"
 
 
 def _doubt_key(work: OutboundJob, sender: Identity) -> str:

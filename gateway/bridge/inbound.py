@@ -132,7 +132,11 @@ class Inbound:
         if delivery is None:
             return Done((DropEnvelope(mail.envelope.id),))
         outcome = await adapter.deliver(delivery)
-        log.info("inbound.outcome", job=job.id, network=mail.identity.network, outcome=type(outcome).__name__)
+        # Known by its hash when it comes back later, also if it began as a message of somebody of ours.
+        by_hash = traces.of_envelope(mail.envelope.message_hash)
+        also = {} if by_hash == mail.trace else {"also": by_hash}
+        told = type(outcome).__name__
+        log.info("inbound.outcome", job=job.id, network=mail.identity.network, outcome=told, **also)
         match outcome:
             case Delivered():
                 return self._delivered(mail, message, outcome)

@@ -9,6 +9,7 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 API: Final = "/api/"
 """Where our own interface begins."""
+SILENT: Final = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
+"""FastAPI tells every path to a collector that somebody set up in this process, or in its environment: names."""
 NOT_HERE: Final = "This method is not allowed here."
 
 
@@ -35,7 +38,7 @@ def http_app(
 
     Browsers get errors as pages where people go, when a ``renderer`` is given.
     """
-    app = FastAPI(title="DM3 Gateway", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="DM3 Gateway", version=__version__, docs_url=None, redoc_url=None, telemetry=SILENT)
     app.router.routes.extend(routes)
     for router in routers:
         app.include_router(router)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import traces
 from gateway.custody.keyring import Keyring
 from gateway.custody.seed import load_seed
 from gateway.dm3.canonical import stringify
@@ -146,7 +147,8 @@ async def test_a_rejection_is_told_to_a_native_sender(house: House, paper: Paper
     (notice,) = await mail_of(acquainted, kind=MessageType.REPLY)
     assert notice.sender == BOB_NAME
     assert notice.message.reference == sent.message_hash
-    assert notice.message.text == "[gateway] Your message did not reach bob@example.org: the mailbox is full"
+    told = "[gateway] Your message did not reach bob@example.org: the mailbox is full"
+    assert notice.message.text == f"{told} [trace {traces.of_envelope(sent.message_hash)}]"
     assert paper.delivered == []
 
 

@@ -27,7 +27,6 @@ asyncio.run(main())
 """
 LATER = {
     "prometheus_client",
-    "opentelemetry",
     "web3",
     "aiohttp",
     "httpx2",

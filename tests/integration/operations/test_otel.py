@@ -61,6 +61,39 @@ async def test_a_message_is_one_trace_from_acceptance_to_delivery(tmp_path: Path
     assert b"canary" not in b"".join(collector.bodies).lower()
 
 
+NOISY = """
+import asyncio
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from fastapi import FastAPI
+from gateway.web.application import http_app
+
+spans, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
+
+async def ask(app):
+    async def receive():
+        return {"type": "http.request", "body": b""}
+    async def send(message):
+        pass
+    scope = {"type": "http", "method": "GET", "path": "/names/canary.eth", "headers": [], "query_string": b""}
+    await app(scope, receive, send)
+    return len(spans.get_finished_spans())
+
+print(asyncio.run(ask(http_app((), ()))), asyncio.run(ask(FastAPI())))
+"""
+
+
+def test_the_web_framework_tells_no_collector_the_paths_that_people_ask_for() -> None:
+    """Names stand in them. A bare application of the framework does tell: so the test can fail."""
+    done = subprocess.run([sys.executable, "-c", NOISY], capture_output=True, text=True, check=True)
+    ours, bare = map(int, done.stdout.split())
+    assert (ours, bare > 0) == (0, True)
+
+
 def _told(span: object) -> set[tuple[str, str]]:
     return {(each.key, each.value.string_value) for each in span.attributes}  # type: ignore[attr-defined]
 

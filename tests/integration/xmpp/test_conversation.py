@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gateway.dm3.message import MessageType
@@ -42,6 +44,7 @@ async def test_a_message_to_nobody_of_the_server_is_told_to_its_writer(world: Xm
     await native.send(EnsName(f"nobody-2dhere.{world.server.domain}.xmpp.gw.eth"), "anybody?")
     (told,) = await world.mail(native, kind=MessageType.REPLY)
     assert "did not reach" in words(told)
+    assert re.search(r" \[trace [0-9a-f]{12}\]", words(told)), "to be quoted to the operator"
 
 
 async def test_replies_corrections_reactions_and_retractions_go_both_ways(world: XmppWorld) -> None:
