@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.matrix.adapter import MatrixAdapter
+from adapters.matrix.errors import HomeserverDown
 from adapters.matrix.ids import EventId
 from adapters.matrix.portals import Portals, Sending
 from gateway.bridge.values import StoredValues
@@ -29,7 +30,10 @@ async def test_both_sides_stop_and_start_and_nothing_is_lost_or_doubled(tmp_path
         await world.mail(native)
 
         # The homeserver is away: what is for it waits, in order.
+        await world.adapter.reach()
         await world.synapse.stop()
+        with pytest.raises(HomeserverDown):
+            await world.adapter.reach()
         for number in range(3):
             await native.send(world.name_of(alice), f"while away {number}")
         await world.synapse.start()

@@ -41,6 +41,7 @@ async def test_a_native_client_writes_first_to_somebody_who_never_wrote(world: X
 
 async def test_a_message_to_nobody_of_the_server_is_told_to_its_writer(world: XmppWorld) -> None:
     native = await world.native()
+    await world.adapter.reach()
     await native.send(EnsName(f"nobody-2dhere.{world.server.domain}.xmpp.gw.eth"), "anybody?")
     (told,) = await world.mail(native, kind=MessageType.REPLY)
     assert "did not reach" in words(told)
