@@ -188,9 +188,13 @@ class BridgeContext:
 
     async def check_recipient(self, name: EnsName) -> None:
         """Return when the name has a DM3 profile with a delivery service; else raise."""
-        profile = await self._house.directory.user(name)
-        if not profile.profile.delivery_services:
-            raise UnknownName(f"the profile of {name} names no delivery service")
+        try:
+            profile = await self._house.directory.user(name)
+            if not profile.profile.delivery_services:
+                raise UnknownName(f"the profile of {name} names no delivery service")
+        except GatewayError as error:
+            self._house.watch.count(Counted.REFUSED, self._network, type(error).__name__)
+            raise
 
     async def person(self, canonical_id: CanonicalId) -> BridgedPerson | None:
         """Somebody of this network who has a sub-name already."""
