@@ -128,6 +128,7 @@ def init(
     public_url: Annotated[str | None, typer.Option(help="How the world reaches this server.")] = None,
     rpc: Annotated[str | None, typer.Option(help="Ethereum JSON-RPC server.")] = None,
     chain_id: Annotated[int, typer.Option(help="Chain id of that server.")] = 1,
+    resolver: Annotated[str | None, typer.Option(help="Address of the resolver contract, when it is known.")] = None,
     email_domain: Annotated[str | None, typer.Option(help="Switch e-mail on for this domain.")] = None,
     matrix_homeserver: Annotated[str | None, typer.Option(help="Switch Matrix on for the homeserver here.")] = None,
     matrix_server_name: Annotated[
@@ -173,18 +174,14 @@ def init(
         public_url=answer(public_url, "Public address of this server", "https://gw.example"),
         rpc_url=answer(rpc, "Ethereum JSON-RPC server", "http://127.0.0.1:8545"),
         chain_id=chain_id,
+        resolver_address=resolver,
         adapters=adapters,
     )
     path = installation.create_installation(folder, answers)
     signer = load_signer(folder / SIGNER_KEY).address
     out.print(f"Wrote {path}, {SEED}, {RELAY_KEY}, {SIGNER_KEY} and {VAPID_KEY}.")
     out.print(f"Back up {SEED} now: without it the keys of every bridged person are lost.", style="yellow")
-    out.print(f"Signer for the resolver contract of {answers.parent}: {checksum(signer)}")
-    out.print(
-        f"Its URL: {answers.public_url}/ccip/<address of the contract>/{{data}}.json?via={{sender}}", markup=False
-    )
-    out.print(f"Next: dm3-gateway migrate --config {path}, then dm3-gateway serve --config {path}")
-    for paragraph in next_steps(folder, answers):
+    for paragraph in next_steps(folder, answers, checksum(signer)):
         out.print(f"\n{paragraph}", markup=False)
 
 

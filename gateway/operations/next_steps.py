@@ -1,4 +1,4 @@
-"""What an operator does after `dm3-gateway init`: servers of other networks have to be told of the gateway."""
+"""What an operator does after `dm3-gateway init`: deploy the contract, start the node, tell the networks of it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,35 @@ from gateway.operations.installation import (
 )
 
 
-def next_steps(folder: Path, answers: Answers) -> Iterator[str]:
-    """A paragraph for each network; no secret stands in them, but where it is."""
+def next_steps(folder: Path, answers: Answers, signer: str) -> Iterator[str]:
+    """What comes next, then a paragraph for each network; no secret stands in them, but where it is.
+
+    ``signer`` is the address of the resolver's key.
+    """
+    yield _first(folder, answers, signer)
     if "email" in answers.adapters:
         yield _email(folder, answers)
     if "matrix" in answers.adapters:
         yield _matrix(folder, answers)
     if "xmpp" in answers.adapters:
         yield _xmpp(folder, answers)
+
+
+def _first(folder: Path, answers: Answers, signer: str) -> str:
+    config = _quoted(folder / CONFIG)
+    address = answers.resolver_address or "<address of the contract>"
+    known = "" if answers.resolver_address else ", and write its address into ens.resolver_addresses"
+    return (
+        "What comes next:\n"
+        f"1. Deploy the resolver contract (deploy/README.md), make it the resolver of {answers.parent}{known}.\n"
+        "   It takes\n"
+        f"   urls:    {answers.public_url}/ccip/{address}/{{data}}.json?via={{sender}}\n"
+        f"   signers: {signer}\n"
+        f"2. dm3-gateway migrate --config {config}\n"
+        f"3. dm3-gateway serve --config {config}\n"
+        f"4. dm3-gateway doctor --config {config}\n"
+        "   It says what does not work yet, and how it is put right; ask it at any time, also before."
+    )
 
 
 def _email(folder: Path, answers: Answers) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.operations.checks.installation import CHECK_SECONDS, Installation
-from gateway.operations.checks.wire import Place, connected
+from gateway.operations.checks.wire import Place, connected, why
 from gateway.sdk.examination import Check, Finding, all_at_once, bad, good, poor
 
 SOON_DAYS: Final = 14
@@ -36,7 +36,8 @@ async def _certificate(house: Installation, context: ssl.SSLContext | None) -> l
     except ssl.SSLCertVerificationError as error:
         return [bad("certificate", f"it does not hold: {error.verify_message}", _RENEW)]
     except OSError as error:
-        return [bad("certificate", f"{place.host} port {place.port} does not answer: {type(error).__name__}", _RENEW)]
+        fix = "let the proxy listen there, and the DNS lead to it"
+        return [bad("certificate", f"{place.host} port {place.port} does not answer: {why(error)}", fix)]
     return [days(ssl.cert_time_to_seconds(found["notAfter"]), time.time())]
 
 

@@ -9,12 +9,12 @@ from typing import Final
 
 from gateway.dm3.eth import parse_address
 from gateway.ens.egress import GuardedClient
-from gateway.errors import ChainUnavailable, GatewayError, InvalidInput
+from gateway.errors import ChainUnavailable, InvalidInput
 from gateway.operations.checks.installation import CHECK_SECONDS, Installation, asking
 from gateway.operations.checks.servers import Head, ask, block_hash, head, host_of
 from gateway.sdk.examination import Check, Finding, all_at_once, bad, good, poor
 
-SLOW_SECONDS: Final = 1.0
+SLOW_SECONDS: Final = 2.0
 LAG: Final = 5
 """Blocks by which a server may be behind another."""
 OLD_SECONDS: Final = 180
@@ -108,7 +108,9 @@ async def _decision_block(house: Installation, client: GuardedClient) -> list[Fi
     for url in house.settings.chain.rpc_urls:
         try:
             await head(client, url, tag)
-        except GatewayError:
+        except ChainUnavailable as error:
+            return [poor("decision-block", error.detail, "see rpc")]
+        except InvalidInput:
             fix = f"use servers that know it, or set chain.decision_block: {host_of(url)} is read at its newest block"
             return [poor("decision-block", f"{host_of(url)} has no block by the tag {tag!r}", fix)]
     return [good("decision-block", f"what decides is read at {tag!r}")]
@@ -116,7 +118,10 @@ async def _decision_block(house: Installation, client: GuardedClient) -> list[Fi
 
 async def _registry(house: Installation, client: GuardedClient) -> list[Finding]:
     registry = house.settings.chain.ens_registry
-    answer = await ask(client, house.settings.chain.rpc_urls[0], "eth_getCode", parse_address(registry), "latest")
+    try:
+        answer = await ask(client, house.settings.chain.rpc_urls[0], "eth_getCode", parse_address(registry), "latest")
+    except (ChainUnavailable, InvalidInput) as error:
+        return [bad("registry", error.detail, "see rpc")]
     if answer.result in ("0x", None):
         return [bad("registry", f"there is no contract at {registry}", "put chain.ens_registry right")]
     return [good("registry", f"a contract is at {registry}")]

@@ -18,10 +18,10 @@ from gateway.settings import Settings
 
 SERVICE_LABEL: Final = "ds"
 """Our delivery service is ``ds.<parent>``."""
-CHECK_SECONDS: Final = 8.0
+CHECK_SECONDS: Final = 6.0
 """For each check; all of a run work at the same time."""
-ASK_SECONDS: Final = 4.0
-"""For one question to a server."""
+ASK_SECONDS: Final = 3.0
+"""For one question to a server; a check that is broken off may have to wait for the last one."""
 
 
 @dataclass(frozen=True, slots=True)

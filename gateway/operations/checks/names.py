@@ -38,8 +38,7 @@ _RUN: Final = "start the gateway; see that server.public_url leads to it, from h
 async def names(house: Installation) -> Sequence[Finding]:
     """All checks of names."""
     if not house.settings.ens.resolver_addresses:
-        fix = "deploy deploy/contracts/artefacts/OffchainResolver.json, set it as the resolver of the parent, name it"
-        return [bad("contract", "ens.resolver_addresses names no contract, so no look-up is answered", fix)]
+        return [await _no_contract(house)]
     contract = parse_address(house.settings.ens.resolver_addresses[0])
     async with asking() as client, lookups(house) as ens:
         checks: dict[str, Check] = {
@@ -51,6 +50,18 @@ async def names(house: Installation) -> Sequence[Finding]:
             "look-up": lambda: _look_up(house, ens),
         }
         return await all_at_once(checks, CHECK_SECONDS)
+
+
+async def _no_contract(house: Installation) -> Finding:
+    """What the contract is to be deployed with."""
+    signer = (await open_signer(house.settings.ens)).address
+    fix = (
+        f"deploy OffchainResolver (deploy/README.md) with the arguments below, make it the resolver of {house.parent} "
+        "in the registry, and write its address into ens.resolver_addresses"
+    )
+    found = "ens.resolver_addresses names no contract, so no look-up is answered"
+    url = f"{house.url}/ccip/<address of the contract>/{{data}}.json?via={{sender}}"
+    return bad("contract", found, fix, f'urls:    ["{url}"]', f'signers: ["{checksum(signer)}"]')
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from gateway.ens.profiles import Profiles
 from gateway.errors import FetchRefused, GatewayError
 from gateway.operations.checks.installation import CHECK_SECONDS, Installation, asking
 from gateway.operations.checks.names import lookups
-from gateway.operations.checks.wire import Place, announced_body, redirect_of, websocket_status
+from gateway.operations.checks.wire import Place, announced_body, redirect_of, websocket_status, why
 from gateway.sdk.examination import Check, Finding, all_at_once, bad, good, poor
 
 PROPERTIES: Final = "dm3_getDeliveryServiceProperties"
@@ -103,7 +103,7 @@ async def _socket(place: Place) -> list[Finding]:
     try:
         status = await websocket_status(place, SOCKET)
     except OSError as error:
-        return [bad("socket.io", f"no connection: {type(error).__name__}", fix)]
+        return [bad("socket.io", f"no connection: {why(error)}", fix)]
     if status != 101:
         return [bad("socket.io", f"the upgrade to websocket is answered {status}: clients hear of no new mail", fix)]
     return [good("socket.io", "the upgrade to websocket passes")]
@@ -115,7 +115,7 @@ async def _body_limit(house: Installation, place: Place) -> list[Finding]:
     try:
         status = await announced_body(place, "/ds/rpc", size)
     except OSError as error:
-        return [bad("body-limit", f"no connection: {type(error).__name__}", "start the gateway")]
+        return [bad("body-limit", f"no connection: {why(error)}", "start the gateway")]
     if status is not None and status != 100:
         fix = f"let the proxy take bodies of {size} bytes (nginx: client_max_body_size); {_PROXY}"
         return [bad("body-limit", f"a body of {size} bytes is answered {status}", fix)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,6 +68,15 @@ async def redirect_of(host: str, port: int = 80) -> tuple[int, str]:
     if head is None:
         raise TimeoutError
     return head.status, head.fields.get("location", "")
+
+
+def why(error: OSError) -> str:
+    """What an operator can do something with."""
+    if isinstance(error, socket.gaierror):
+        return "the DNS does not know the host"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return type(error).__name__
 
 
 @asynccontextmanager

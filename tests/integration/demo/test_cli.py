@@ -48,7 +48,7 @@ def test_init_makes_what_serve_needs(installed: Path) -> None:
 
 def test_init_tells_what_to_put_on_chain(tmp_path: Path) -> None:
     done = run("init", "--dir", str(tmp_path), *INIT, "--yes")
-    assert "Signer for the resolver contract of gw.eth: 0x" in done.stdout
+    assert "signers: 0x" in done.stdout
     assert "https://gw.example/ccip/<address of the contract>/{data}.json?via={sender}" in done.stdout
     secrets = [(tmp_path / name).read_text().strip() for name in ("seed.key", "resolver.key", "vapid.key")]
     assert not any(secret in done.stdout + done.stderr for secret in secrets)
