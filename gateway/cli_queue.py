@@ -101,15 +101,16 @@ def queue_show(
     from gateway.store.overview import JobNumbered
     from gateway.web.admin_parties import Parties, parties_of
 
-    async def work() -> tuple[JobSeen, Parties | None]:
+    async def work() -> tuple[JobSeen, Parties]:
         async with opened(config) as house:
             found = await house.store.read(JobNumbered(job))
             if found is None:
                 raise NotFound(f"there is no job {job}: it is done, or was dropped")
-            return found, await parties_of(house.store, found) if names else None
+            return found, await parties_of(house.store, found)
 
     found, parties = asyncio.run(work())
-    fields = _job_fields(found, names=names) | ({} if parties is None else asdict(parties))
+    people = asdict(parties) if names else {}
+    fields = _job_fields(found, names=names) | people | {"trace": parties.trace}
     if as_json:
         typer.echo(json.dumps(fields, indent=2, ensure_ascii=False))
         return

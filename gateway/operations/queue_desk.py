@@ -22,7 +22,7 @@ AT_ONCE: Final = 100
 """Jobs of one page; their changes share commits."""
 TELLS: Final = frozenset({"inbound", "outbound"})
 """Kinds of jobs that somebody wrote and waits for: messages, either way."""
-_SPAN: Final = re.compile(r"(\d{1,6})\s*(s|m|h|d)\Z")
+_SPAN: Final = re.compile(r"([0-9]{1,6})(s|m|h|d)\Z")
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 

@@ -13,13 +13,11 @@ from starlette.responses import Response
 from gateway import traces
 from gateway.bridge.jobs import decode_outbound
 from gateway.errors import InvalidInput
-from gateway.ids import EnvelopeId
+from gateway.operations.queue_desk import TELLS
 from gateway.store.failed import Failure, KeptMessages
 from gateway.store.jobs import JobState
 from gateway.store.messagemap import HashesOf, MessageLink
 from gateway.store.overview import (
-    EnvelopeNumbered,
-    EnvelopeSeen,
     FailingJobs,
     FailureNumbered,
     JobNumbered,
@@ -31,13 +29,15 @@ from gateway.store.overview import (
 from gateway.store.status import Status, StatusOf
 from gateway.store.steering import GIVEN_UP, SET_ASIDE
 from gateway.web.admin_desk import Desk, hidden, number
-from gateway.web.admin_parties import Parties, parties_of
+from gateway.web.admin_parties import Parties, parties_of, parties_of_failure
 from gateway.web.admin_queue import told_of
 from gateway.web.admin_view import StateSeen, job_state, kind_of
 
 LISTED: Final = 100
 LOOKED_AT: Final = 2_000
-"""Failures, and jobs, among which a trace id is looked for."""
+"""Failures, and jobs, among which an id is looked for: the youngest of those, the oldest of these."""
+LOOKED_INTO: Final = 100_000
+"""Bytes of a job that is read for it."""
 KEPT_MS: Final = 7 * 24 * 3600 * 1000
 """How long whoever wrote a message that failed can ask for another try (`gateway.operations.housekeeping`)."""
 _STATES: Final = {
@@ -76,7 +76,7 @@ class TracePages:
             request,
             "failures",
             jobs=[(each, job_state(each, now), hidden(each.reason, names=names)) for each in (*failing, *held)],
-            ended=[(each, trace_of(each), hidden(each.reason, names=names)) for each in ended],
+            ended=[(each, parties_of_failure(each).trace, hidden(each.reason, names=names)) for each in ended],
             names=names,
             most=LISTED,
         )
@@ -89,13 +89,12 @@ class TracePages:
         context: dict[str, object] = {"sought": sought, "names": names, "trace": None, "stages": (), "parties": None}
         if job is not None:
             parties = await parties_of(self._desk.store, job)
-            envelope = None if job.envelope is None else await self._desk.store.read(EnvelopeNumbered(job.envelope))
             stages = await self._of_job(job, parties, names=names)
-            context |= {"trace": _trace_of_job(parties, envelope), "stages": stages, "parties": parties}
+            context |= {"trace": parties.trace, "stages": stages, "parties": parties}
         elif failure is not None:
-            parties = Parties(failure.sender, failure.recipient, failure.network, failure.native_id)
+            parties = parties_of_failure(failure)
             stages = await self._of_failure(failure, names=names)
-            context |= {"trace": trace_of(failure), "stages": stages, "parties": parties}
+            context |= {"trace": parties.trace, "stages": stages, "parties": parties}
         return await self._desk.page(request, "trace", job=job, failure=failure, told=told_of(asked), **context)
 
     async def _found(self, job: str, failure: str, sought: str) -> tuple[JobSeen | None, Failure | None]:
@@ -108,18 +107,18 @@ class TracePages:
         if not sought:
             return None, None
         for ended in await store.read(NewestFailures(LOOKED_AT)):
-            if sought in (ended.native_id, trace_of(ended)):
+            if sought in (ended.native_id, parties_of_failure(ended).trace):
                 return None, ended
         for each in await store.read(JobsSeen(QueueFilter(), LOOKED_AT)):
-            if each.envelope is not None and await self._is_about(each.envelope, sought):
+            if each.size <= LOOKED_INTO and await self._is_about(each, sought):
                 return each, None
         return None, None
 
-    async def _is_about(self, envelope: EnvelopeId, sought: str) -> bool:
-        if envelope == sought:
-            return True
-        found = await self._desk.store.read(EnvelopeNumbered(envelope))
-        return found is not None and sought in (found.message_hash, traces.of_envelope(found.message_hash))
+    async def _is_about(self, job: JobSeen, sought: str) -> bool:
+        if job.envelope is None and job.kind not in TELLS:
+            return False
+        parties = await parties_of(self._desk.store, job)
+        return sought in (job.envelope, parties.native_id, parties.trace)
 
     async def _of_job(self, job: JobSeen, parties: Parties, *, names: bool) -> Sequence[Stage]:
         now = self._desk.clock()
@@ -143,7 +142,7 @@ class TracePages:
         return stages
 
     async def _of_failure(self, failure: Failure, *, names: bool) -> Sequence[Stage]:
-        parties = Parties(failure.sender, failure.recipient, failure.network, failure.native_id)
+        parties = parties_of_failure(failure)
         reason = hidden(failure.reason, names=names)
         known = [each for each in await self._known(parties, names=names) if each.state.kind != "failed"]
         return (
@@ -173,19 +172,6 @@ class TracePages:
         links = await store.read(HashesOf(parties.network, parties.native_id))
         status = await store.read(StatusOf(parties.network, parties.native_id, parties.recipient))
         return [*map(_linked, links), *([] if status is None else [_status(status, names=names)])]
-
-
-def trace_of(failure: Failure) -> traces.TraceId:
-    """By which the message stands in the log."""
-    return traces.of_native(failure.network, failure.sender, failure.recipient, failure.native_id)
-
-
-def _trace_of_job(parties: Parties, envelope: EnvelopeSeen | None) -> traces.TraceId | None:
-    if envelope is not None:
-        return traces.of_envelope(envelope.message_hash)
-    if parties.network and parties.sender and parties.recipient and parties.native_id:
-        return traces.of_native(parties.network, parties.sender, parties.recipient, parties.native_id)
-    return None
 
 
 def _linked(link: MessageLink) -> Stage:

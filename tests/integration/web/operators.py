@@ -90,7 +90,9 @@ async def fill(store: Store) -> dict[str, int]:
 
     async def add(destination: str, which: str, age: int, kind: str = "outbound") -> int:
         lane = lane_key(destination, which.encode().hex().ljust(32, "0"))
-        job = NewJob(lane, kind, WORDS.encode(), now - age, now + 20 * 24 * HOUR, person=EnsName(f"{which}.gw.eth"))
+        work = letter(EnsName("alice.eth"), NativeId(f"<{which}@example.org>"), now - age)
+        payload = encode_outbound(work) if kind == "outbound" else WORDS.encode()
+        job = NewJob(lane, kind, payload, now - age, now + 20 * 24 * HOUR, person=work.sender)
         return await store.commit(Enqueue(job))
 
     async def tried(number: int, reason: str, tries: int, delay: int) -> None:
@@ -119,17 +121,22 @@ async def fill(store: Store) -> dict[str, int]:
         "nobody.eth names no delivery service.",
         now - 2 * HOUR,
     )
-    written = OutboundJob(
-        network=failure.network,
-        sender=failure.sender,
-        recipient=failure.recipient,
-        type=MessageType.NEW,
-        text=WORDS,
-        sent_at=now - 2 * HOUR - 4_000,
-        native_id=failure.native_id,
-    )
+    written = letter(failure.recipient, failure.native_id, now - 2 * HOUR - 4_000)
     await store.commit(KeepFailed(failure, encode_outbound(written)))
     hour = now - now % HOUR
     for back in range(24):
         await store.commit(AddTraffic(Interval(hour - back * HOUR, (back * 37) % 101, back * 4_000_000, back % 5)))
     return jobs
+
+
+def letter(recipient: EnsName, native_id: NativeId, sent_at: int) -> OutboundJob:
+    """What Margarethe wrote."""
+    return OutboundJob(
+        network=Network("paper"),
+        sender=EnsName("margarethe.example.org.paper.gw.eth"),
+        recipient=recipient,
+        type=MessageType.NEW,
+        text=WORDS,
+        sent_at=sent_at,
+        native_id=native_id,
+    )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 import pytest_asyncio
+from starlette.requests import Request
 
 from gateway.admin_settings import AdminSettings
 from gateway.dm3.eth import address_of, sign_text
@@ -18,7 +21,8 @@ from gateway.serving import serve_until
 from gateway.settings import load_settings
 from gateway.store.jobs import JobState
 from gateway.store.overview import JobNumbered, NewestEntries
-from gateway.web.admin_access import COOKIE
+from gateway.subnames.signing_in import SigningIn
+from gateway.web.admin_access import COOKIE, Access
 from gateway.web.server import listen
 from tests.integration.store.values import Sql
 from tests.integration.subnames.wallets import Wallet
@@ -132,6 +136,30 @@ async def test_a_listed_wallet_gets_in_by_its_signature_once(office: Office) -> 
     assert (newest.entry.actor, newest.entry.action) == (address_of(OWNER_KEY), "admin.entered")
 
 
+async def test_another_token_or_a_shorter_list_of_wallets_ends_sessions(office: Office, tmp_path: Path) -> None:
+    gateway, owner = office.house.gateway, Wallet(office.house, OWNER_KEY)
+    admin = office.house.settings.admin
+    await office.log_in()
+    by_token = office.http.cookies[COOKIE]
+    message = (await ask(office, "/message", {"address": owner.shown})).json()["message"]
+    await ask(office, "", {"message": message, "signature": sign_text(owner.key, message)})
+    by_wallet = office.http.cookies[COOKIE]
+    assert by_wallet != by_token
+
+    async def known(changes: dict[str, Any]) -> list[str | None]:
+        made = admin.model_copy(update=changes)
+        access = Access(made, store=gateway.store, clock=now_ms, signing_in=_nobody_signs)
+        cookies = [(b"cookie", f"{COOKIE}={each}".encode()) for each in (by_token, by_wallet)]
+        return [await access.actor(Request({"type": "http", "headers": [each]})) for each in cookies]
+
+    assert await known({}) == ["operator", owner.address]
+    assert await known({"owners": ()}) == ["operator", None]
+    assert await known({"token_file": tmp_path / "another.token"}) == [None, None]
+    (tmp_path / "short").write_text("abc")
+    with pytest.raises(ConfigError, match="less than 20 characters"):
+        await known({"token_file": tmp_path / "short"})
+
+
 async def test_what_is_done_on_pages_stands_in_the_log_and_a_changed_row_is_found(office: Office) -> None:
     await office.log_in()
     store = office.house.gateway.store
@@ -178,6 +206,10 @@ async def test_no_page_says_what_somebody_wrote_or_unasked_who(office: Office) -
         traced = (await office.get(f"/admin/trace?id={sought}")).text
         for stage in ("A message that failed", "Written", "Given up, and its sender was told."):
             assert stage in traced
+    queued = (await office.get(f"/admin/trace?job={failing}")).text
+    [trace] = re.findall(r'data-copy="([0-9a-f]{12})"', queued)
+    for sought in (trace, "%3Cfailing@example.org%3E", str(failing)):
+        assert f"Job {failing}</h1>" in (await office.get(f"/admin/trace?id={sought}")).text
     assert "Nothing in the queue" in (await office.get("/admin/trace?id=000000000000")).text
     for wrong in ("/queue?older=7y", "/trace?job=x&failure=y", "/audit?before=-1", "/queue/lane?name=%00"):
         assert (await office.get(f"/admin{wrong}")).status_code < 500, wrong
@@ -209,6 +241,10 @@ async def test_a_node_serves_them_on_a_port_of_their_own_and_only_when_told_to(o
     assert len(file.read_text().strip()) >= 40
     stop.set()
     await node
+
+
+def _nobody_signs(_origin: str) -> SigningIn:
+    raise AssertionError
 
 
 async def state_of(office: Office, which: str) -> JobState | None:
