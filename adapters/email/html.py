@@ -1,14 +1,13 @@
-"""HTML mail as text: sanitised first, then Markdown, then at worst the bare text."""
+"""HTML mail as text: sanitised first, then Markdown, then at worst the bare text.
+
+The libraries are loaded by the first HTML: that is read in a worker, and the gateway itself never needs them.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 from urllib.parse import quote
-
-import nh3
-from bs4 import BeautifulSoup
-from markdownify import MarkdownConverter
 
 from gateway.sdk.html import costly, too_deep, unescape
 
@@ -37,6 +36,8 @@ def html_to_text(source: str) -> str:
     source = source.encode("utf-8", "replace").decode()
     if source.count("<") > MAX_TAGS or costly(source):
         return _BLANK_LINES.sub("\n\n", unescape(_ANY_TAG.sub(" ", _BREAKS.sub("\n", source)))).strip()
+    import nh3
+
     clean = nh3.clean(source, tags=set(_TAGS), attributes=_ATTRIBUTES, url_schemes=set(_SCHEMES), link_rel=None)
     plain = len(clean) > MAX_MARKDOWN or too_deep(clean)
     text = _bare_text(clean) if plain else _markdown(clean)
@@ -44,6 +45,9 @@ def html_to_text(source: str) -> str:
 
 
 def _markdown(clean: str) -> str:
+    from bs4 import BeautifulSoup
+    from markdownify import MarkdownConverter
+
     # Parsed here: BeautifulSoup warns about short input that resembles a file name.
     soup = BeautifulSoup(f"<div>{clean}</div>", "html.parser")
     for link in soup.find_all("a", href=True):
@@ -52,4 +56,6 @@ def _markdown(clean: str) -> str:
 
 
 def _bare_text(clean: str) -> str:
+    import nh3
+
     return unescape(nh3.clean(_BREAKS.sub("\n", clean), tags=set()))

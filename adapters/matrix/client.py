@@ -1,19 +1,21 @@
-"""The homeserver's client-server API as a ghost sees it: matrix-nio, told whom the application service speaks for."""
+"""The homeserver's client-server API: connections, and requests for which nio has no method."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import aiohttp
-from nio import AsyncClient, AsyncClientConfig, ErrorResponse, Response
 
 from adapters.matrix.depth import loads
 from adapters.matrix.errors import HomeserverDown, HomeserverRefused
 from adapters.matrix.ids import Mxid
+
+if TYPE_CHECKING:
+    from adapters.matrix.ghost_client import GhostClient
 
 CLIENT: Final = "/_matrix/client/v3"
 CONNECTIONS: Final = 64
@@ -23,39 +25,12 @@ MAX_ANSWER: Final = 4 * 2**20
 Json = dict[str, Any]
 
 
-class GhostClient(AsyncClient):  # type: ignore[misc]
-    """nio's client in the name of one user of the application service (Application Service API, identity assertion).
-
-    Every request goes through `send`, which adds the user.
-    """
-
-    def __init__(
-        self, homeserver: str, user: Mxid, token: str, session: aiohttp.ClientSession, config: AsyncClientConfig
-    ) -> None:
-        super().__init__(homeserver, user, config=config)
-        self.user_id: str = user
-        self.access_token = token
-        self.client_session = session
-
-    async def send(self, method: str, path: str, *rest: Any, **options: Any) -> aiohttp.ClientResponse:
-        """One request; the session is shared, so nio's own is never made."""
-        asserted = {"user_id": self.user_id}
-        whole = f"{path}{'&' if '?' in path else '?'}{urlencode(asserted)}"
-        response: aiohttp.ClientResponse = await super().send(method, whole, *rest, **options)
-        return response
-
-    async def close(self) -> None:
-        """Nothing: the session belongs to the adapter."""
-
-
 class Homeserver:
     """Connections to one homeserver, and the clients of our users on it."""
 
     def __init__(self, url: str, token: str, *, timeout: float) -> None:
         self._url = url
         self._token = token
-        # nio would try again for ever; the lanes do that better, and in order.
-        self._config = AsyncClientConfig(max_limit_exceeded=0, max_timeouts=0, request_timeout=timeout)
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
 
@@ -74,7 +49,9 @@ class Homeserver:
         """A client that speaks for a user of ours."""
         if self._session is None:
             raise HomeserverDown("the adapter is closed")
-        return GhostClient(self._url, user, self._token, self._session, self._config)
+        from adapters.matrix.ghost_client import GhostClient  # nio takes 9 MB: by the first ghost that acts
+
+        return GhostClient(self._url, user, self._token, self._session, self._timeout)
 
     async def call(
         self,
@@ -130,6 +107,8 @@ class Homeserver:
 
 async def checked(response: Any) -> Any:
     """A response of nio, which returns its errors; raises HomeserverDown or HomeserverRefused instead."""
+    from nio import ErrorResponse
+
     try:
         response = await response
     except (aiohttp.ClientError, TimeoutError) as error:
@@ -137,7 +116,7 @@ async def checked(response: Any) -> Any:
     if isinstance(response, tuple):
         response = response[0]
     if isinstance(response, ErrorResponse):
-        raise _fault(_status(response), response.status_code, response.message, response.retry_after_ms)
+        raise fault(_status(response), response.status_code, response.message, response.retry_after_ms)
     return response
 
 
@@ -146,9 +125,9 @@ def path(*parts: str) -> str:
     return "/".join((CLIENT, *(quote(part, safe="") for part in parts)))
 
 
-def _status(response: Response) -> int:
+def _status(response: Any) -> int:
     transport = response.transport_response
-    return transport.status if transport is not None else 0
+    return int(transport.status) if transport is not None else 0
 
 
 async def _answer(response: aiohttp.ClientResponse) -> Json:
@@ -163,13 +142,14 @@ async def _answer(response: aiohttp.ClientResponse) -> Json:
         answer = None
     if response.status >= 400:
         said = answer if isinstance(answer, dict) else {}
-        raise _fault(response.status, said.get("errcode"), said.get("error"), said.get("retry_after_ms"))
+        raise fault(response.status, said.get("errcode"), said.get("error"), said.get("retry_after_ms"))
     if not isinstance(answer, dict):
         raise HomeserverDown("the homeserver's answer is no JSON object")
     return answer
 
 
-def _fault(status: int, errcode: object, error: object, after_ms: object) -> HomeserverDown | HomeserverRefused:
+def fault(status: int, errcode: object, error: object, after_ms: object) -> HomeserverDown | HomeserverRefused:
+    """What an answer of the homeserver means that is an error (client-server API, standard error response)."""
     code = errcode if isinstance(errcode, str) else "M_UNKNOWN"
     text = error if isinstance(error, str) else ""
     if code == "M_LIMIT_EXCEEDED" or status in (0, 408, 425, 429) or status >= 500:

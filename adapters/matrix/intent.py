@@ -6,16 +6,19 @@ import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import aiohttp
 
-from adapters.matrix.client import GhostClient, Homeserver, checked, path
+from adapters.matrix.client import Homeserver, checked, path
 from adapters.matrix.crypto import SEALED, SealingHomeserver
 from adapters.matrix.errors import HomeserverDown, HomeserverRefused
 from adapters.matrix.ids import EventId, Mxid, RoomId, event_id, room_id
 from gateway.sdk import FileContent
+
+if TYPE_CHECKING:
+    from adapters.matrix.ghost_client import GhostClient
 
 PAGE: Final = 100
 """Events of one page of history."""
