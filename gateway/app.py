@@ -40,6 +40,7 @@ from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
 from gateway.operations.installation import parent_name
 from gateway.operations.lag import Lag
+from gateway.operations.tombstone_file import TombstoneKeeper
 from gateway.relay.keys import load_service_keys
 from gateway.relay.service import DeliveryService
 from gateway.resolver.key_file import KeyFile
@@ -124,6 +125,8 @@ class Gateway:
             self._supervisor.start("route", self._route.run)
         self._deliveries.start("worker", self._worker.run)
         self._supervisor.start("housekeeping", self._housekeeping.run)
+        keeper = TombstoneKeeper(self.store, self.settings.operation.tombstone_file)
+        self._supervisor.start("tombstones", keeper.run)
         self._supervisor.start("lag", self._lag.run)
 
     async def _reach_chain(self) -> None:

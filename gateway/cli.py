@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -43,7 +43,24 @@ def _queue() -> typer.Typer:
     return app
 
 
-_LATER = {"doctor": _doctor, "names": _names, "queue": _queue}
+def _backups(command: str) -> Callable[[], typer.Typer]:
+    def load() -> typer.Typer:
+        from gateway import cli_backup
+
+        app: typer.Typer = getattr(cli_backup, f"{command}_app")
+        return app
+
+    return load
+
+
+_LATER = {
+    "backup": _backups("backup"),
+    "doctor": _doctor,
+    "names": _names,
+    "queue": _queue,
+    "restore": _backups("restore"),
+    "verify": _backups("verify"),
+}
 
 
 class Commands(TyperGroup):

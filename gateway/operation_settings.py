@@ -33,6 +33,15 @@ class OperationSettings(Section):
     backup_folder: FilePath = Field(
         Path("backups"), description="folder where backups are kept; the age of the newest is in /metrics"
     )
+    backup_recipient: Annotated[str, Field(pattern=r"^age1[a-z0-9]{50,100}$")] | None = Field(
+        None,
+        description="age recipient that backups are encrypted for, whose secret key is kept elsewhere",
+        examples=["age1..."],
+    )
+    tombstone_file: FilePath = Field(
+        Path("tombstones"),
+        description="digests of who was deleted, so that a restored backup brings nobody back; keep a copy elsewhere",
+    )
     otlp_endpoint: WebAddress | None = Field(
         None,
         description="OpenTelemetry collector that gets a span for each message (OTLP over HTTP); needs the extra otel",

@@ -130,8 +130,13 @@ class AccountOf:
         row = conn.execute(select(accounts).where(accounts.c.address == self.address)).first()
         if row is not None:
             return AccountState(Account(**row._mapping), closed=False)
-        closed = select(once.c.key).where(once.c.scope == CLOSED_SCOPE, once.c.key == _tombstone(self.address))
-        return AccountState(None, closed=conn.scalar(closed) is not None)
+        return AccountState(None, closed=is_closed(conn, self.address))
+
+
+def is_closed(conn: Connection, address: EthAddress) -> bool:
+    """Whether the owner of an address closed their account."""
+    closed = select(once.c.key).where(once.c.scope == CLOSED_SCOPE, once.c.key == _tombstone(address))
+    return conn.scalar(closed) is not None
 
 
 def _tombstone(address: EthAddress) -> str:

@@ -1,0 +1,246 @@
+"""One backup as a file: a tar of a manifest and the parts it vouches for, encrypted unless asked otherwise.
+
+The manifest comes first and has size and SHA-256 of every part. Nothing of it is secret by itself, but the parts are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import secrets
+import tarfile
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
+
+from gateway.errors import ConfigError
+from gateway.operations import age
+
+T = TypeVar("T")
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+PREFIX, PLAIN, SEALED = "dm3-gateway-", ".tar", ".tar.age"
+MAX_MANIFEST: Final = 1_000_000
+BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file inside."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a backup is of."""
+
+    format: int
+    made_at: int
+    """Milliseconds since the epoch."""
+    version: str
+    dialect: str
+    revision: str
+    line: str
+    """Of history, which every restore ends."""
+    parent: str
+    seed: str
+    """Fingerprint of the seed that the salts inside are sealed under."""
+    counts: Mapping[str, int]
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBackup:
+    """A backup taken apart into a folder, every part of it checked."""
+
+    manifest: Manifest
+    folder: Path
+
+
+def write_backup(
+    folder: Path, name: str, manifest: Manifest, parts: Mapping[str, Path], recipient: age.Recipient | None
+) -> Path:
+    """Put parts into a new file of ``folder``, which is there whole and on the disk, or not at all. Blocks.
+
+    Raises ConfigError when it cannot be written.
+    """
+    described = {part: _describe(path) for part, path in parts.items()}
+    content = json.dumps({**asdict(manifest), "parts": {n: asdict(p) for n, p in described.items()}}, indent=1).encode()
+    target = folder / (name + (PLAIN if recipient is None else SEALED))
+    scratch = folder / f".{target.name}.{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            if recipient is None:
+                _pack(file, content, parts)
+            else:
+                _through_pipe(lambda write: _pack(write, content, parts), lambda read: age.seal(read, file, recipient))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, target)
+        sync_folder(folder)
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(FileNotFoundError):
+            scratch.unlink()
+    return target
+
+
+def open_backup(path: Path, folder: Path, identity: age.Identity | None) -> OpenedBackup:
+    """Take a backup apart into ``folder`` and check each part. Blocks.
+
+    Raises ConfigError for a file that is no backup, of a newer format, encrypted for somebody else, changed or not
+    whole; what was read by then stays in ``folder``.
+    """
+    try:
+        with path.open("rb") as file:
+            sealed = file.read(len(age.MAGIC)) == age.MAGIC
+            file.seek(0)
+            if not sealed:
+                return _unpack(file, folder)
+            if identity is None:
+                raise ConfigError(f"{path}: is encrypted; --identity names the file with the secret key")
+            return _through_pipe(lambda write: age.unseal(file, write, identity), lambda read: _unpack(read, folder))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from error
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file is encrypted; raises ConfigError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(age.MAGIC)) == age.MAGIC
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def backups_in(folder: Path) -> list[Path]:
+    """Backups of a folder, the oldest first: their names begin with the time."""
+    return sorted(each for each in folder.glob(f"{PREFIX}*") if each.name.endswith((PLAIN, SEALED)))
+
+
+def scratch_folder(near: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder that only we can enter, on the disk of ``near``, gone at the end."""
+    return tempfile.TemporaryDirectory(prefix=".dm3-backup-", dir=near)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let a name in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _describe(path: Path) -> Part:
+    with path.open("rb") as file:
+        return Part(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+
+
+def _pack(file: IO[bytes], manifest: bytes, parts: Mapping[str, Path]) -> None:
+    with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(_entry(MANIFEST, len(manifest)), io.BytesIO(manifest))
+        for name, path in parts.items():
+            with path.open("rb") as part:
+                archive.addfile(_entry(name, path.stat().st_size), part)
+
+
+def _entry(name: str, size: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = size, 0o600
+    return entry
+
+
+def _unpack(file: IO[bytes], folder: Path) -> OpenedBackup:
+    manifest: Manifest | None = None
+    found: dict[str, Part] = {}
+    try:
+        with tarfile.open(fileobj=file, mode="r|") as archive:
+            for entry in archive:
+                content = archive.extractfile(entry)
+                if content is None:
+                    raise ConfigError(f"the backup holds {entry.name!r}, which is no file")
+                if manifest is None:
+                    manifest = _read_manifest(entry, content)
+                    continue
+                if entry.name not in manifest.parts or entry.name in found:
+                    raise ConfigError(f"the backup holds {entry.name!r}, of which its manifest does not know")
+                found[entry.name] = _extract(content, folder / entry.name)
+    except (tarfile.TarError, EOFError) as error:
+        raise ConfigError(f"this is no backup, or it is not whole: {type(error).__name__}") from None
+    if manifest is None:
+        raise ConfigError("this is no backup: it has no manifest")
+    for name, part in manifest.parts.items():
+        if found.get(name) != part:
+            raise ConfigError(f"the backup's part {name} is not what its manifest says: it was changed or is not whole")
+    return OpenedBackup(manifest, folder)
+
+
+def _read_manifest(entry: tarfile.TarInfo, content: IO[bytes]) -> Manifest:
+    if entry.name != MANIFEST or entry.size > MAX_MANIFEST:
+        raise ConfigError("this is no backup: it does not begin with a manifest")
+    try:
+        values: dict[str, Any] = json.loads(content.read())
+        if values["format"] > FORMAT:
+            raise ConfigError(f"the backup was made by version {values['version']}: install that one or a newer one")
+        parts = {str(name): Part(**part) for name, part in values.pop("parts").items()}
+        if any("/" in name or name.startswith(".") for name in parts):
+            raise ConfigError("the backup names a part that is no plain name")
+        return Manifest(**values, parts=parts)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"the backup's manifest cannot be read: {type(error).__name__}") from None
+
+
+def _extract(content: IO[bytes], target: Path) -> Part:
+    digest, size = hashlib.sha256(), 0
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        while block := content.read(BLOCK):
+            digest.update(block)
+            size += len(block)
+            file.write(block)
+    return Part(digest.hexdigest(), size)
+
+
+def _through_pipe(write: Callable[[IO[bytes]], None], read: Callable[[IO[bytes]], T]) -> T:
+    """Run two halves at once that each want to drive the other; what either raises is raised, the writer's first."""
+    source, sink = os.pipe()
+    failures: list[BaseException] = []
+
+    def pump() -> None:
+        try:
+            with os.fdopen(sink, "wb") as file:
+                write(file)
+        except BrokenPipeError:
+            pass
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=pump, name="backup")
+    thread.start()
+    try:
+        with os.fdopen(source, "rb") as file:
+            result = read(file)
+            while file.read(BLOCK):  # what a reader leaves, such as the end of a tar, must not look like a fault
+                pass
+    except Exception:
+        thread.join()
+        if failures:
+            raise failures[0] from None
+        raise
+    thread.join()
+    if failures:
+        raise failures[0]
+    return result

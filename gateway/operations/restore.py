@@ -1,0 +1,190 @@
+"""Bringing a backup back, so that nothing that was over begins anew."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from gateway.custody.derive import fingerprint, tombstone
+from gateway.custody.seed import MasterSeed
+from gateway.errors import ConfigError, SchemaMismatch
+from gateway.lifecycle import now_ms
+from gateway.operations.backup import DATABASE
+from gateway.operations.backup_file import Manifest, OpenedBackup, sync_folder
+from gateway.store import Store
+from gateway.store.engine import dialect_of, sqlite_path
+from gateway.store.identities import Identity, ListIdentities
+from gateway.store.migrate import upgrade
+from gateway.store.renewal import Knowledge, Learn, Renew, Renewed
+from gateway.store.schema import HISTORY, REVISION
+from gateway.store.snapshot import fold_log, nodes_connected, restore_archive, tables_of
+from gateway.store.tombstones import AllBuried
+
+PAGE: Final = 500
+
+Bury = Callable[[Store, Identity, str], Awaitable[object]]
+"""Deletes a person who is in the snapshot and was deleted since; gets their tombstone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a restore would do; nothing is written yet."""
+
+    manifest: Manifest
+    url: str
+    tables: int
+    """Of the database that is there."""
+    known: Knowledge | None
+    """What that one knows; None when it is empty or of another revision."""
+    buried: tuple[str, ...]
+    """From wherever tombstones are kept."""
+
+    def sentences(self) -> list[str]:
+        """For whoever decides."""
+        manifest = self.manifest
+        rows = ", ".join(f"{name} {count}" for name, count in manifest.counts.items() if count)
+        told = [f"The backup has: {rows or 'no rows'}."]
+        if manifest.revision != REVISION:
+            told.append(f"Its schema {manifest.revision} would be brought to {REVISION}.")
+        if self.tables:
+            told.append(f"The database that is there ({self.tables} tables) would be replaced.")
+            told.append(
+                "Nothing can be taken over from it: it is of another revision or cannot be read."
+                if self.known is None
+                else "What it knows would be taken over: who was deleted, which messages are done with, which keys and "
+                "admins lost their rights. What came to it after the backup and is not done with would be lost."
+            )
+        told.append("Every session, challenge and code ends; orders for names that were signed and not used are void.")
+        told.append(f"Tombstones: {len(set(self.buried) | set(self.known.buried if self.known else ()))}.")
+        return told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a restore did."""
+
+    renewed: Renewed
+    deleted: int
+    """People who had been deleted since the backup, and were again."""
+    aside: Path | None
+    """The file that was replaced (SQLite)."""
+
+
+async def plan_restore(
+    backup: OpenedBackup, url: str, seed: MasterSeed, buried: tuple[str, ...], *, replacing: bool
+) -> Plan:
+    """Check that a restore can be done.
+
+    Raises ConfigError for a backup of another database, seed or version, a database that is not empty (unless
+    ``replacing``), or one that a node has open.
+    """
+    manifest = backup.manifest
+    if manifest.dialect != dialect_of(url):
+        raise ConfigError(f"the backup is of {manifest.dialect}, and the database is not; there is no way across")
+    if manifest.revision not in HISTORY:
+        raise ConfigError(
+            f"the backup has schema {manifest.revision}: install version {manifest.version} or a newer one"
+        )
+    if manifest.seed != fingerprint(seed):
+        raise ConfigError(
+            "the seed is not the one that this backup belongs to: `keys restore` first, or nobody's keys can be opened"
+        )
+    tables = await tables_of(url)
+    if tables and not replacing:
+        raise ConfigError("the database is not empty; --replace puts the backup in its place")
+    if tables and await nodes_connected(url):
+        raise ConfigError("a node or a command has the database open: stop it first")
+    known = await _learn(url) if tables else None
+    return Plan(manifest=manifest, url=url, tables=tables, known=known, buried=buried)
+
+
+async def restore(
+    backup: OpenedBackup, plan: Plan, seed: MasterSeed, bury: Bury, clock: Callable[[], int] = now_ms
+) -> Restored:
+    """Do it. SQLite: on a copy, which takes the place of the file at the very end. Raises as ``plan_restore``."""
+    if dialect_of(plan.url) == "sqlite":
+        return await _restore_sqlite(backup, plan, seed, bury, clock)
+    archive = backup.folder / DATABASE["postgresql"]
+    await restore_archive(plan.url, archive, replace=bool(plan.tables))
+    await asyncio.to_thread(upgrade, plan.url)
+    return await _renew(plan.url, plan, seed, bury, clock)
+
+
+async def _restore_sqlite(
+    backup: OpenedBackup, plan: Plan, seed: MasterSeed, bury: Bury, clock: Callable[[], int]
+) -> Restored:
+    copy = backup.folder / DATABASE["sqlite"]
+    url = f"sqlite:///{copy}"
+    await asyncio.to_thread(upgrade, url)
+    done = await _renew(url, plan, seed, bury, clock)
+    return replace(done, aside=await asyncio.to_thread(_put_in_place, copy, Path(sqlite_path(plan.url)), clock()))
+
+
+def _put_in_place(copy: Path, target: Path, now: int) -> Path | None:
+    """The old file moves aside, the new one into its place; there is a whole one at every moment but between both."""
+    fold_log(str(copy))
+    aside = None
+    if target.exists():
+        fold_log(str(target))
+        aside = target.with_name(f"{target.name}.replaced-{now}")
+    fresh = target.with_name(f".{target.name}.{now}")
+    try:
+        shutil.move(copy, fresh)
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        if aside is not None:
+            os.replace(target, aside)
+        os.replace(fresh, target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
+    return aside
+
+
+async def _renew(url: str, plan: Plan, seed: MasterSeed, bury: Bury, clock: Callable[[], int]) -> Restored:
+    async with await Store.open(url) as store:
+        renewed = await store.commit(Renew(clock(), plan.buried, plan.known))
+        gone = set(await store.read(AllBuried()))
+        back = [person for person in await _everybody(store) if _mark(seed, person) in gone]
+        for person in back:
+            await bury(store, person, _mark(seed, person))
+        return Restored(renewed=renewed, deleted=len(back), aside=None)
+
+
+async def _everybody(store: Store) -> Sequence[Identity]:
+    people: list[Identity] = []
+    while page := await store.read(ListIdentities(None, PAGE, people[-1].id if people else 0)):
+        people += page
+    return people
+
+
+def _mark(seed: MasterSeed, person: Identity) -> str:
+    return tombstone(seed, person.network, person.canonical_id)
+
+
+async def _learn(url: str) -> Knowledge | None:
+    try:
+        async with await Store.open(url) as store:
+            return await store.read(Learn())
+    except SchemaMismatch:
+        return None
+
+
+def what_is_next(plan: Plan, done: Restored) -> Mapping[str, str]:
+    """What the operator has to do, by a word for each."""
+    told = {
+        "keys": "look whether keys, tokens and certificates that you changed since the backup are the newer ones",
+        "rights": "`names keys list` and `names admins list`: rights that you took away since the backup may be back"
+        if plan.known is None
+        else "rights that were taken away since the backup stay so",
+        "start": "start the node, then `dm3-gateway verify --live` and `dm3-gateway doctor`",
+        "people": "clients log in anew; an order for a name that was signed and not sent has to be signed again",
+    }
+    if done.aside is not None:
+        told["replaced"] = f"{done.aside} is the database that was replaced; delete it when nobody needs it"
+    return told

@@ -1,0 +1,220 @@
+"""A consistent copy of the database while nodes write to it: a file of SQLite's, or an archive of pg_dump's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from gateway.errors import ConfigError, Unavailable
+from gateway.store.engine import dialect_of, sqlite_path
+from gateway.store.sqlite import BUSY_TIMEOUT_S, file_exists
+
+PAGES_AT_ONCE: Final = 1024
+"""Copied between two calls of ``progress``."""
+MAX_COMPLAINT: Final = 300
+
+Progress = Callable[[int, int], None]
+"""Told how many pages are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was copied."""
+
+    revision: str
+    counts: Mapping[str, int]
+    """Rows of each table, at the very moment of the copy."""
+
+
+async def take_snapshot(url: str, target: Path, progress: Progress = lambda done, total: None) -> Snapshot:
+    """Copy the database of ``url`` into the new file ``target``.
+
+    Raises ConfigError when there is none, or pg_dump is missing or too old for the server; Unavailable when it does not
+    answer.
+    """
+    if dialect_of(url) == "sqlite":
+        return await asyncio.to_thread(_copy_sqlite, sqlite_path(url), target, progress)
+    async with _held_snapshot(url) as (conn, name):
+        await asyncio.to_thread(
+            _run, "pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--snapshot={name}",
+            f"--file={target}",
+        )  # fmt: skip
+        rows = await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        tables = sorted(row[0] for row in rows)
+        counts = {table: await conn.fetchval(_count(table), timeout=3600) for table in tables}
+        return Snapshot(await conn.fetchval("SELECT version_num FROM alembic_version"), _ours(counts))
+
+
+async def restore_archive(url: str, archive: Path, *, replace: bool) -> None:
+    """Write an archive of pg_dump's into the database of ``url``, all or nothing; ``replace`` drops its tables before.
+
+    Raises ConfigError when pg_restore is missing or cannot read it, Unavailable when the database does not take it.
+    """
+    if not await asyncio.to_thread(readable_archive, archive):
+        raise ConfigError("pg_restore cannot read the database in this backup: is it older than the server?")
+    if replace:
+        await _drop_tables(url)
+    options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
+    await asyncio.to_thread(_run, "pg_restore", url, *options, str(archive))
+
+
+async def _drop_tables(url: str) -> None:
+    """Not left to pg_restore, which drops only what is in the archive: that may be of an older schema."""
+    from gateway.store.postgres import connect
+
+    conn = await connect(url)
+    try:
+        async with conn.transaction():
+            rows = await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+            for (table,) in rows:
+                await conn.execute(f'DROP TABLE IF EXISTS "{table}" CASCADE')
+    finally:
+        await conn.close()
+
+
+def readable_archive(archive: Path) -> bool:
+    """Whether pg_restore can list what is in an archive; raises ConfigError when there is no pg_restore."""
+    try:
+        _run("pg_restore", None, "--list", str(archive))
+    except Unavailable:
+        return False
+    return True
+
+
+async def nodes_connected(url: str) -> bool:
+    """Whether somebody has the database open; a restore must not take it away under a running node."""
+    if dialect_of(url) == "sqlite":
+        path = sqlite_path(url)
+        return file_exists(path) and _sqlite_in_use(path)
+    from gateway.store.postgres import connect
+
+    conn = await connect(url)
+    try:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        return bool(await conn.fetchval(f"{others} AND application_name = 'dm3-gateway'"))
+    finally:
+        await conn.close()
+
+
+async def tables_of(url: str) -> int:
+    """How many tables the database has; 0 for one that is empty or not there."""
+    if dialect_of(url) == "sqlite":
+        path = sqlite_path(url)
+        if not file_exists(path):
+            return 0
+        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)) as conn:
+            return int(conn.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0])
+    from gateway.store.postgres import connect
+
+    conn = await connect(url)
+    try:
+        return int(await conn.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"))
+    finally:
+        await conn.close()
+
+
+def fold_log(path: str) -> None:
+    """Bring an SQLite file that nobody has open into one piece, without log files beside it."""
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as conn:
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        conn.execute("PRAGMA journal_mode=DELETE").fetchall()
+
+
+def _copy_sqlite(path: str, target: Path, progress: Progress) -> Snapshot:
+    if not file_exists(path):
+        raise ConfigError(f"store.url: there is no database {path}")
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        with (
+            closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as source,
+            closing(sqlite3.connect(target, isolation_level=None)) as copy,
+        ):
+            # One reading transaction around all steps: writers go on, and the copy never has to begin anew.
+            source.execute("BEGIN")
+            source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            source.backup(copy, pages=PAGES_AT_ONCE, progress=lambda _, left, total: progress(total - left, total))
+            source.execute("ROLLBACK")
+            copy.execute("PRAGMA journal_mode=DELETE").fetchall()
+            found = copy.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+            tables = sorted(name for (name,) in found)
+            counts = {table: copy.execute(_count(table)).fetchone()[0] for table in tables}
+            (revision,) = copy.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error as error:
+        raise Unavailable(f"the database cannot be copied: {error}") from error
+    return Snapshot(revision, _ours(counts))
+
+
+def _count(table: str) -> str:
+    return f'SELECT count(*) FROM "{table}"'  # noqa: S608 - a name from the database's own catalogue
+
+
+def _ours(counts: Mapping[str, int]) -> dict[str, int]:
+    return {table: count for table, count in counts.items() if table != "alembic_version"}
+
+
+def _sqlite_in_use(path: str) -> bool:
+    """Every connection in WAL mode holds a shared lock for as long as it is open, so an exclusive one is refused."""
+    with closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as conn:
+        try:
+            conn.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
+            conn.execute("BEGIN EXCLUSIVE")
+            conn.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+@asynccontextmanager
+async def _held_snapshot(url: str) -> AsyncIterator[tuple[Any, str]]:
+    """A transaction that reads what pg_dump will read under the same name."""
+    from gateway.store.postgres import connect
+
+    conn = await connect(url)
+    try:
+        await conn.execute("SET idle_in_transaction_session_timeout = 0")
+        async with conn.transaction(isolation="repeatable_read", readonly=True):
+            yield conn, await conn.fetchval("SELECT pg_export_snapshot()")
+    finally:
+        await conn.close()
+
+
+def _run(program: str, url: str | None, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs; a password in ``url`` goes by the environment, where nobody else sees it."""
+    environment = dict(os.environ)
+    command = [program, *arguments]
+    if url is not None:
+        bare, password = without_password(url)
+        command.append(f"--dbname={bare}")
+        if password is not None:
+            environment["PGPASSWORD"] = password
+    try:
+        done = subprocess.run(  # noqa: S603 - the operator's own program, with arguments of ours
+            command, capture_output=True, env=environment, stdin=subprocess.DEVNULL, check=False
+        )
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{program} is not installed here: it comes with PostgreSQL's client programs (apt install"
+            " postgresql-client), of the server's version or a newer one"
+        ) from None
+    if done.returncode:
+        raise Unavailable(f"{program} failed: {done.stderr.decode(errors='replace').strip()[-MAX_COMPLAINT:]}")
+
+
+def without_password(url: str) -> tuple[str, str | None]:
+    """A PostgreSQL URL as others may see it, and the password that stood in it."""
+    parts = urlsplit(url)
+    account, at, place = parts.netloc.rpartition("@")
+    user, colon, password = account.partition(":")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    given = [value for key, value in query if key == "password"]
+    kept = urlencode([(key, value) for key, value in query if key != "password"], safe="/")
+    bare = f"{parts.scheme}://{user}{at}{place}{parts.path}" + (f"?{kept}" if kept else "")
+    return bare, given[0] if given else unquote(password) if colon else None
