@@ -45,7 +45,7 @@ async def _component(settings: XmppSettings, public_url: str, secret: str) -> li
     """A running node that has the connection is asked, because some servers let a second connection take half of it."""
     state = await state_of_node(public_url)
     if state == "ok":
-        return [good("component", f"our running node is {settings.component}")]
+        return [good("component", f"our running node looks after {settings.component}")]
     where = f"{settings.host} port {settings.port}"
     try:
         said = await handshake(settings.host, settings.port, settings.component, secret)
@@ -78,7 +78,7 @@ async def state_of_node(public_url: str) -> str | None:
             said = json.loads(await answer.content.read(MAX_ANSWER))
             parts = said.get("components") if isinstance(said, dict) else None
             states = parts if isinstance(parts, dict) else {}
-            return next((str(state) for name, state in states.items() if name.rpartition(".")[2] == "xmpp"), None)
+            return next((str(state) for name, state in states.items() if name.split()[-1:] == ["xmpp"]), None)
     return None
 
 

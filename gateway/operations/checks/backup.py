@@ -1,4 +1,4 @@
-"""The backups, where the operator keeps them beside the configuration."""
+"""The backups, in the folder that ``operation.backup_folder`` names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Final
 from gateway.operations.checks.installation import CHECK_SECONDS, Installation
 from gateway.sdk.examination import Check, Finding, all_at_once, bad, good, poor
 
-FOLDER: Final = "backups"
 OLD_SECONDS: Final = 26 * 3600
 """A daily backup that is late."""
 STALE_SECONDS: Final = 8 * 86_400
@@ -20,7 +19,7 @@ STALE_SECONDS: Final = 8 * 86_400
 
 async def backup(house: Installation) -> Sequence[Finding]:
     """Age of the newest file of the folder, which need not be there."""
-    checks: dict[str, Check] = {"age": lambda: asyncio.to_thread(_age, house.base / FOLDER)}
+    checks: dict[str, Check] = {"age": lambda: asyncio.to_thread(_age, house.settings.operation.backup_folder)}
     return await all_at_once(checks, CHECK_SECONDS)
 
 

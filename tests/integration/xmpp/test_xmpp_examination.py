@@ -19,6 +19,7 @@ from gateway.demo.xmpp_server import XmppServer
 from gateway.sdk import Finding, State
 from tests.integration.ens.servers import Asked, response, scripted
 from tests.integration.xmpp.raw_component import RawComponent
+from tests.integration.xmpp.worlds import xmpp_world
 from tests.support.ejabberd import ejabberd_server
 from tests.support.examining import finding
 from tests.support.prosody import prosody_server
@@ -44,7 +45,7 @@ async def node_says(state: str) -> AsyncIterator[str]:
     """A node whose readiness tells of its link."""
 
     async def script(_asked: Asked, writer: asyncio.StreamWriter) -> None:
-        writer.write(response(200, json.dumps({"components": {"store": "ok", "xmpp": state}}).encode()))
+        writer.write(response(200, json.dumps({"components": {"store": "ok", "adapter xmpp": state}}).encode()))
 
     async with scripted(script) as server:
         yield server.url("").rstrip("/")
@@ -85,6 +86,14 @@ async def test_a_running_node_keeps_its_connection(tmp_path: Path) -> None:
         assert (told.state, "our running node" in told.found) == (State.OK, True), told
     async with prosody_server(tmp_path / "other", start=False) as server, node_says("no answer") as url:
         assert (await component(settings(tmp_path, server), url)).state is State.FAIL
+
+
+async def test_a_node_that_runs_says_so(tmp_path: Path) -> None:
+    """The same by a whole gateway, which has its connection still."""
+    async with prosody_server(tmp_path / "server") as server, xmpp_world(tmp_path, server) as world:
+        told = await component(settings(tmp_path, server), world.house.url)
+        assert (told.state, "our running node" in told.found) == (State.OK, True), told
+        assert world.adapter.connected
 
 
 async def test_the_component_is_free_again_at_once(tmp_path: Path) -> None:
