@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 from gateway.rates import asker_of
 
@@ -84,10 +84,12 @@ class _Counted(asyncio.Protocol):
         self._asker = self.crowd.enter(transport.get_extra_info("peername"))
         if self._asker is not None:
             super().connection_made(transport)
-        elif isinstance(transport, asyncio.WriteTransport):
-            transport.write(REFUSAL)
-            transport.write_eof()
-            asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.close)
+        else:
+            # Not asked for its class: those of uvloop are none of asyncio's.
+            refused = cast("asyncio.WriteTransport", transport)
+            refused.write(REFUSAL)
+            refused.write_eof()
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, refused.close)
 
     def data_received(self, data: bytes) -> None:
         if self._asker is not None:

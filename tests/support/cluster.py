@@ -35,7 +35,7 @@ from gateway.web.server import listen
 from tests.bench.people import Person, crowd, http_request, publish
 from tests.support.balancer import Balancer, balancer
 from tests.support.process import NodeProcess
-from tests.support.senders import Prepared, Senders
+from tests.support.senders import PAUSE_SECONDS, Prepared, Senders
 from tests.support.sink import HOST, SINK, Lane, Sink, installed_sink, running_sink
 from tests.support.waiting import until
 
@@ -117,10 +117,14 @@ class Cluster:
 
     @asynccontextmanager
     async def writing(
-        self, conversations: Sequence[Sequence[Prepared]], *, through: int | None = None
+        self,
+        conversations: Sequence[Sequence[Prepared]],
+        *,
+        through: int | None = None,
+        pause: tuple[float, float] = PAUSE_SECONDS,
     ) -> AsyncIterator[Senders]:
         """Senders at work while this lasts; at the end they are waited for. `through` is the port of a proxy."""
-        senders = Senders(through or self.front, conversations)
+        senders = Senders(through or self.front, conversations, pause)
         task = asyncio.create_task(senders.run())
         try:
             yield senders
@@ -162,7 +166,7 @@ class Cluster:
             waiting = [text for text in texts if text not in self.sink.taken]
             if lane in lanes:
                 found.update(dict.fromkeys(waiting[1:2], 1))
-        return Senders(senders.port, (), found)
+        return Senders(senders.port, (), acknowledged=found)
 
     def lanes(self) -> list[Lane]:
         """Of the conversations, in their order."""

@@ -17,7 +17,6 @@ from typing import Final
 
 HEAD: Final = b"\r\n\r\n"
 PAUSE_SECONDS: Final = 0.05, 0.25
-"""Between these, before the same envelope is sent again."""
 ANSWER_SECONDS: Final = 45.0
 
 
@@ -78,6 +77,8 @@ class Senders:
     port: int
     """Where they connect."""
     conversations: Sequence[Sequence[Prepared]]
+    pause: tuple[float, float] = PAUSE_SECONDS
+    """Between these, before the same envelope is sent again."""
     acknowledged: dict[str, int] = field(default_factory=dict)
     """Texts that were answered 200, with the number of tries."""
     answers: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -88,6 +89,13 @@ class Senders:
     """Tries that found nobody."""
     stopping: bool = False
     """Set it: whoever waits for an answer still gets it, and nobody begins anything new."""
+
+    giving_up: bool = False
+    """Set it: what was not answered 200 is not sent again."""
+
+    def refusals(self) -> int:
+        """Answers other than 200."""
+        return sum(number for (status, _), number in self.answers.items() if status != 200)
 
     def figures(self) -> str:
         """What was answered, in one line."""
@@ -107,8 +115,12 @@ class Senders:
                     return
                 tries = 1
                 while not await self._send(line, prepared):
+                    if self.giving_up:
+                        return
                     tries += 1
-                    await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
+                    await asyncio.sleep(random.uniform(*self.pause))
+                    if self.giving_up:
+                        return
                     line = HttpLine(self.port)
                 self.acknowledged[prepared.text] = tries
         finally:
