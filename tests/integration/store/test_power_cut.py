@@ -1,7 +1,8 @@
 """A power cut on SQLite: whatever tail of the write-ahead log was not yet flushed, the acknowledged part is there.
 
 The log's length at each acknowledgement is what ``synchronous=FULL`` has flushed by then. Every state that a cut can
-leave is that much of the log, plus any part, whole or garbled, of what followed.
+leave is that much of the log, plus any part, whole or garbled, of what followed. While the log is folded into the
+database the log is whole, and of the database any pages are written and others not yet.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +24,9 @@ from gateway.store.mailbox import AcceptEnvelope, DamagedEnvelopes
 from tests.integration.store.values import Sql, envelope, job, lane
 
 ENVELOPES = 24
-STATES = 60
+STATES = 300
+"""For each of two seeds: 600."""
+PAGE = 4096
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Recording:
     database: bytes
     log: bytes
     flushed: list[int]
+    folded: bytes
+    """The database with the log in it."""
 
 
 async def record(url: str, path: Path) -> Recording:
@@ -44,12 +51,31 @@ async def record(url: str, path: Path) -> Recording:
             flushed.append(log.stat().st_size)
         # Were the log folded into the database meanwhile, its length would say nothing.
         assert path.read_bytes() == database  # noqa: ASYNC240
-        return Recording(database, log.read_bytes(), flushed)
+        whole = log.read_bytes()
+    return Recording(database, whole, flushed, fold(path.with_name("folded"), database, whole))
 
 
-def states(recording: Recording, chance: random.Random) -> Iterator[tuple[int, bytes]]:
-    """How many envelopes were acknowledged, and a log that a cut at that moment can leave."""
-    for _ in range(STATES):
+def fold(folder: Path, database: bytes, log: bytes) -> bytes:
+    leave(folder, database, log)
+    with closing(sqlite3.connect(folder / "gateway.db")) as opened:
+        assert opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    return (folder / "gateway.db").read_bytes()
+
+
+def mixed(recording: Recording, chance: random.Random) -> bytes:
+    """The database in the middle of being written: each page is the old or the new one."""
+    old, new = recording.database, recording.folded
+    length = chance.choice([len(old), len(new)])
+    pages = range(0, length, PAGE)
+    return b"".join((new if at >= len(old) or chance.random() < 0.5 else old)[at : at + PAGE] for at in pages)
+
+
+def states(recording: Recording, chance: random.Random, number: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """How many envelopes were acknowledged, and the database and the log that a cut at that moment can leave."""
+    for _ in range(number):
+        if chance.random() < 0.2:
+            yield ENVELOPES, mixed(recording, chance), recording.log
+            continue
         acknowledged = chance.randrange(ENVELOPES + 1)
         safe = recording.flushed[acknowledged - 1] if acknowledged else 0
         pending = bytearray(recording.log[safe : safe + chance.randrange(20_000)])
@@ -63,7 +89,7 @@ def states(recording: Recording, chance: random.Random) -> Iterator[tuple[int, b
             # A later sector reached the disk, an earlier one did not.
             hole = min(4096, len(pending))
             pending[:hole] = bytes(hole)
-        yield acknowledged, recording.log[:safe] + bytes(pending)
+        yield acknowledged, recording.database, recording.log[:safe] + bytes(pending)
 
 
 def leave(folder: Path, database: bytes, log: bytes) -> None:
@@ -72,9 +98,9 @@ def leave(folder: Path, database: bytes, log: bytes) -> None:
     (folder / "gateway.db-wal").write_bytes(log)
 
 
-async def check(folder: Path, recording: Recording, log: bytes) -> set[EnvelopeId]:
+async def check(folder: Path, database: bytes, log: bytes) -> set[EnvelopeId]:
     """Open what the cut left; returns the envelopes that are there."""
-    leave(folder, recording.database, log)
+    leave(folder, database, log)
     async with await Store.open(f"sqlite:///{folder / 'gateway.db'}") as store:
         assert await store.read(Sql("PRAGMA integrity_check")) == [("ok",)]
         damaged, _ = await store.read(DamagedEnvelopes(0, 1000))
@@ -88,8 +114,13 @@ async def check(folder: Path, recording: Recording, log: bytes) -> set[EnvelopeI
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_no_state_lacks_what_was_acknowledged(sqlite_store_url: str, tmp_path: Path, seed: int) -> None:
+async def test_no_state_lacks_what_was_acknowledged(
+    sqlite_store_url: str, tmp_path: Path, seed: int, rounds: int
+) -> None:
+    """600 states (12 000 with ``--long``): 0 acknowledged envelopes lost, 0 databases damaged, each goes on."""
     recording = await record(sqlite_store_url, tmp_path / "gateway.db")
-    for number, (acknowledged, log) in enumerate(states(recording, random.Random(seed))):
-        found = await check(tmp_path / str(number), recording, log)
-        assert {envelope(n).id for n in range(acknowledged)} <= found
+    assert recording.folded[:PAGE] != recording.database[:PAGE]
+    found = states(recording, random.Random(seed), STATES * rounds)
+    for number, (acknowledged, database, log) in enumerate(found):
+        there = await check(tmp_path / str(number), database, log)
+        assert {envelope(n).id for n in range(acknowledged)} <= there
