@@ -375,4 +375,5 @@ async def test_the_command(world: World) -> None:
     states = {each["check"]: each["state"] for each in told["groups"]["email"]}
     assert (states["mx"], states["tls-rpt"], states["dmarc"]) == ("fail", "warn", "ok")
     code, text = await doctor("--only", "telex")
-    assert (code, "there is: email" in text) == (1, True)
+    assert code == 1
+    assert "email" in text.partition("there is: ")[2]
