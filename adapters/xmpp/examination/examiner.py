@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-import aiodns
 import aiohttp
-from pycares import SRVRecordData
+from slixmpp.xmlstream.resolver import default_resolver, get_SRV
 
 from adapters.xmpp.examination.component import NoStream, condition, connected, handshake
 from adapters.xmpp.link import MAX_STANZA
@@ -84,13 +83,7 @@ async def state_of_node(public_url: str) -> str | None:
 
 async def _domain(settings: XmppSettings) -> list[Finding]:
     """Whether servers elsewhere find the component (RFC 6120, section 3.2)."""
-    resolver = aiodns.DNSResolver(timeout=ASK_SECONDS, tries=1)
-    try:
-        services, addresses = await asyncio.gather(
-            _services(resolver, f"_xmpp-server._tcp.{settings.component}"), _addresses(settings.component)
-        )
-    finally:
-        await resolver.close()
+    services, addresses = await asyncio.gather(_services(settings.component), _addresses(settings.component))
     return [found(settings, services, addresses)]
 
 
@@ -108,13 +101,18 @@ def found(settings: XmppSettings, services: Sequence[str], addresses: Sequence[s
     return poor("domain", f"the DNS does not know {component}: people of {server} only can write to it", fix, line)
 
 
-async def _services(resolver: aiodns.DNSResolver, name: str) -> list[str]:
-    try:
-        told = await resolver.query_dns(name, "SRV")
-    except aiodns.error.DNSError:
+async def _services(component: str) -> list[str]:
+    resolver: Any = default_resolver(asyncio.get_running_loop())
+    if resolver is None:
         return []
-    records = (record.data for record in told.answer)
-    return [f"{record.target}:{record.port}" for record in records if isinstance(record, SRVRecordData)]
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            told = await get_SRV(component, 0, ["xmpp-server"], resolver=resolver)
+    except TimeoutError:
+        return []
+    finally:
+        await resolver.close()
+    return [f"{host}:{port}" for _, host, port in told]
 
 
 async def _addresses(name: str) -> list[str]:
