@@ -10,7 +10,7 @@ from typing import Final
 
 from adapters.email.charsets import decode, decode_words, plain_text
 from adapters.email.flowed import unflow
-from adapters.email.html import html_to_text
+from adapters.email.html import MAX_MARKDOWN, html_to_text
 from adapters.email.mime import Part
 from adapters.email.reactions import DISPOSITION, GMAIL_TYPE, MAX_BYTES, emoji_in, gmail_emoji
 from adapters.email.transfer import FilePart, file_part, transfer_decode
@@ -53,6 +53,7 @@ def read_body(parts: Sequence[Part]) -> Body:
     with_plain = {_alternative(parts[number]) for number in plain} - {None}
     texts: list[str] = []
     files: list[FilePart] = []
+    room = MAX_MARKDOWN
     for number in left:
         part = parts[number]
         if number not in shown:
@@ -60,7 +61,9 @@ def read_body(parts: Sequence[Part]) -> Body:
         elif part.content_type == "text/plain":
             texts.append(plain.get(number, ""))
         elif _alternative(part) not in with_plain:
-            texts.append(plain_text(html_to_text(_text(part))))
+            html = _text(part)
+            texts.append(plain_text(html_to_text(html, room)))
+            room -= len(html)
     return Body("\n\n".join(text for text in texts if text), tuple(files), next(iter(reactions.values()), None))
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from gateway.sdk.html import costly, too_deep, unescape
 
 MAX_MARKDOWN: Final = 200_000
-"""Characters of clean HTML beyond which only the bare text is taken: conversion costs 2.5 ms per kilobyte."""
+"""Characters of clean HTML of a whole mail beyond which only the bare text is taken: a kilobyte costs 2.5 ms."""
 MAX_TAGS: Final = 10_000
 """Beyond that no tree is built: the time of the HTML parser grows with the square of the nesting."""
 # fmt: off
@@ -31,15 +31,18 @@ _ANY_TAG: Final = re.compile(r"<[^<>]{0,5000}>")
 _BREAKS: Final = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6])\b[^>]{0,200}>", re.IGNORECASE)
 
 
-def html_to_text(source: str) -> str:
-    """Markdown of an HTML body: no scripts, styles, remote images or odd links. Never raises."""
+def html_to_text(source: str, room: int = MAX_MARKDOWN) -> str:
+    """Markdown of an HTML body: no scripts, styles, remote images or odd links. Never raises.
+
+    What is longer than `room` (characters of clean HTML) becomes bare text.
+    """
     source = source.encode("utf-8", "replace").decode()
     if source.count("<") > MAX_TAGS or costly(source):
         return _BLANK_LINES.sub("\n\n", unescape(_ANY_TAG.sub(" ", _BREAKS.sub("\n", source)))).strip()
     import nh3
 
     clean = nh3.clean(source, tags=set(_TAGS), attributes=_ATTRIBUTES, url_schemes=set(_SCHEMES), link_rel=None)
-    plain = len(clean) > MAX_MARKDOWN or too_deep(clean)
+    plain = len(clean) > room or too_deep(clean)
     text = _bare_text(clean) if plain else _markdown(clean)
     return _BLANK_LINES.sub("\n\n", text).strip()
 

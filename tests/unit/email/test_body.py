@@ -220,3 +220,11 @@ def test_any_part_has_a_body(heads: list[bytes], tail: bytes, content: bytes) ->
     body = read_body(leaves(head + b"\r\n\r\n" + content))
     assert isinstance(body.text, str)
     body.text.encode()
+
+
+def test_many_parts_of_html_share_the_room_of_one() -> None:
+    html = b"Content-Type: text/html\r\n\r\n" + b"<p>a <b>word</b></p>" * 2_500
+    text, files = text_and_files(multipart("mixed", "b", *[html] * 8))
+    assert files == []
+    assert text.count("**word**") == 4 * 2_500
+    assert text.count("word") == 8 * 2_500
