@@ -40,7 +40,7 @@ class Counted(StrEnum):
     LANE_LOST = "lane_lost"
     """Lanes whose lease was lost while they were worked on."""
     LOOKED_UP = "looked_up"
-    """Questions by CCIP-read (HTTP status)."""
+    """Questions by CCIP-read (door, HTTP status)."""
     SIGNER_FAILED = "signer_failed"
     """Answers that could not be signed."""
     DISAGREED = "disagreed"

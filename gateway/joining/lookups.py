@@ -70,4 +70,4 @@ def join_batch(parts: Parts) -> CcipEndpoint | None:
     # Others' look-ups must not use up the connections of ours.
     client = GuardedClient(allow_private=settings.chain.allow_private_gateways)
     parts.resources.push_async_callback(client.close)
-    return batch_endpoint(parts.chain, client, settings.ens.batch_calls_per_minute)
+    return batch_endpoint(parts.chain, client, settings.ens.batch_calls_per_minute, parts.watch)

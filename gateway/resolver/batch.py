@@ -33,6 +33,7 @@ from gateway.ids import EthAddress
 from gateway.rates import Rate, asker_of
 from gateway.resolver.answers import Answer
 from gateway.resolver.endpoint import BATCH_PATH, CcipEndpoint
+from gateway.watch import Watch
 
 QUERY: Final = bytes.fromhex("a780bab6")
 """query((address sender, string[] urls, bytes data)[] queries), ENSIP-21."""
@@ -92,7 +93,7 @@ class BatchGateway:
             return True, http_error(502, error.detail)
 
 
-def batch_endpoint(chain: Chain, client: GuardedClient, calls_per_minute: int) -> CcipEndpoint:
+def batch_endpoint(chain: Chain, client: GuardedClient, calls_per_minute: int, watch: Watch) -> CcipEndpoint:
     """The batch gateway at its place; `client` is its own, `calls_per_minute` those of one asker."""
     rate = Rate(calls_per_minute)
 
@@ -102,7 +103,7 @@ def batch_endpoint(chain: Chain, client: GuardedClient, calls_per_minute: int) -
             raise InvalidInput("a batch gateway does not serve a batch gateway")
         rate.take(asker_of(scope))
 
-    return CcipEndpoint(BatchGateway(CcipReader(chain, client)), path=BATCH_PATH, admit=admit)
+    return CcipEndpoint(BatchGateway(CcipReader(chain, client)), path=BATCH_PATH, admit=admit, watch=watch)
 
 
 def parse_query(calldata: bytes) -> tuple[OffchainLookup, ...]:
