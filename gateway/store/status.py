@@ -63,6 +63,22 @@ class StatusOf:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusesOfMessage:
+    """Status of a native message for each of its recipients, the oldest first; at most ``limit``."""
+
+    network: Network
+    native_id: NativeId
+    limit: int
+
+    def run(self, conn: Connection) -> list[Status]:
+        """Read a range of the key."""
+        theirs = (statuses.c.network == self.network, statuses.c.native_id == self.native_id)
+        columns = (statuses.c.state, statuses.c.reason, statuses.c.at)
+        rows = conn.execute(select(*columns).where(*theirs).order_by(statuses.c.at).limit(self.limit))
+        return [Status(**row._mapping) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
 class SenderStatus:
     """A ``Status`` with the message that it is about and its recipient."""
 

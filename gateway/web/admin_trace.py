@@ -13,10 +13,11 @@ from starlette.responses import Response
 from gateway import traces
 from gateway.bridge.jobs import decode_outbound
 from gateway.errors import InvalidInput
+from gateway.ids import NativeId
 from gateway.operations.queue_desk import TELLS
 from gateway.store.failed import Failure, KeptMessages
 from gateway.store.jobs import JobState
-from gateway.store.messagemap import HashesOf, MessageLink
+from gateway.store.messagemap import HashesOf, MessageLink, NativeOf
 from gateway.store.overview import (
     FailingJobs,
     FailureNumbered,
@@ -26,7 +27,7 @@ from gateway.store.overview import (
     NewestFailures,
     QueueFilter,
 )
-from gateway.store.status import Status, StatusOf
+from gateway.store.status import Status, StatusesOfMessage, StatusOf
 from gateway.store.steering import GIVEN_UP, SET_ASIDE
 from gateway.web.admin_desk import Desk, hidden, number
 from gateway.web.admin_parties import Parties, parties_of, parties_of_failure
@@ -95,6 +96,8 @@ class TracePages:
             parties = parties_of_failure(failure)
             stages = await self._of_failure(failure, names=names)
             context |= {"trace": parties.trace, "stages": stages, "parties": parties}
+        elif sought:
+            context["stages"] = await self._of_passed(sought, names=names)
         return await self._desk.page(request, "trace", job=job, failure=failure, told=told_of(asked), **context)
 
     async def _found(self, job: str, failure: str, sought: str) -> tuple[JobSeen | None, Failure | None]:
@@ -151,6 +154,18 @@ class TracePages:
             Stage(StateSeen("failed", "Failed"), failure.at, "Given up, and its sender was told.", reason),
             Stage(StateSeen("waiting", "Kept"), failure.at + KEPT_MS, "Until then its sender can ask for another try."),
         )
+
+    async def _of_passed(self, sought: str, *, names: bool) -> Sequence[Stage]:
+        """What is left of a message that went through: its links for replies, and what its sender was told last."""
+        store, stages = self._desk.store, list[Stage]()
+        for network in self._desk.networks:
+            own = await store.read(HashesOf(network, NativeId(sought)))
+            links = own or await store.read(NativeOf(network, sought))
+            stages += map(_linked, links)
+            for native_id in dict.fromkeys(link.native_id for link in links) or (NativeId(sought),):
+                known = await store.read(StatusesOfMessage(network, native_id, LISTED))
+                stages += (_status(each, names=names) for each in known)
+        return sorted(stages, key=lambda each: each.at or 0)
 
     async def _written(self, failure: Failure) -> list[Stage]:
         """When its sender wrote it, as their network says; from what is kept for another try."""

@@ -16,11 +16,14 @@ from starlette.requests import Request
 from gateway.admin_settings import AdminSettings
 from gateway.dm3.eth import address_of, sign_text
 from gateway.errors import ConfigError
+from gateway.ids import NativeId, Network
 from gateway.lifecycle import now_ms
 from gateway.serving import serve_until
 from gateway.settings import load_settings
 from gateway.store.jobs import JobState
+from gateway.store.messagemap import MapMessage, MessageLink
 from gateway.store.overview import JobNumbered, NewestEntries
+from gateway.store.status import SetStatus
 from gateway.subnames.signing_in import SigningIn
 from gateway.web.admin_access import COOKIE, Access
 from gateway.web.server import listen
@@ -210,6 +213,16 @@ async def test_no_page_says_what_somebody_wrote_or_unasked_who(office: Office) -
     [trace] = re.findall(r'data-copy="([0-9a-f]{12})"', queued)
     for sought in (trace, "%3Cfailing@example.org%3E", str(failing)):
         assert f"Job {failing}</h1>" in (await office.get(f"/admin/trace?id={sought}")).text
+    link = MessageLink(
+        Network("paper"), NativeId("arrived-1"), 0, "c", "0x" + "ab" * 32, "0x" + "cd" * 32, outbound=True, created_at=1
+    )
+    store = office.house.gateway.store
+    status = SetStatus(link.network, link.native_id, "nobody.eth", "delivered", "", now_ms())
+    await store.commit_all(MapMessage(link), status)
+    for sought in (link.native_id, link.message_hash, link.encrypted_hash):
+        passed = (await office.get(f"/admin/trace?id={sought}")).text
+        for stage in ("A message that went through", "handed to a delivery service", "Delivered"):
+            assert stage in passed
     assert "Nothing in the queue" in (await office.get("/admin/trace?id=000000000000")).text
     for wrong in ("/queue?older=7y", "/trace?job=x&failure=y", "/audit?before=-1", "/queue/lane?name=%00"):
         assert (await office.get(f"/admin{wrong}")).status_code < 500, wrong
