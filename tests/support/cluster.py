@@ -25,7 +25,7 @@ from gateway.ens.egress import GuardedClient
 from gateway.ens.escapes import bridged_name
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
-from gateway.ids import CanonicalId, EnsName
+from gateway.ids import CanonicalId, EnsName, Network
 from gateway.lifecycle import now_ms
 from gateway.operations.installation import Answers, create_installation
 from gateway.resolver.signer import load_signer
@@ -36,7 +36,7 @@ from tests.bench.people import Person, crowd, http_request, publish
 from tests.support.balancer import Balancer, balancer
 from tests.support.process import NodeProcess
 from tests.support.senders import PAUSE_SECONDS, Prepared, Senders
-from tests.support.sink import HOST, SINK, Lane, Sink, installed_sink, running_sink
+from tests.support.sink import HOST, SINK, TAR, Lane, Sink, installed_sink, running_sink
 from tests.support.waiting import until
 
 PATIENCE_SECONDS: Final = 60.0
@@ -84,6 +84,12 @@ class Cluster:
         await asyncio.gather(*(node.start() for node in self.nodes))
         await self.balanced()
 
+    async def written(self, conversations: Sequence[Sequence[Prepared]], seconds: float = 60) -> Senders:
+        """Write all of it, and return when it is acknowledged."""
+        async with self.writing(conversations) as senders:
+            await self.all_sent(senders, seconds)
+        return senders
+
     async def balanced(self) -> None:
         """Return when the balancer gives connections to every node that runs."""
 
@@ -92,10 +98,10 @@ class Cluster:
 
         await until(look, 30)
 
-    async def conversations(self, each: int, *, prefix: str = "m") -> list[list[Prepared]]:
+    async def conversations(self, each: int, *, prefix: str = "m", network: Network = SINK) -> list[list[Prepared]]:
         """Every sender writes to every person: so many envelopes in each conversation, texts in their order."""
         service = await self.profiles.delivery_service(SERVICE)
-        names = [bridged_name(SINK, person, PARENT) for person in self.persons]
+        names = [bridged_name(network, person, PARENT) for person in self.persons]
         keys = [(await self.profiles.user(name)).profile.public_encryption_key for name in names]
         host = self.settings.server.public_url.removeprefix("http://")
         self._timestamps += 1
@@ -214,6 +220,7 @@ async def running_cluster(
         ports = free_ports(nodes)
         between = await stack.enter_async_context(balancer(ports)) if nodes > 1 else None
         front = ports[0] if between is None else between.port
+        port = {"port": sink_port or sink.port}
         answers = Answers(
             parent=PARENT,
             public_url=f"http://{HOST}:{front}",
@@ -224,7 +231,7 @@ async def running_cluster(
             resolver_address=future_resolver(chain),
             allow_private_gateways=True,
             store_url=store_url,
-            adapters={SINK: {"port": sink_port or sink.port}, **(adapters or {})},
+            adapters={SINK: port, TAR: port, **(adapters or {})},
         )
         config = create_installation(folder / "node", answers)
         settings = load_settings(config, environ={})

@@ -115,8 +115,6 @@ class Senders:
                     return
                 tries = 1
                 while not await self._send(line, prepared):
-                    if self.giving_up:
-                        return
                     tries += 1
                     await asyncio.sleep(random.uniform(*self.pause))
                     if self.giving_up:

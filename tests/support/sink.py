@@ -35,6 +35,7 @@ from gateway.sdk import (
 )
 
 SINK: Final = Network("sink")
+TAR: Final = Network("tar")
 HOST: Final = "127.0.0.1"
 LINE_BYTES: Final = 1 << 20
 AGAIN_SECONDS: Final = 0.2
@@ -86,6 +87,7 @@ class SinkAdapter:
     async def deliver(self, delivery: Delivery) -> Outcome:
         """One connection, one line, one line back."""
         said = {"key": delivery.key, "from": delivery.sender, "to": delivery.recipient, "text": delivery.text}
+        said["network"] = self.name
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._ask(said)
@@ -113,6 +115,12 @@ class SinkAdapter:
             writer.transport.abort()
 
 
+class TarAdapter(SinkAdapter):
+    """A second network of the same kind, to be dead while the other lives."""
+
+    name: ClassVar[Network] = TAR
+
+
 Lane = tuple[str, str]
 """Who writes to whom."""
 
@@ -135,7 +143,14 @@ class Sink:
     crossed: int = 0
     """Deliveries that began in a conversation while another node's was under way there."""
     dead: set[str] = field(default_factory=set)
-    """People for whom nothing is answered: their destination takes connections and is silent."""
+    """Networks and people for whom nothing is answered: they take connections and are silent."""
+    hanging: int = 0
+    """Deliveries that get no answer, at this time."""
+    given_up: int = 0
+    """Those that were given up."""
+    busy: int = 0
+    """Deliveries that are being answered, at this time."""
+    most_busy: int = 0
     closed: bool = False
     """Everybody is told to come again later."""
     pause: float = 0.0
@@ -180,13 +195,16 @@ class Sink:
         here[said["node"]] += 1
         try:
             self.calls += 1
-            if said["to"] in self.dead:
-                await reader.read()
+            if self.dead & {said["to"], said["network"]}:
+                await self._hang(reader)
                 return
             if self.closed:
                 writer.write(_line({"later": AGAIN_SECONDS}))
                 return
+            self.busy += 1
+            self.most_busy = max(self.most_busy, self.busy)
             await asyncio.sleep(self.pause)
+            self.busy -= 1
             self._take(said, lane)
             writer.write(_line({"taken": True}))
         finally:
@@ -196,6 +214,13 @@ class Sink:
                 # The end of the answer must not overtake it.
                 writer.write_eof()
                 await reader.read()
+
+    async def _hang(self, reader: asyncio.StreamReader) -> None:
+        self.hanging += 1
+        with suppress(OSError):
+            await reader.read()
+        self.hanging -= 1
+        self.given_up += 1
 
     def _take(self, said: dict[str, Any], lane: Lane) -> None:
         if said["key"] in self.keys:
@@ -224,7 +249,8 @@ def installed_sink(folder: Path) -> Iterator[Path]:
     made = folder / "dm3_gateway_sink-1.dist-info"
     made.mkdir(parents=True)
     (made / "METADATA").write_text("Metadata-Version: 2.1\nName: dm3-gateway-sink\nVersion: 1\n")
-    (made / "entry_points.txt").write_text(f"[dm3_gateway.adapters]\n{SINK} = {__name__}:{SinkAdapter.__name__}\n")
+    points = "".join(f"{kind.name} = {__name__}:{kind.__name__}\n" for kind in (SinkAdapter, TarAdapter))
+    (made / "entry_points.txt").write_text(f"[dm3_gateway.adapters]\n{points}")
     sys.path.append(str(folder))
     try:
         yield folder
