@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -43,6 +42,12 @@ def _queue() -> typer.Typer:
     return app
 
 
+def _keys() -> typer.Typer:
+    from gateway.cli_secrets import app
+
+    return app
+
+
 def _backups(command: str) -> Callable[[], typer.Typer]:
     def load() -> typer.Typer:
         from gateway import cli_backup
@@ -56,6 +61,7 @@ def _backups(command: str) -> Callable[[], typer.Typer]:
 _LATER = {
     "backup": _backups("backup"),
     "doctor": _doctor,
+    "keys": _keys,
     "names": _names,
     "queue": _queue,
     "restore": _backups("restore"),
@@ -87,9 +93,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 identities_app = typer.Typer(help="Look at bridged people.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-keys_app = typer.Typer(help="Change keys.", no_args_is_help=True)
 app.add_typer(identities_app, name="identities")
-app.add_typer(keys_app, name="keys")
 
 PortOption = Annotated[
     int | None, typer.Option(min=0, max=65535, help="A free one when absent and the usual one is taken, or when 0.")
@@ -292,44 +296,35 @@ def identities_list(
     out.print(table)
 
 
-@keys_app.command("rotate")
-def keys_rotate(
-    which: Annotated[Literal["resolver"], typer.Argument(help="Whose key.")],
+@identities_app.command("delete")
+def identities_delete(
+    name: Annotated[str, typer.Argument(help="The name that we gave them, as `list` shows it.")],
     config: ConfigOption = None,
-    owner_key: Annotated[
-        Path | None, typer.Option(help="File with the key of the contract's owner, to send its transactions.")
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Go on until the rotation is finished.")] = False,
-    gateway_url: Annotated[str | None, typer.Option(help="The running gateway, when not at server.public_url.")] = None,
-    skew: Annotated[float, typer.Option(min=0, help="Seconds by which clocks may differ.")] = 60.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
 ) -> None:
-    """Do the next step of changing the key that signs the resolver's answers; run again for the next.
+    """Delete a bridged person for good: keys, messages that wait, and whatever is known about them."""
+    from gateway.custody.derive import tombstone
+    from gateway.custody.seed import load_seed
+    from gateway.errors import NotFound
+    from gateway.ids import EnsName
+    from gateway.joining.burying import bury
+    from gateway.store import Store
+    from gateway.store.identities import IdentityNamed
 
-    Look-ups go on meanwhile. Without --owner-key the transactions for the contract are printed only.
-    """
     settings = load_settings(find_config(config))
-    from gateway.operations.rotation import Report, opened_rotation
+    if not yes:
+        typer.confirm(f"Delete the keys of {name} and all that is known about them? Nobody can undo it.", abort=True)
 
-    def tell(report: Report) -> None:
-        pause = f"Wait {report.seconds:.0f} s. " if report.seconds else ""
-        for line in (*report.done, pause + report.coming):
-            out.print(line, markup=False)
-        for each in report.to_send:
-            out.print(f"  {each.meaning}\n    to   {each.to}\n    data 0x{each.data.hex()}", markup=False)
+    async def work() -> int:
+        async with await Store.open(settings.store.url) as store:
+            person = await store.read(IdentityNamed(EnsName(name)))
+            if person is None:
+                raise NotFound(f"{name} is nobody's name here")
+            seed = load_seed(settings.custody.seed_file)
+            return await bury(store, person, tombstone(seed, person.network, person.canonical_id))
 
-    async def work() -> None:
-        url = gateway_url or settings.server.public_url
-        async with opened_rotation(settings, owner_key, url.rstrip("/"), skew) as rotation:
-            told = None
-            while True:
-                report = await rotation.advance()
-                if told is None or replace(report, seconds=0) != replace(told, done=(), seconds=0):
-                    tell(told := report)
-                if report.finished or not wait:
-                    return
-                await asyncio.sleep(1)
-
-    asyncio.run(work())
+    rows = asyncio.run(work())
+    out.print(f"Deleted; {rows} rows went. What the adapter remembers goes within a minute when a node runs.")
 
 
 @app.command()

@@ -7,6 +7,7 @@ blocks of 2048 bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -120,6 +121,16 @@ def encrypt_payload(public_key: bytes, plaintext: str, *, ephemeral: Ephemeral |
 def decrypt(key: KeyPair, sealed: str, *, max_bytes: int = MAX_SEALED_BYTES) -> str:
     """Open what encrypt sealed to this pair; raises DecryptionFailed for a wrong key or any changed bit."""
     return decrypt_payload(key, parse_payload(sealed, max_bytes=max_bytes))
+
+
+def decrypt_by_any(keys: Sequence[KeyPair], payload: EncryptedPayload) -> str:
+    """As decrypt_payload by the first pair that opens it; raises DecryptionFailed when none does."""
+    for key in keys[:-1]:
+        try:
+            return decrypt_payload(key, payload)
+        except DecryptionFailed:
+            continue
+    return decrypt_payload(keys[-1], payload)
 
 
 def decrypt_payload(key: KeyPair, payload: EncryptedPayload) -> str:

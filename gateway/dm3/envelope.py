@@ -15,7 +15,7 @@ from typing import Final
 from gateway.dm3.canonical import Json, JsonObject, members, object_of, parse_object, sha256_hex, stringify
 from gateway.dm3.delivery_information import DeliveryInformation, parse_delivery_information
 from gateway.dm3.encoding import hash_text
-from gateway.dm3.encryption import SCHEME, Ephemeral, decrypt, encrypt
+from gateway.dm3.encryption import SCHEME, Ephemeral, decrypt_by_any, encrypt, parse_payload
 from gateway.dm3.fields import optional_text, required_object, required_text
 from gateway.dm3.keys import KeyPair, ServiceKeys
 from gateway.dm3.message import Message, message_hash, message_to_json
@@ -218,8 +218,8 @@ def open_delivery_information(envelope: Envelope, service_keys: ServiceKeys) -> 
     sealed = envelope.metadata.delivery_information
     if isinstance(sealed, DeliveryInformation):
         raise InvalidInput("the delivery information is not encrypted")
-    clear = decrypt(service_keys.encryption, sealed, max_bytes=MAX_DELIVERY_INFORMATION_BYTES)
-    return parse_delivery_information(clear)
+    payload = parse_payload(sealed, max_bytes=MAX_DELIVERY_INFORMATION_BYTES)
+    return parse_delivery_information(decrypt_by_any(service_keys.opening, payload))
 
 
 def picked_up(envelope: Envelope, information: DeliveryInformation, postmark: str) -> str:

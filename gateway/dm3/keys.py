@@ -66,6 +66,13 @@ class ServiceKeys:
 
     encryption: KeyPair
     signing: KeyPair
+    further: tuple[KeyPair, ...] = ()
+    """Pairs that open what is sealed to this service already, or still, while its encryption key changes."""
+
+    @property
+    def opening(self) -> tuple[KeyPair, ...]:
+        """All that open, the present one first."""
+        return self.encryption, *self.further
 
     @classmethod
     def from_seeds(cls, encryption_seed: bytes, signing_seed: bytes) -> ServiceKeys:

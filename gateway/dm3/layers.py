@@ -16,7 +16,7 @@ from typing import Final
 
 from gateway.dm3.canonical import JsonObject, parse_object, stringify
 from gateway.dm3.encoding import from_hex, to_hex
-from gateway.dm3.encryption import MAX_SEALED_BYTES, decrypt_payload, encrypt, parse_payload
+from gateway.dm3.encryption import MAX_SEALED_BYTES, decrypt_by_any, encrypt, parse_payload
 from gateway.dm3.envelope import canonical_envelope, parse_envelope
 from gateway.dm3.fields import name_text, required_text, timestamp_ms
 from gateway.dm3.keys import ServiceKeys
@@ -152,7 +152,7 @@ def open_layer(text: str, service_keys: ServiceKeys, *, max_bytes: int = MAX_SEA
         # Other spellings of the same bytes would pass for other layers on their way.
         raise DecryptionFailed("the layer is not in its canonical spelling")
     size_class = class_of(len(sealed.ciphertext))
-    return _parse(decrypt_payload(service_keys.encryption, sealed), size_class)
+    return _parse(decrypt_by_any(service_keys.opening, sealed), size_class)
 
 
 def _innermost_class(layer: Layer, hops: int) -> int:

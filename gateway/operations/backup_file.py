@@ -21,6 +21,7 @@ from typing import IO, Any, Final, TypeVar
 
 from gateway.errors import ConfigError
 from gateway.operations import age
+from gateway.operations.key_files import sync
 
 T = TypeVar("T")
 
@@ -88,7 +89,7 @@ def write_backup(
             file.flush()
             os.fsync(file.fileno())
         os.replace(scratch, target)
-        sync_folder(folder)
+        sync(folder)
     except OSError as error:
         raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
     finally:
@@ -133,15 +134,6 @@ def backups_in(folder: Path) -> list[Path]:
 def scratch_folder(near: Path) -> tempfile.TemporaryDirectory[str]:
     """A folder that only we can enter, on the disk of ``near``, gone at the end."""
     return tempfile.TemporaryDirectory(prefix=".dm3-backup-", dir=near)
-
-
-def sync_folder(folder: Path) -> None:
-    """Let a name in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _describe(path: Path) -> Part:

@@ -15,7 +15,8 @@ from gateway.custody.seed import MasterSeed
 from gateway.errors import ConfigError, SchemaMismatch
 from gateway.lifecycle import now_ms
 from gateway.operations.backup import DATABASE
-from gateway.operations.backup_file import Manifest, OpenedBackup, sync_folder
+from gateway.operations.backup_file import Manifest, OpenedBackup
+from gateway.operations.key_files import sync
 from gateway.store import Store
 from gateway.store.engine import dialect_of, sqlite_path
 from gateway.store.identities import Identity, ListIdentities
@@ -140,7 +141,7 @@ def _put_in_place(copy: Path, target: Path, now: int) -> Path | None:
         if aside is not None:
             os.replace(target, aside)
         os.replace(fresh, target)
-        sync_folder(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
     return aside

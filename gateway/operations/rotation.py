@@ -14,11 +14,10 @@ call of ``advance`` does the one thing that comes next and says so, and may be r
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,6 +31,7 @@ from gateway.errors import ConfigError, InvalidInput
 from gateway.ids import EthAddress
 from gateway.operations.answer_probe import signing_address
 from gateway.operations.installation import parent_name
+from gateway.operations.key_files import alone, same_owner, sync
 from gateway.resolver.key_file import POLL
 from gateway.resolver.signer import create_signer, load_signer
 from gateway.settings import Settings
@@ -100,7 +100,7 @@ class Rotation:
         """Do what comes next. Raises ConfigError for files that cannot be used, ChainUnavailable, InvalidInput."""
         if not self.contracts:
             raise ConfigError("ens.resolver_addresses: names no contract whose signers could be changed")
-        with _alone(self.path):
+        with alone(self.path):
             if self.next_path.exists():
                 return await self._add_or_switch([])
             if self.old_path.exists():
@@ -110,8 +110,8 @@ class Rotation:
     async def _begin(self) -> Report:
         load_signer(self.path)
         made = create_signer(self.next_path)
-        _same_owner(self.next_path, self.path)
-        _sync(self.path.parent)
+        same_owner(self.next_path, self.path)
+        sync(self.path.parent)
         return await self._add_or_switch([f"Made the next key, {checksum(made.address)}, in {self.next_path}."])
 
     async def _add_or_switch(self, done: list[str]) -> Report:
@@ -135,9 +135,9 @@ class Rotation:
         # The waiting time counts from here.
         now = self.clock()
         os.utime(self.old_path, (now, now))
-        _sync(self.path.parent)
+        sync(self.path.parent)
         os.replace(self.next_path, self.path)
-        _sync(self.path.parent)
+        sync(self.path.parent)
         done.append(
             f"Switched from {checksum(current)} to {checksum(fresh)}; a running gateway follows within seconds."
         )
@@ -155,7 +155,7 @@ class Rotation:
         if not await self._none_lists(old, self.block):
             return Report((), f"Wait until block {self.block!r} is without the old signer; then run this again.")
         self.old_path.unlink()
-        _sync(self.path.parent)
+        sync(self.path.parent)
         return Report((f"Deleted {self.old_path}: no contract lists {checksum(old)}.",), "Finished.", finished=True)
 
     async def _remove(self, current: EthAddress, old: EthAddress, listing: Sequence[EthAddress]) -> Report:
@@ -233,36 +233,3 @@ async def opened_rotation(settings: Settings, owner_key: Path | None, url: str, 
 
 def _argument(address: EthAddress) -> bytes:
     return address_word(address_bytes(address))
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Two commands at once would each make a key."""
-    try:
-        folder = os.open(path.parent, os.O_RDONLY)
-    except OSError as error:
-        raise ConfigError(f"{path.parent}: {type(error).__name__}") from None
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ConfigError("another command changes the resolver's key at this moment") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: {type(error).__name__}") from None
-    finally:
-        os.close(folder)
-
-
-def _same_owner(path: Path, model: Path) -> None:
-    """A command of root must not leave a key that the service cannot read."""
-    found = model.stat()
-    if os.geteuid() == 0:
-        os.chown(path, found.st_uid, found.st_gid)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from gateway.dm3.keys import ServiceKeys
 from gateway.errors import ConfigError, InvalidInput
 
+STAGES: Final = (".next", ".old")
+"""Names of the files with the keys that come and that were, while the encryption key changes."""
+
 
 def load_service_keys(path: Path) -> ServiceKeys:
-    """Read the file; raises ConfigError when it is missing, open to others, or not two different 32-byte seeds."""
+    """Read the file, and those beside it of a change that is under way, whose encryption keys open as well.
+
+    Raises ConfigError when one is open to others or not two different 32-byte seeds, and when the first is missing.
+    """
+    keys = load_one(path)
+    beside = (path.with_name(path.name + stage) for stage in STAGES)
+    further = tuple(load_one(each).encryption for each in beside if each.exists())
+    return replace(keys, further=further)
+
+
+def load_one(path: Path) -> ServiceKeys:
+    """Read one file; raises ConfigError."""
     try:
         mode = path.stat().st_mode & 0o777
         content = tomllib.loads(path.read_text(encoding="ascii"))
