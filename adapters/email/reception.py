@@ -171,6 +171,7 @@ class Reception:
             assurance=str(admitted.assurance),
             recipients=len(submitted),
             repeats=sum(each.repeat for each in submitted),
+            traces=" ".join(each.trace for each in submitted),
             **admitted.told.checks,
         )
         return Reply(250, "2.0.0", f"Accepted as {mail.native_id}")

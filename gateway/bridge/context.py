@@ -129,7 +129,7 @@ class BridgeContext:
         for each in taken:
             watch.count(Counted.REPEATED if each.repeat else Counted.ACCEPTED, self._network)
             watch.end("acceptance", begun, trace=each.trace, door=self._network, outcome="accepted")
-            self._log.info("outgoing.accepted", trace=each.trace, repeat=each.repeat)
+            self._log.debug("outgoing.accepted", trace=each.trace, repeat=each.repeat)
         return taken
 
     async def _submit_all(self, outgoing: tuple[Outgoing, ...]) -> tuple[Submitted, ...]:
