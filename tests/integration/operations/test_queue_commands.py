@@ -29,52 +29,80 @@ async def entries(store: Store) -> list[LoggedEntry]:
     return await store.read(NewestEntries(50))
 
 
-async def test_the_queue_of_a_node_that_does_not_run(tmp_path: Path, store: Store, store_url: str) -> None:
-    config = await asyncio.to_thread(install, tmp_path)
-    text = config.read_text().replace("sqlite:///gateway.db", store_url)
-    config.write_text(text)
-    assert store_url in text
+class Queue:
+    """`dm3-gateway queue`, for an installation whose node does not run."""
 
-    async def queue(*arguments: str, code: int = 0) -> str:
-        done = await asyncio.to_thread(command, "queue", *arguments, config=config)
-        assert done.returncode == code, done.stdout + done.stderr
+    def __init__(self, config: Path) -> None:
+        self._config = config
+
+    @classmethod
+    async def installed(cls, folder: Path, store_url: str) -> Queue:
+        config = await asyncio.to_thread(install, folder)
+        config.write_text(config.read_text().replace("sqlite:///gateway.db", store_url))
+        assert store_url in config.read_text()
+        return cls(config)
+
+    async def __call__(self, *arguments: str, code: int = 0) -> str:
+        """All that it tells; no command ever says what somebody wrote, or unasked to whom."""
+        done = await asyncio.to_thread(command, "queue", *arguments, config=self._config)
         told = done.stdout + done.stderr
+        assert done.returncode == code, told
         assert "Traceback" not in told
         assert SECRET not in told
         assert "--names" in arguments or "alice.eth" not in told
         return told
 
-    assert "Nothing waits" in await queue("list")
+
+async def fill(store: Store) -> int:
+    """Three that wait for delivery services, and one on hold, whose number this is."""
     bad = await store.commit(Enqueue(job(SECRET, lane=lane("a"))))
     [lease] = await store.commit(LeaseLanes("w", NOW, 1000, 1))
     await store.commit_all(HoldJob(lease, bad, NOW, REASON), ReleaseLane(lease, NOW))
     for number in range(3):
         await store.commit(Enqueue(job(SECRET, lane=lane("b", "dm3"), created_at=NOW + number)))
+    return bad
 
-    listed = await queue("list")
-    assert "3 waiting, 1 on hold in all" in listed
-    assert "[somebody]" in listed
-    assert "alice.eth" in await queue("list", "--held", "--names")
-    told = json.loads(await queue("list", "--json", "--adapter", "dm3"))
-    assert [(each["destination"], each["waiting"], each["reason"]) for each in told["lanes"]] == [("dm3", 3, "")]
-    assert told["totals"] == {"dm3": {"ready": 3, "hold": 0}, "email": {"ready": 0, "hold": 1}}
-    assert "no job 77" in await queue("show", "77", code=1)
-    assert json.loads(await queue("show", str(bad), "--json"))["state"] == "hold"
-    assert len((await queue("dump", "--adapter", "dm3")).splitlines()) == 3
 
-    for wrong in ((), ("1", "--all"), ("--all",), ("1", "--held")):
-        await queue("retry", *wrong, code=2)
-    assert "not there" in await queue("drop", "77", str(bad), "--silent", code=1)
-    assert "3 jobs held" in await queue("hold", "--all", "--adapter", "dm3")
-    held = [each.id for each in await store.read(JobsSeen(QueueFilter(), 10))]
-    assert "hold already" in await queue("hold", str(held[0]), code=1)
-    assert "1 job to be tried again" in await queue("retry", str(held[0]))
-    assert "2 jobs to be tried again" in await queue("retry", "--all", "--held")
-    assert "3 jobs dropped; nobody is told" in await queue("drop", "--all", "--adapter", "dm3", "--yes")
-    actions = [(each.entry.actor, each.entry.action) for each in reversed(await entries(store))]
-    assert actions == [
-        ("operator", f"queue.{each}") for each in ("dropped", *["held"] * 3, *["retried"] * 3, *["dropped"] * 3)
-    ]
+async def test_the_queue_of_a_node_that_does_not_run(tmp_path: Path, sqlite_store_url: str) -> None:
+    queue = await Queue.installed(tmp_path, sqlite_store_url)
+    assert "Nothing waits" in await queue("list")
+    async with await Store.open(sqlite_store_url) as store:
+        bad = await fill(store)
+        listed = await queue("list")
+        assert "3 waiting, 1 on hold in all" in listed
+        assert "[somebody]" in listed
+        assert "alice.eth" in await queue("list", "--held", "--names")
+        told = json.loads(await queue("list", "--json", "--adapter", "dm3"))
+        assert [(each["destination"], each["waiting"], each["reason"]) for each in told["lanes"]] == [("dm3", 3, "")]
+        assert told["totals"] == {"dm3": {"ready": 3, "hold": 0}, "email": {"ready": 0, "hold": 1}}
+        assert "no job 77" in await queue("show", "77", code=1)
+        assert json.loads(await queue("show", str(bad), "--json"))["state"] == "hold"
+        assert len((await queue("dump", "--adapter", "dm3")).splitlines()) == 3
+
+        for wrong in (("1", "--all"), ("--all",)):
+            await queue("retry", *wrong, code=2)
+        assert "not there" in await queue("drop", "77", str(bad), "--silent", code=1)
+        assert "3 jobs held" in await queue("hold", "--all", "--adapter", "dm3")
+        held = [each.id for each in await store.read(JobsSeen(QueueFilter(), 10))]
+        assert "hold already" in await queue("hold", str(held[0]), code=1)
+        assert "1 job to be tried again" in await queue("retry", str(held[0]))
+        assert "2 jobs to be tried again" in await queue("retry", "--all", "--held")
+        assert "3 jobs dropped; nobody is told" in await queue("drop", "--all", "--adapter", "dm3", "--yes")
+        actions = [(each.entry.actor, each.entry.action) for each in reversed(await entries(store))]
+        assert actions == [
+            ("operator", f"queue.{each}") for each in ("dropped", *["held"] * 3, *["retried"] * 3, *["dropped"] * 3)
+        ]
+
+
+async def test_the_same_on_postgresql(tmp_path: Path, postgres_store_url: str) -> None:
+    queue = await Queue.installed(tmp_path, postgres_store_url)
+    async with await Store.open(postgres_store_url) as store:
+        await fill(store)
+        told = json.loads(await queue("list", "--json", "--held"))
+        assert [(each["destination"], each["waiting"], each["held"]) for each in told["lanes"]] == [("email", 0, 1)]
+        assert "1 job to be tried again" in await queue("retry", "--all", "--held")
+        assert "3 jobs dropped" in await queue("drop", "--all", "--adapter", "dm3", "--yes")
+        assert [each.entry.action for each in await entries(store)] == ["queue.dropped"] * 3 + ["queue.retried"]
 
 
 async def test_beside_a_node_a_dropped_message_is_told_to_its_writer(tmp_path: Path) -> None:
