@@ -20,6 +20,7 @@ from gateway.demo.ground import found_parent, future_resolver
 from gateway.dm3.envelope import canonical_envelope, seal
 from gateway.dm3.eth import parse_address
 from gateway.dm3.message import Message, MessageType, sign_message
+from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.escapes import bridged_name
@@ -103,23 +104,31 @@ class Cluster:
         service = await self.profiles.delivery_service(SERVICE)
         names = [bridged_name(network, person, PARENT) for person in self.persons]
         keys = [(await self.profiles.user(name)).profile.public_encryption_key for name in names]
-        host = self.settings.server.public_url.removeprefix("http://")
         self._timestamps += 1
-
-        def prepare(sender: Person, name: EnsName, key: bytes, text: str) -> Prepared:
-            draft = Message(to=name, from_=sender.name, type=MessageType.NEW, timestamp=self._timestamps, text=text)
-            message = sign_message(draft, sender.keys.signing)
-            envelope = canonical_envelope(seal(message, key, service.public_encryption_key, sender.keys.signing))
-            call = {"jsonrpc": "2.0", "id": 1, "method": "dm3_submitMessage", "params": [envelope]}
-            return Prepared(text, http_request("POST", "/ds/rpc", host, json.dumps(call).encode()))
-
         return await asyncio.to_thread(
             lambda: [
-                [prepare(sender, name, key, f"{prefix}{n}-{m}-{number}") for number in range(each)]
+                [
+                    Prepared(text, self._posted(sender, name, key, service, text))
+                    for text in (f"{prefix}{n}-{m}-{number}" for number in range(each))
+                ]
                 for n, sender in enumerate(self.senders)
                 for m, (name, key) in enumerate(zip(names, keys, strict=True))
             ]
         )
+
+    async def letter(self, sender: Person, recipient: Person, text: str) -> Prepared:
+        """An envelope of one sender to another, who is no bridged person but has a mailbox here."""
+        service = await self.profiles.delivery_service(SERVICE)
+        self._timestamps += 1
+        return Prepared(text, self._posted(sender, recipient.name, recipient.encryption_key, service, text))
+
+    def _posted(self, sender: Person, name: EnsName, key: bytes, service: DeliveryServiceProfile, text: str) -> bytes:
+        draft = Message(to=name, from_=sender.name, type=MessageType.NEW, timestamp=self._timestamps, text=text)
+        message = sign_message(draft, sender.keys.signing)
+        envelope = canonical_envelope(seal(message, key, service.public_encryption_key, sender.keys.signing))
+        call = {"jsonrpc": "2.0", "id": 1, "method": "dm3_submitMessage", "params": [envelope]}
+        host = self.settings.server.public_url.removeprefix("http://")
+        return http_request("POST", "/ds/rpc", host, json.dumps(call).encode())
 
     @asynccontextmanager
     async def writing(

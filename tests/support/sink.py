@@ -109,7 +109,7 @@ class SinkAdapter:
     async def _be_linked(self) -> None:
         reader, writer = await asyncio.open_connection(HOST, self._port)
         try:
-            writer.write(_line({"link": True, "node": os.getpid()}))
+            writer.write(_line({"link": self.name, "node": os.getpid()}))
             await reader.read()
         finally:
             writer.transport.abort()
@@ -155,10 +155,10 @@ class Sink:
     """Everybody is told to come again later."""
     pause: float = 0.0
     """Seconds that it takes to take something."""
-    links: list[int] = field(default_factory=list)
-    """Processes that are linked now."""
+    links: dict[str, list[int]] = field(default_factory=dict)
+    """Processes that are linked now, by network."""
     most_links: int = 0
-    """At one time."""
+    """Of one network at one time."""
     under_way: dict[Lane, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     """Number of deliveries that are being answered, by the process that asks."""
 
@@ -171,7 +171,7 @@ class Sink:
         try:
             said = json.loads(await reader.readuntil(b"\n"))
             if "link" in said:
-                await self._linked(said["node"], reader)
+                await self._linked(self.links.setdefault(said["link"], []), said["node"], reader)
             else:
                 await self._answer(said, reader, writer)
         except (OSError, EOFError):
@@ -179,13 +179,13 @@ class Sink:
         finally:
             writer.transport.abort()
 
-    async def _linked(self, node: int, reader: asyncio.StreamReader) -> None:
-        self.links.append(node)
-        self.most_links = max(self.most_links, len(self.links))
+    async def _linked(self, links: list[int], node: int, reader: asyncio.StreamReader) -> None:
+        links.append(node)
+        self.most_links = max(self.most_links, len(links))
         try:
             await reader.read()
         finally:
-            self.links.remove(node)
+            links.remove(node)
 
     async def _answer(self, said: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         lane = (said["from"], said["to"])
