@@ -6,6 +6,7 @@ asks, in a registry of this node alone. Its client library is loaded by the firs
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -57,6 +58,8 @@ class Metrics:
 
     async def page(self, accept: str) -> tuple[bytes, str]:
         """The page and its media type: OpenMetrics where it is asked for, else the text format."""
+        # It takes a tenth of a second to load, which the event loop must not wait for.
+        await asyncio.to_thread(__import__, "prometheus_client.exposition")
         from prometheus_client import CollectorRegistry, ProcessCollector
         from prometheus_client.exposition import choose_encoder
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 try:
+    from opentelemetry.context import Context
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -58,7 +59,7 @@ class OtelSpans:
         await asyncio.to_thread(self._provider.shutdown)
 
 
-def _context(trace: TraceId | None):  # type: ignore[no-untyped-def]
+def _context(trace: TraceId | None) -> Context | None:
     """A parent that is nowhere recorded and has the trace's own numbers."""
     if trace is None:
         return None
