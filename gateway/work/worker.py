@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -34,12 +34,17 @@ from gateway.work.results import Done, Handler, Hold, Later, Result, back_off_ms
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 1.0
-MAX_LANES: Final = 256
-"""Lanes that one node works on at the same time; most of them wait for a network."""
 SHARE: Final = 48
 """A destination that has this many gets no more, so that a dead one leaves room for the others."""
+PATIENCE_SECONDS: Final = 2.0
+"""A try that takes longer is not counted in the share of its destination, within `EXCUSED`."""
+EXCUSED: Final = 96
+"""Such tries at a time, shared by the destinations that have some. A destination is a whole network, or all DM3
+services: who is silent there must not stop the conversations with everybody else."""
+MAX_LANES: Final = 256 + EXCUSED
+"""Lanes that one node works on at the same time; most of them wait for a network."""
 LEASE_AT_ONCE: Final = 16
-"""Lanes of one lease; a destination passes its share by less than this, and stays below a quarter of all."""
+"""Lanes of one lease; a destination passes its share by less than this, a quarter of what is not excused."""
 HANDLE_SECONDS: Final = 180.0
 """One try of one job. Longer than the steps of a slow but living network, or its answer would never be heard."""
 STOP_SECONDS: Final = 5.0
@@ -48,6 +53,15 @@ MAX_SURPRISES: Final = 8
 """After so many failed tries, a job that raises something unnamed is set aside."""
 GAVE_UP: Final = "The gateway met an error of its own and gave up."
 """What the sender of a job on hold reads."""
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """One lane that is worked on."""
+
+    destination: str
+    since: float
+    """When its present try began, by the event loop's clock."""
 
 
 class Worker:
@@ -72,7 +86,7 @@ class Worker:
         self._clock = clock
         self._elsewhere = elsewhere
         self._watch = watch or Watch()
-        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._tasks: dict[asyncio.Task[None], _UnderWay] = {}
         self._stopping = False
 
     async def run(self) -> None:
@@ -83,8 +97,9 @@ class Worker:
                 self.looked_at = time.monotonic()
                 leased = await self._lease()
                 for lease in leased:
-                    task = asyncio.create_task(self._serve(lease), name=f"lane {lease.lane}")
-                    self._tasks[task] = destination_of(lease.lane)
+                    under_way = _UnderWay(destination_of(lease.lane), asyncio.get_running_loop().time())
+                    task = asyncio.create_task(self._serve(lease, under_way), name=f"lane {lease.lane}")
+                    self._tasks[task] = under_way
                     task.add_done_callback(self._tasks.pop)
                 if len(leased) < LEASE_AT_ONCE:
                     # That was all: what becomes due from here on is announced.
@@ -122,8 +137,11 @@ class Worker:
 
     def _full(self) -> tuple[str, ...]:
         """Destinations that have their share."""
-        running = Counter(self._tasks.values())
-        return tuple(sorted(destination for destination, lanes in running.items() if lanes >= SHARE))
+        long_ago = asyncio.get_running_loop().time() - PATIENCE_SECONDS
+        running = Counter(each.destination for each in self._tasks.values())
+        slow = Counter(each.destination for each in self._tasks.values() if each.since <= long_ago)
+        excused = EXCUSED // max(1, len(slow))
+        return tuple(sorted(each for each, lanes in running.items() if lanes - min(slow[each], excused) >= SHARE))
 
     async def _wait(self) -> None:
         """Until there may be work and room for it; an idle node looks once a second."""
@@ -137,7 +155,7 @@ class Worker:
         finally:
             work.cancel()
 
-    async def _serve(self, lease: LaneLease) -> None:
+    async def _serve(self, lease: LaneLease, under_way: _UnderWay) -> None:
         """Jobs of one lane until it is empty, must wait, or is lost."""
         keeper = Keeper(self._store, self._clock, lease)
         try:
@@ -145,6 +163,7 @@ class Worker:
                 # One job at a time: each may have megabytes, and the first may make the lane wait.
                 job = lease.first
                 while not self._stopping and (job := job or await self._next(lease)) is not None:
+                    under_way.since = asyncio.get_running_loop().time()
                     if not await self._run(keeper, job) or keeper.released:
                         break
                     job = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gateway.work.worker import SHARE
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.senders import Prepared
 from tests.support.sink import TAR
@@ -47,3 +48,25 @@ async def most_busy(cluster: Cluster, conversations: Sequence[Sequence[Prepared]
     await cluster.delivered(senders, SETTLE_SECONDS)
     cluster.check(senders)
     return cluster.sink.most_busy
+
+
+async def test_people_who_are_dead_do_not_stop_others_of_their_network(tmp_path: Path) -> None:
+    """80 conversations with people behind whom nobody answers, 80 with others of the same network.
+
+    All 160 envelopes of the others arrive before one of the silent tries is over (60 s), so that none waits for one.
+    """
+    async with running_cluster(tmp_path, "sqlite:///gateway.db", senders=SENDERS, persons=PERSONS) as cluster:
+        await cluster.start()
+        cluster.sink.dead.update(cluster.persons[::2])
+        conversations = await cluster.conversations(EACH)
+        by_lane = list(zip(cluster.lanes(), conversations, strict=True))
+        await cluster.written([each for (_, person), each in by_lane if person in cluster.sink.dead])
+
+        async def hanging() -> bool | None:
+            return cluster.sink.hanging >= SHARE or None
+
+        await until(hanging, SETTLE_SECONDS)
+        others = await cluster.written([each for (_, person), each in by_lane if person not in cluster.sink.dead])
+        await cluster.delivered(others, SETTLE_SECONDS)
+        assert cluster.sink.given_up == 0
+        assert cluster.sink.hanging == SENDERS * PERSONS // 2

@@ -26,7 +26,7 @@ from gateway.store.queue import QueueList
 from gateway.store.status import SetStatus
 from gateway.work import ending, keeper, worker
 from gateway.work.results import Checkpoint, Done, Handler, Hold, Later, Result
-from gateway.work.worker import GAVE_UP, LEASE_AT_ONCE, SHARE, Worker
+from gateway.work.worker import EXCUSED, GAVE_UP, LEASE_AT_ONCE, MAX_LANES, SHARE, Worker
 from tests.support.waiting import until
 
 LIFE_MS = 3_600_000
@@ -154,7 +154,8 @@ async def done(_job: Job) -> Result:
 # --- shares -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_dead_destination_leaves_room_for_the_others(store: Store) -> None:
+async def test_a_dead_destination_leaves_room_for_the_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "PATIENCE_SECONDS", 60)
     gate = asyncio.Event()
     running: Counter[str] = Counter()
 
@@ -175,6 +176,57 @@ async def test_a_dead_destination_leaves_room_for_the_others(store: Store) -> No
         gate.set()
         await emptied(store)
     assert running == {"tar": 300, "live": 50}
+
+
+async def test_who_is_silent_leaves_room_for_others_at_the_same_destination(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "PATIENCE_SECONDS", 0.05)
+    gate = asyncio.Event()
+    running: Counter[bytes] = Counter()
+
+    async def work(job: Job) -> Result:
+        running[job.payload] += 1
+        if job.payload == b"silent":
+            await gate.wait()
+        return Done()
+
+    for number in range(SHARE + EXCUSED - 10):
+        await add(store, f"silent {number}", b"silent")
+    async with working(store, {"work": Scripted(work)}):
+        await eventually(lambda: running[b"silent"] >= SHARE)
+        for number in range(20):
+            await add(store, f"lively {number}", b"lively")
+        await eventually(lambda: running[b"lively"] == 20)
+        assert running[b"silent"] == SHARE + EXCUSED - 10, "none of them is over"
+        gate.set()
+        await emptied(store)
+
+
+async def test_tries_that_take_long_are_excused_within_a_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "PATIENCE_SECONDS", 0.0)
+    gate = asyncio.Event()
+    running: Counter[str] = Counter()
+
+    async def work(job: Job) -> Result:
+        running[destination_of(job.lane)] += 1
+        if destination_of(job.lane) != "live":
+            await gate.wait()
+        return Done()
+
+    for number in range(SHARE + EXCUSED + 40):
+        for destination in ("tar", "pitch"):
+            await add(store, str(number), destination=destination)
+    async with working(store, {"work": Scripted(work)}):
+        most = SHARE + EXCUSED // 2
+        await eventually(lambda: min(running["tar"], running["pitch"]) >= most)
+        for number in range(50):
+            await add(store, str(number), destination="live")
+        await eventually(lambda: running["live"] == 50)
+        assert max(running["tar"], running["pitch"]) < SHARE + EXCUSED + LEASE_AT_ONCE
+        assert sum(running.values()) - 50 < MAX_LANES
+        gate.set()
+        await emptied(store)
 
 
 async def test_a_full_destination_goes_on_as_its_lanes_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
