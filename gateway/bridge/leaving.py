@@ -10,22 +10,27 @@ from typing import Any, Final
 import structlog
 
 from gateway.bridge.erasing import Erased, erase, second_look
+from gateway.bridge.jobs import JobKind, decode_outbound
 from gateway.dm3.sender_rules import RecipientRules
-from gateway.ids import EnsName
+from gateway.ids import EnsName, NativeId
 from gateway.sdk.attachments import FileContent
 from gateway.store import Store
 from gateway.store.accounts import CloseAccount
-from gateway.store.backlog import BacklogOf
-from gateway.store.erasure import Traces
-from gateway.store.failed import Failure, FailuresOf
+from gateway.store.backlog import BacklogOf, SendersTo, WaitingFrom, WaitingOf
+from gateway.store.erasure import Traces, ValuesAbout
+from gateway.store.failed import Failure, FailuresOf, KeptMessages, LastFailure
 from gateway.store.identities import OWNED, Identity, ShredIdentity
+from gateway.store.jobs import Job
 from gateway.store.messagemap import LinksOfPerson, MessageLink
 from gateway.store.status import SenderStatus, StatusesOfSender
+from gateway.store.values import ValueOf
 
 log = structlog.get_logger(__name__)
 
 MAX_ROWS: Final = 10_000
 """Rows of each kind in one document, the newest; it has to pass through a network for short messages."""
+MAX_TEXTS: Final = 100
+"""The same of what has whole messages in it."""
 
 
 async def document_of(store: Store, person: Identity, rules: RecipientRules, now: int) -> FileContent:
@@ -33,9 +38,17 @@ async def document_of(store: Store, person: Identity, rules: RecipientRules, now
 
     Neither salt nor keys: whoever had them could write in the person's name for ever.
     """
-    statuses = await store.read(StatusesOfSender(person.network, person.name, MAX_ROWS))
-    failed = await store.read(FailuresOf(person.network, person.name, MAX_ROWS))
-    links = await store.read(LinksOfPerson(person.network, person.name, MAX_ROWS))
+    network, name = person.network, person.name
+    statuses = await store.read(StatusesOfSender(network, name, MAX_ROWS))
+    failed = await store.read(FailuresOf(network, name, MAX_ROWS))
+    links = await store.read(LinksOfPerson(network, name, MAX_ROWS))
+    texts = await _texts_of_failed(store, person)
+    waiting = await store.read(WaitingOf(name, MAX_TEXTS))
+    senders = await store.read(SendersTo(person.address, MAX_ROWS))
+    values = [
+        (kind, key, await store.read(ValueOf(network, kind, key)))
+        for _, kind, key in await store.read(ValuesAbout(network, person.canonical_id, MAX_TEXTS))
+    ]
 
     def text() -> str:
         document = {
@@ -43,13 +56,44 @@ async def document_of(store: Store, person: Identity, rules: RecipientRules, now
             "identity": _identity_json(person),
             "rules": rules.to_json(),
             "statuses": list(map(_status_json, statuses)),
-            "failedMessages": list(map(_failure_json, failed)),
+            "failedMessages": [{**_failure_json(each), "text": texts.get(each.native_id)} for each in failed],
             "messages": list(map(_link_json, links)),
-            "complete": max(len(statuses), len(failed), len(links)) < MAX_ROWS,
+            "waitingToLeave": [_waiting_json(job) for job in waiting if job.kind == JobKind.OUTBOUND],
+            "waitingForYou": [
+                {"from": each.sender, "messages": each.messages, "since": each.since} for each in senders
+            ],
+            "rememberedByYourNetwork": [{"kind": kind, "key": key, "value": value} for kind, key, value in values],
+            "complete": max(len(statuses), len(failed), len(links), len(senders)) < MAX_ROWS
+            and max(len(waiting), len(values)) < MAX_TEXTS,
         }
         return json.dumps(document, ensure_ascii=False, indent=1)
 
     return FileContent("dm3-gateway.json", "application/json", (await asyncio.to_thread(text)).encode())
+
+
+async def _texts_of_failed(store: Store, person: Identity) -> dict[NativeId, str]:
+    """What was written in messages that are kept for another try."""
+    last = await store.read(LastFailure(person.network, person.name))
+    kept = await store.read(KeptMessages(person.network, person.name, None, 0, last, MAX_TEXTS))
+    works = [decode_outbound(each.payload) for each in kept]
+    return {work.native_id: work.text for work in works if work.native_id is not None}
+
+
+def _sender_json(waiting: WaitingFrom) -> dict[str, Any]:
+    return {"from": waiting.sender, "messages": waiting.messages, "since": waiting.since}
+
+
+def _waiting_json(job: Job) -> dict[str, Any]:
+    work = decode_outbound(job.payload)
+    return {
+        "nativeId": work.native_id,
+        "recipient": work.recipient,
+        "type": work.type,
+        "text": work.text,
+        "files": [each.name for each in work.attachments],
+        "at": work.sent_at,
+        "reason": job.reason,
+    }
 
 
 async def leave(

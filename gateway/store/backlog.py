@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, update
 
 from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
-from gateway.store.jobs import JobState
+from gateway.store.jobs import Job, JobState, jobs_of
 from gateway.store.schema import envelopes, jobs, lanes
 
 AT_ONCE = 200
@@ -37,6 +37,19 @@ class BacklogOf:
         ).one()
         tried = select(jobs.c.reason).join_from(lanes, jobs).where(*waiting, jobs.c.attempts > 0)
         return Backlog(number, oldest_at, conn.scalar(tried.order_by(jobs.c.id).limit(1)) or "")
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingOf:
+    """Jobs in the lanes of the person with the sub-name ``person``, oldest first; at most ``limit``."""
+
+    person: EnsName
+    limit: int
+
+    def run(self, conn: Connection) -> list[Job]:
+        """Read by the index of persons."""
+        theirs = select(lanes.c.name).where(lanes.c.person == self.person)
+        return jobs_of(conn.execute(select(jobs).where(jobs.c.lane.in_(theirs)).order_by(jobs.c.id).limit(self.limit)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ TABLES: Final = ("message_links", "statuses", "failed_messages", "link_codes", "
 
 @dataclass(frozen=True, slots=True)
 class ValuesAbout:
-    """Kinds and keys of an adapter's values about a person of its network, after a kind and key; at most ``AT_ONCE``.
+    """Kinds and keys of an adapter's values about a person of its network; at most ``limit``.
 
     A value is about them when its key names them, or when it is their id, or an object with a field that is. One that
     merely lists them among others belongs to those, too.
@@ -74,6 +74,7 @@ class ValuesAbout:
 
     network: Network
     canonical_id: CanonicalId
+    limit: int = AT_ONCE
 
     def run(self, conn: Connection) -> list[tuple[Any, ...]]:
         """Read what holds the id anywhere, then look closer."""
@@ -92,7 +93,7 @@ class ValuesAbout:
             )
         )
         found = (row for row in rows if mentions(row.key, wanted) or _is_about(row.value, wanted))
-        return [(row.network, row.kind, row.key) for row, _ in zip(found, range(AT_ONCE), strict=False)]
+        return [(row.network, row.kind, row.key) for row, _ in zip(found, range(self.limit), strict=False)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ async def export(call: Call) -> Answer:
     """All that is kept, as a file."""
     file = await call.people.export(call.person)
     return Answer(
-        "This is what the gateway keeps about you: who you are here, your rules, and what became of your messages. "
-        "It holds neither their text nor any key.",
+        "This is what the gateway keeps about you: who you are here, your rules, what became of your messages, and "
+        "what waits. It has the text of those that wait or failed, which is kept until then, and no key.",
         file,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -101,6 +102,13 @@ async def test_nothing_is_left_of_somebody_but_a_digest(
             "identities", "jobs", "lanes", "envelopes", "statuses", "failed_messages", "message_links",
             "adapter_values",
         }  # fmt: skip
+        exported = json.loads((await paper.ctx.people.export(PERSON)).data)
+        assert [each["text"] for each in exported["failedMessages"]] == ["in vain"]
+        assert [each["text"] for each in exported["waitingToLeave"]] == ["waits to leave"]
+        assert [(each["from"], each["messages"]) for each in exported["waitingForYou"]] == [(native.name, 1)]
+        assert sorted(each["kind"] for each in exported["rememberedByYourNetwork"]) == ["desk", "room", "sent"]
+        assert exported["complete"] is True
+        assert not mentions(json.dumps(exported), ALSO)
         removed = await paper.ctx.people.delete(PERSON)
         assert (removed.failed, removed.links) == (1, 1)
 
