@@ -251,9 +251,8 @@ def _tell_outcome(action: Action, outcome: Outcome) -> None:
     count = len(outcome.done)
     told = ""
     if action is Action.DROP and count:
-        told = (
-            f"; {outcome.told:,} senders are told by the next node that works" if outcome.told else "; nobody is told"
-        )
+        who = "1 sender is" if outcome.told == 1 else f"{outcome.told:,} senders are"
+        told = f"; {who} told by the next node that works" if outcome.told else "; nobody is told"
     out.print(f"{count:,} job{'' if count == 1 else 's'} {words[action]}{told}.")
     for number in outcome.gone:
         err.print(f"job {number}: it is not there; it is done, or was dropped", style="red")
@@ -279,7 +278,7 @@ def _tell_lanes(lanes: Sequence[LaneSeen], now: int, *, names: bool) -> None:
     if not lanes:
         out.print("Nothing waits.")
         return
-    heads = ["adapter", "lane", "waiting", "held", "oldest", "next try", "tries", "last error"]
+    heads = ["adapter", "lane", "waiting", "held", "oldest", "first job", "next try", "tries", "last error"]
     table = Table(*heads, *(["person"] if names else []))
     for each in lanes:
         row = [
@@ -288,6 +287,7 @@ def _tell_lanes(lanes: Sequence[LaneSeen], now: int, *, names: bool) -> None:
             f"{each.waiting:,}",
             f"{each.held:,}",
             _span(now - each.oldest_at),
+            str(each.first),
             _next_try(each, now),
             str(each.attempts),
             _reason(each.reason, names=names),

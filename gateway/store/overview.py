@@ -50,6 +50,8 @@ class LaneSeen:
     waiting: int
     held: int
     oldest_at: int
+    first: int
+    """Number of the job that is next, or of the youngest on hold when nothing is ready."""
     attempts: int
     reason: str
     """Why the last try of the first job failed; empty when none did."""
@@ -116,7 +118,7 @@ class LanesSeen:
         found = (
             select(
                 *(lanes.c.name.label("lane"), lanes.c.destination, lanes.c.person, lanes.c.due, lanes.c.lease_until),
-                *(some.c.waiting, some.c.held, some.c.oldest_at, first.c.attempts, first.c.reason),
+                *(some.c.waiting, some.c.held, some.c.oldest_at, some.c.first, first.c.attempts, first.c.reason),
             )
             .join_from(some, lanes, lanes.c.name == some.c.lane)
             .join(first, first.c.id == some.c.first)

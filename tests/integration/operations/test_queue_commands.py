@@ -119,7 +119,7 @@ async def test_beside_a_node_a_dropped_message_is_told_to_its_writer(tmp_path: P
 
         done = await asyncio.to_thread(command, "queue", "drop", str(second), config=house.config)
         assert done.returncode == 0, done.stderr
-        assert "1 senders are told" in done.stdout
+        assert "1 sender is told" in done.stdout
         [notice] = await mail_of(native, kind=MessageType.REPLY)
         assert "took it out of the queue" in (notice.message.text or "")
         assert [each.id for each in await house.gateway.store.read(JobsSeen(QueueFilter(), 10))] == [first]

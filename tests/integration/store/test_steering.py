@@ -137,7 +137,7 @@ async def test_lanes_are_seen_failing_and_oldest_first(store: Store) -> None:
         (lane("old"), 1, 1, 0),
         (lane("young"), 1, 0, 0),
     ]
-    assert (lanes[0].due, lanes[0].reason) == (NOW + HOUR, "no answer")
+    assert (lanes[0].due, lanes[0].first, lanes[0].reason) == (NOW + HOUR, failing, "no answer")
 
     async def found(wanted: QueueFilter) -> list[int]:
         return [each.id for each in await store.read(JobsSeen(wanted, 10))]
