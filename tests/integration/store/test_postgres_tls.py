@@ -29,6 +29,9 @@ ELSEWHERE = "127.1"
         ("postgresql://u@localhost/d", False),
         ("postgresql:///d", False),
         ("postgresql://u@/d?host=/var/run/postgresql", False),
+        ("postgresql://u@/d?host=/one,/two", False),
+        ("postgresql://u@/d?host=localhost,db.example", True),
+        ("postgresql://u@/d?host=/one,db.example&target_session_attrs=read-write", True),
     ],
 )
 def test_who_is_verified(url: str, verified: bool, monkeypatch: pytest.MonkeyPatch) -> None:
