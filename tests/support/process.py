@@ -43,7 +43,7 @@ class NodeProcess:
     url: str
     """Where its HTTP side listens."""
     http: httpx2.AsyncClient
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     log_name: str = "gateway.log"
     process: asyncio.subprocess.Process | None = field(default=None)
 
@@ -186,7 +186,7 @@ async def gateway_process(
             config=config,
             url=settings.server.public_url,
             http=http,
-            environment=overrides or {},
+            environment=dict(overrides or {}),
             settings=settings,
             chain=chain,
             mail=mail,
