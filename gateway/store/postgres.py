@@ -178,7 +178,7 @@ def tls_of(url: str) -> ssl.SSLContext | None:
     """
     parts = urlsplit(url)
     asked = dict(parse_qsl(parts.query))
-    hosts = asked["host"].split(",") if "host" in asked else [each.rpartition("@")[2] for each in parts.netloc.split(",")]
+    hosts = (asked.get("host") or parts.netloc.rpartition("@")[2]).split(",")
     if "sslmode" in asked or os.environ.get("PGSSLMODE") or all(map(_is_here, hosts)):
         return None
     return ssl.create_default_context()

@@ -108,9 +108,16 @@ class PostgresServer:
 
     def follow(self, primary: PostgresServer) -> None:
         """Become a standby of another server, which from then on commits nothing that this one has not written down."""
-        source = ["-h", primary.folder, "-U", "postgres"]
-        command = [self._bin / "pg_basebackup", "-D", self.folder / "data", *source, "-X", "stream", "-c", "fast"]
-        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **self._user)
+        subprocess.run(
+            [
+                self._bin / "pg_basebackup",
+                *("-D", self.folder / "data", "-h", primary.folder, "-U", "postgres", "-X", "stream", "-c", "fast"),
+            ],
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+            **self._user,
+        )
         data = self.folder / "data"
         with (data / "postgresql.auto.conf").open("a") as config:
             config.write(f"primary_conninfo = 'host={primary.folder} user=postgres application_name=standby'\n")
