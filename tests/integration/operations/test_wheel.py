@@ -89,7 +89,9 @@ def alone(wheel: Path, folder: Path, extras: frozenset[str]) -> Path:
     return folder
 
 
-OF_EXTRAS = "gateway.demo gateway.store.postgres gateway.relay.fan_out"
+OF_TRACES = "gateway.operations.otel"
+"""Of an extra that `all` does not bring."""
+OF_EXTRAS = f"gateway.demo gateway.store.postgres gateway.relay.fan_out {OF_TRACES}"
 """Loaded only by whoever asks for what they are about."""
 EVERY_MODULE = """
 import importlib, pkgutil, sys
@@ -106,7 +108,7 @@ print("all loaded")
     ("extras", "not_these", "packages"),
     [
         (frozenset(), f"{OF_EXTRAS} gateway.__main__", ("gateway",)),
-        (frozenset({"all"}), "gateway.__main__", ("gateway", "adapters")),
+        (frozenset({"all"}), f"gateway.__main__ {OF_TRACES}", ("gateway", "adapters")),
     ],
     ids=["base", "all"],
 )
