@@ -18,6 +18,7 @@ from xml.etree.ElementTree import Element
 import structlog
 from slixmpp import ComponentXMPP
 
+from adapters.xmpp.elements import StreamParser
 from gateway.sdk import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,11 @@ class Component(ComponentXMPP):
         self.enable_direct_tls = False
         self.enable_starttls = False
         self._take = take
+
+    def init_parser(self) -> None:
+        """For each connection anew."""
+        super().init_parser()
+        self.parser = StreamParser()  # type: ignore[assignment]  # by its two methods the same
 
     def _spawn_event(self, xml: Element) -> None:
         """Everything but the stream's own elements is ours, before slixmpp makes objects of its own of it."""

@@ -244,6 +244,15 @@ async def test_whatever_a_message_holds_the_link_stays(world: XmppWorld, text: s
     assert text.translate(forbidden).replace("\r\n", "\n").replace("\r", "\n") in heard
 
 
+@pytest.mark.parametrize("namespace", ["urn:a}b", "urn:a{b", "urn:a b", "}", "urn:\N{FOX FACE}"])
+async def test_whatever_a_namespace_holds_the_link_stays(world: XmppWorld, namespace: str) -> None:
+    """Trap: a brace in a namespace, which servers pass on, was the end of the connection for everybody."""
+    alice, native = await world.person(), await world.native()
+    await alice.send(world.contact(native), "strange", f"<x xmlns='{namespace}' a='}}'>}}</x>")
+    await alice.send(world.contact(native), "ordinary")
+    assert [words(each) for each in await world.mail(native, 2)] == ["strange", "ordinary"]
+
+
 async def test_offsets_of_fallbacks_are_code_points(world: XmppWorld) -> None:
     alice, native = await world.person(), await world.native()
     await native.send(world.name_of(alice), f"{FOX}{KEYCAP} first")
