@@ -25,6 +25,7 @@ from gateway.operations.backup import Made, Order, make_backup
 from gateway.operations.backup_file import OpenedBackup, open_backup
 from gateway.operations.installation import Answers, create_installation
 from gateway.operations.restore import Restored, plan_restore, restore
+from gateway.operations.tombstone_file import TombstoneKeeper, keep_tombstones, read_tombstones
 from gateway.operations.verify import examine, examine_backup
 from gateway.sdk.examination import State
 from gateway.settings import Settings, load_settings
@@ -33,9 +34,11 @@ from gateway.store.audit import Audit, AuditEntry
 from gateway.store.identities import IssueIdentity, ListIdentities
 from gateway.store.mailbox import AcceptEnvelope, CountMailbox, GetEnvelope
 from gateway.store.sessions import IssueToken, TokenSubject
-from gateway.store.snapshot import without_password
+from gateway.store.snapshot import readable_archive, without_password
+from gateway.store.tombstones import Bury
 from tests.integration.store.values import EMAIL, NOW, Sql, address, envelope, job, lane
 from tests.support.postgres import PostgresServer
+from tests.support.waiting import until
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -319,3 +322,28 @@ def test_a_password_is_not_seen_by_others() -> None:
     )  # fmt: skip
     assert without_password("postgresql://u@/db?host=/run&password=x") == ("postgresql://u@/db?host=/run", "x")
     assert without_password("postgresql:///db") == ("postgresql:///db", None)
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="pg_restore is not installed here"):
+        readable_archive(tmp_path / "x")
+
+
+async def test_tombstones_are_written_beside_the_database(sqlite_store_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "tombstones"
+    async with await Store.open(sqlite_store_url) as store:
+        await store.commit(Bury(("a" * 64,), NOW))
+        keeper = asyncio.create_task(TombstoneKeeper(store, file).run())
+
+        async def written() -> bool | None:
+            return file.exists() or None
+
+        await until(written)
+        keeper.cancel()
+        assert read_tombstones(file) == ("a" * 64,)
+        assert file.stat().st_mode & 0o777 == 0o600
+        file.write_text("b" * 64 + "\nnonsense\n")
+        assert await keep_tombstones(store, file) is True
+        assert read_tombstones(file) == ("a" * 64, "b" * 64), "what another node wrote stays"
+        assert await keep_tombstones(store, file) is False
