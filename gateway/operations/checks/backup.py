@@ -24,7 +24,7 @@ async def backup(house: Installation) -> Sequence[Finding]:
 
 
 def _age(folder: Path) -> list[Finding]:
-    fix = f"dm3-gateway backup into {folder}, daily, and copy it to another machine"
+    fix = f"dm3-gateway backup {folder}, daily, and copy it to another machine"
     if not folder.is_dir():
         return [poor("age", f"there is no folder {folder}: backups elsewhere are not seen here", fix)]
     times = [each.stat().st_mtime for each in folder.iterdir() if each.is_file()]
