@@ -169,6 +169,7 @@ def init(
     """Make a new installation: configuration, seed and keys."""
     from gateway.dm3.eth import checksum
     from gateway.operations import installation
+    from gateway.operations.adapter_types import new_keys
     from gateway.operations.installation import RELAY_KEY, SEED, SIGNER_KEY, VAPID_KEY
     from gateway.operations.next_steps import next_steps
     from gateway.resolver.signer import load_signer
@@ -197,6 +198,7 @@ def init(
         chain_id=chain_id,
         resolver_address=resolver,
         adapters=adapters,
+        adapter_keys={name: new_keys(name) for name in adapters},
     )
     path = installation.create_installation(folder, answers)
     signer = load_signer(folder / SIGNER_KEY).address

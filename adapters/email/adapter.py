@@ -18,12 +18,13 @@ from adapters.email.authentication.dns import Dns
 from adapters.email.cold import ColdMail
 from adapters.email.control.desk import Desk
 from adapters.email.destinations import Destinations
-from adapters.email.dkim.keys import load_keys
+from adapters.email.dkim.keys import load_keys, new_keys, to_pem
 from adapters.email.dkim.signing import Signer
 from adapters.email.envelopes import Envelopes
 from adapters.email.handler import Role
 from adapters.email.incoming import Incoming
 from adapters.email.kept_files import KeptFiles
+from adapters.email.keys import FILES, SELECTOR
 from adapters.email.large_files import MAX_LINKED_BYTES, LargeFiles
 from adapters.email.links import LinkedFiles, Links
 from adapters.email.listener import Listener
@@ -56,6 +57,7 @@ from gateway.sdk import (
     MessageType,
     NativeEvent,
     Network,
+    NewKeys,
     Outcome,
     StatusReport,
     TextFormat,
@@ -99,6 +101,13 @@ class EmailAdapter:
         self._files: KeptFiles | None = None
         self._threads: Threads | None = None
         self._pool: Pool | None = None
+
+    @classmethod
+    def new_keys(cls) -> NewKeys:
+        """The keys that sign our mail (DKIM), of both kinds."""
+        keys = zip(FILES, new_keys(SELECTOR), strict=True)
+        files = {name: to_pem(key) for name, key in keys}
+        return NewKeys({"dkim_selector": SELECTOR, "dkim_key_files": list(files)}, files)
 
     async def open(self, ctx: AdapterContext) -> None:
         """Read key, password and user files and listen; raises ConfigError or OSError."""

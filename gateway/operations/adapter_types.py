@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gateway.errors import ConfigError
 from gateway.ids import Network
-from gateway.sdk.adapter import Adapter, Registers
+from gateway.sdk.adapter import Adapter, BringsKeys, NewKeys, Registers
 from gateway.settings import Settings, validate_section
 
 ADAPTERS_GROUP: Final = "dm3_gateway.adapters"
@@ -37,6 +37,12 @@ def adapter_type(name: str) -> type[Adapter]:
 def adapter_settings(name: str, table: Mapping[str, Any], base: Path) -> BaseModel:
     """One table, checked by the adapter's own model; `base` is the configuration's folder. Raises ConfigError."""
     return validate_section(adapter_type(name).Settings, table, where=f"adapters.{name}", base=base)
+
+
+def new_keys(name: str) -> NewKeys:
+    """Keys of a kind that only the adapter knows; none for most. Raises ConfigError as `adapter_type` does."""
+    kind: object = adapter_type(name)
+    return kind.new_keys() if isinstance(kind, BringsKeys) else NewKeys({}, {})
 
 
 def make_adapters(settings: Settings, base: Path) -> dict[Network, Adapter]:

@@ -18,6 +18,7 @@ from gateway.ids import EnsName
 from gateway.operations.adapter_types import adapter_settings, registrations
 from gateway.operations.secret_files import write_secret
 from gateway.resolver.signer import create_signer
+from gateway.sdk.adapter import NewKeys
 from gateway.settings import load_settings
 
 CONFIG, SEED, RELAY_KEY, SIGNER_KEY, DATABASE = "gateway.toml", "seed.key", "relay.key", "resolver.key", "gateway.db"
@@ -54,6 +55,8 @@ class Answers:
     claims: str = "closed"
     """Who may claim names: open, allow, token or closed (``subnames.policy``)."""
     adapters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    adapter_keys: Mapping[str, NewKeys] = field(default_factory=dict, repr=False)
+    """Fresh keys of adapters, by their names: see `gateway.sdk.adapter.BringsKeys`."""
 
 
 def create_installation(folder: Path, answers: Answers) -> Path:
@@ -85,7 +88,8 @@ def _create(folder: Path, answers: Answers) -> Path:
     config = folder / CONFIG
     made = [file for files in SECRETS_OF.values() for file in files.values()]
     told = [file for files in REGISTRATIONS_OF.values() for file in files]
-    ours = (CONFIG, SEED, RELAY_KEY, SIGNER_KEY, VAPID_KEY, *made, *told)
+    keys = {name: text for each in answers.adapter_keys.values() for name, text in each.files.items()}
+    ours = (CONFIG, SEED, RELAY_KEY, SIGNER_KEY, VAPID_KEY, *made, *told, *keys)
     present = [name for name in ours if (folder / name).exists()]
     if present:
         raise ConfigError(f"{folder}: has {', '.join(present)} already; an installation is never overwritten")
@@ -105,6 +109,8 @@ def _create(folder: Path, answers: Answers) -> Path:
         for key, file in SECRETS_OF.get(name, {}).items():
             if key not in table:
                 write_secret(folder / file, secrets.token_hex(32) + "\n")
+    for file, text in keys.items():
+        write_secret(folder / file, text)
     for name in settings.adapters:
         if name in REGISTRATIONS_OF:
             texts = registrations(name, settings.adapters, base=folder, public_url=settings.server.public_url)
@@ -161,7 +167,9 @@ def configuration(answers: Answers) -> str:
         "subnames": {"policy": answers.claims},
         "notifications": {"vapid_key_file": VAPID_KEY},
     }
-    tables |= {f"adapters.{name}": SECRETS_OF.get(name, {}) | dict(values) for name, values in answers.adapters.items()}
+    for name, values in answers.adapters.items():
+        keys = answers.adapter_keys.get(name)
+        tables[f"adapters.{name}"] = SECRETS_OF.get(name, {}) | dict(keys.settings if keys else {}) | dict(values)
     return "\n".join(_table(name, values) for name, values in tables.items())
 
 

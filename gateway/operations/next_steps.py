@@ -48,8 +48,11 @@ def _first(folder: Path, answers: Answers, signer: str) -> str:
 
 
 def _email(folder: Path, answers: Answers) -> str:
+    keys = answers.adapter_keys.get("email")
+    made = f" wrote {', '.join(keys.files)}, which sign its mail (DKIM)." if keys else ""
+    domain = answers.adapters["email"]["domain"]
     return (
-        f"E-mail: {answers.adapters['email']['domain']} needs records in the DNS. This prints and checks them:\n\n"
+        f"E-mail:{made} {domain} needs records in the DNS. This prints and checks them:\n\n"
         f"dm3-gateway doctor --only email --config {_quoted(folder / CONFIG)}"
     )
 

@@ -27,7 +27,9 @@ from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
 from gateway.rates import Rate
 from gateway.sdk.adapter import (
     Adapter,
+    BringsKeys,
     HasOneLink,
+    NewKeys,
     Registers,
     ReportsReadiness,
     ReportsStatus,
@@ -81,6 +83,7 @@ __all__ = [
     "AdapterContext",
     "Attachment",
     "BridgedPerson",
+    "BringsKeys",
     "CanonicalId",
     "Capabilities",
     "Confidence",
@@ -112,6 +115,7 @@ __all__ = [
     "NativeEvent",
     "NativeId",
     "Network",
+    "NewKeys",
     "NotFound",
     "Outcome",
     "Outgoing",

@@ -7,6 +7,7 @@ that an adapter never carries a method which only raises.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
@@ -107,6 +108,25 @@ class Registers(Protocol):
         They may hold secrets. Raises ConfigError when those cannot be read. ``public_url`` is where the world finds
         the gateway.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class NewKeys:
+    """Keys for an installation that has none yet."""
+
+    settings: Mapping[str, Any]
+    """What the adapter's table says of them: names of files, without a folder."""
+    files: Mapping[str, str] = field(repr=False)
+    """Their texts by their names."""
+
+
+@runtime_checkable
+class BringsKeys(Protocol):
+    """Needs keys of a kind that only it knows how to make; an ability of the class, nothing is opened or written."""
+
+    @classmethod
+    def new_keys(cls) -> NewKeys:
+        """Fresh ones; may take a second."""
 
 
 @runtime_checkable

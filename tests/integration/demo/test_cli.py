@@ -38,7 +38,8 @@ def installed(tmp_path: Path) -> Path:
 
 
 def test_init_makes_what_serve_needs(installed: Path) -> None:
-    for name in ("seed.key", "relay.key", "resolver.key", "return-path.key", "vapid.key"):
+    keys = ("seed.key", "relay.key", "resolver.key", "return-path.key", "vapid.key")
+    for name in (*keys, "dkim-ed25519.pem", "dkim-rsa.pem"):
         assert stat.S_IMODE((installed / name).stat().st_mode) == 0o600
     config = str(installed / "gateway.toml")
     checked = run("config", "check", "--config", config)
