@@ -85,8 +85,13 @@ async def test_under_load_nothing_acknowledged_is_lost(tmp_path: Path, moments: 
                 acknowledged.add(number)
 
         clients = [asyncio.create_task(client()) for _ in range(4)]
-        for _ in range(3):
-            await asyncio.sleep(moments.uniform(1.5, 3.0))
+        for kill in range(1, 4):
+
+            async def some_more(wanted: int = 8 * kill) -> bool | None:
+                return len(acknowledged) >= wanted or None
+
+            await until(some_more, 60)
+            await asyncio.sleep(moments.uniform(0, 0.5))
             await gateway.kill()
             await gateway.start()
         done.set()

@@ -6,6 +6,8 @@ import asyncio
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.support.cluster import running_cluster
 from tests.support.waiting import until
 
@@ -16,6 +18,7 @@ SETTLE_SECONDS = 60.0
 """A dead node's lanes are free again after 12."""
 
 
+@pytest.mark.timeout(900)  # a minute on a calm machine, and 30 starts of a process on a busy one
 async def test_nothing_acknowledged_is_lost(tmp_path: Path, rounds: int) -> None:
     """30 kills, 3 200 envelopes that were answered 200: 0 lost, 0 twice at an adapter with keys, order kept.
 

@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--long"):
         for item in items:
             if "fault" in item.path.parts:
-                item.add_marker(pytest.mark.timeout(HOURS))
+                item.add_marker(pytest.mark.timeout(HOURS), append=False)
         return
     left_out = [item for item in items if item.get_closest_marker("long")]
     if left_out:
