@@ -41,7 +41,11 @@ def mxid(text: object) -> Mxid | None:
 
 
 def _short(text: str) -> bool:
-    return len(text.encode("utf-8", "surrogatepass")) <= MAX_BYTES
+    try:
+        return len(text.encode()) <= MAX_BYTES
+    except UnicodeEncodeError:
+        # Half a character, which JSON may hold; no store could keep such an id.
+        return False
 
 
 @dataclass(frozen=True, slots=True)

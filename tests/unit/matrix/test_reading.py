@@ -126,3 +126,16 @@ def test_what_is_no_json_is_a_named_fault(payload: bytes) -> None:
 def test_a_lone_surrogate_is_replaced() -> None:
     content = json.loads('{"msgtype": "m.text", "body": "a\\ud800b"}')
     assert read_message(content).text == "a?b"
+
+
+@pytest.mark.parametrize("key", ["room_id", "event_id", "sender"])
+def test_an_id_that_cannot_be_written_down_is_none(key: str) -> None:
+    """Half a character in it; the event is set aside instead of failing wherever its id goes."""
+    raw: dict[str, Any] = {"type": "m.room.message", "room_id": "!a", "event_id": "$a", "sender": "@a:b", "content": {}}
+    assert parse_room_event(raw).room == "!a"
+    with pytest.raises(BadEvent, match=key):
+        parse_room_event({**raw, key: raw[key][:1] + "\ud800:b"})
+    answers = read_message(
+        {"msgtype": "m.text", "body": "a", "m.relates_to": {"m.in_reply_to": {"event_id": "$\ud800"}}}
+    )
+    assert answers.answers is None
