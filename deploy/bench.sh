@@ -2,8 +2,8 @@
 # How fast each hot path is, beside its floor or its peer, measured in one run: a table, and bench.json. See
 # tests/bench/README.md.
 #   sh deploy/bench.sh [row ...]
-# tests/bench/requirements.lock is the dependency group "bench" of pyproject.toml; what those packages need in turn is
-# in tests/requirements.lock already.
+# tests/bench/requirements.lock is the dependency group "bench" of pyproject.toml with all that it needs, in the
+# versions of tests/requirements.lock where that has them.
 set -eu
 cd "$(dirname "$0")/.."
 . deploy/venv.sh

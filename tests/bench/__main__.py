@@ -15,7 +15,20 @@ from rich.console import Console
 from gateway.observability import set_up_logging
 from tests.bench.machine import LOAD_CORE, description, pin
 from tests.bench.results import Figure, print_table, write_json
-from tests.bench.rows import conversation, footprint, lookup, mail, mailbox, names_import, submit, transactions, xmpp
+from tests.bench.rows import (
+    conversation,
+    footprint,
+    growth,
+    lookup,
+    mail,
+    mailbox,
+    names_import,
+    queue,
+    submit,
+    submit_postgresql,
+    transactions,
+    xmpp,
+)
 from tests.bench.scale import FULL, TINY, Scale
 
 WIDTH: Final = 120
@@ -24,9 +37,12 @@ Row = Callable[[Path, Scale], Awaitable[list[Figure]]]
 
 ROWS: Final[dict[str, Row]] = {
     "submit": submit.measure,
+    "submit-postgresql": submit_postgresql.measure,
+    "queue": queue.measure,
     "pick-up": mailbox.measure_pick_up,
     "acknowledge": mailbox.measure_acknowledge,
     "look-up": lookup.measure,
+    "growth": growth.measure,
     "footprint": footprint.measure,
     "import": names_import.measure,
     "transactions": transactions.measure,

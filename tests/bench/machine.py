@@ -13,6 +13,10 @@ SERVER_CORE: Final = 0
 """Of the measured process and, in turn with it, of the floor."""
 LOAD_CORE: Final = 1
 """Of everything else: load generator, chain, this program."""
+SECOND_CORE: Final = 2
+"""Of a second node."""
+DATABASE_CORE: Final = 3
+"""Of PostgreSQL. Where there are fewer cores, the last one stands for those that are missing."""
 
 
 def cores() -> int:
@@ -24,7 +28,17 @@ def pin(pid: int, core: int) -> None:
     """Keep a process, 0 for this one, on one core. Where there are not two, nothing is done."""
     allowed = sorted(os.sched_getaffinity(0) | _ALLOWED_AT_START)
     if len(allowed) > 1:
-        os.sched_setaffinity(pid, {allowed[core]})
+        os.sched_setaffinity(pid, {allowed[min(core, len(allowed) - 1)]})
+
+
+def pin_family(pid: int, core: int | None) -> None:
+    """Keep a process and those that it has started on one core, or let them have all (None)."""
+    for each in (pid, *children_of(pid)):
+        with suppress(ProcessLookupError):
+            if core is None:
+                os.sched_setaffinity(each, _ALLOWED_AT_START)
+            else:
+                pin(each, core)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +42,24 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(config: Path, url: str) -> AsyncIterator[Server]:
-    """`python -m gateway serve` from its first answer on; ended with SIGTERM. RuntimeError when it dies."""
+async def serving(
+    config: Path, url: str, *, core: int = SERVER_CORE, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Server]:
+    """`python -m gateway serve` from its first answer on; ended with SIGTERM. RuntimeError when it dies.
+
+    ``environment`` has settings that are to differ from the file's.
+    """
     log = config.parent / "serve.log"
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("DM3_GATEWAY")}
     started = time.perf_counter()
     with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway", "serve", "--config", str(config)),
             stdout=file,
             stderr=file,
-            env={key: value for key, value in os.environ.items() if not key.startswith("DM3_GATEWAY")} | UNLIMITED,
+            env=inherited | UNLIMITED | dict(environment or {}),
         )
-    pin(process.pid, SERVER_CORE)
+    pin(process.pid, core)
     try:
         await _until_healthy(process, url, log)
         yield Server(process.pid, time.perf_counter() - started)
@@ -148,6 +154,11 @@ class LoadGenerator:
     def __init__(self, process: LineProcess, server: Server) -> None:
         self._process = process
         self._server = server
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
 
     async def prepare(self, path: Path) -> int:
         """Read a file of requests; gives their number."""

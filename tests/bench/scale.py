@@ -42,6 +42,20 @@ class Scale:
     """Of 5 MB in each round."""
     bombs: int
     """Of each kind in each round."""
+    lanes: int
+    """In which jobs are queued."""
+    jobs: int
+    """In each round, to all lanes in turn."""
+    fewer_jobs: int
+    """The peer's are so many times fewer, or a run would be nothing but waiting for it."""
+    growing_mailbox: tuple[int, ...]
+    """Sizes of a mailbox in which something is done."""
+    growing_envelopes: int
+    """Submitted, and acknowledged, at each size in each round."""
+    growing_names: tuple[int, ...]
+    growing_lanes: tuple[int, ...]
+    forgetting: float
+    """Seconds until the server reads a row again that it has read."""
 
 
 FULL: Final = Scale(
@@ -62,6 +76,14 @@ FULL: Final = Scale(
     mails=500,
     large_mails=20,
     bombs=2,
+    lanes=1_000,
+    jobs=8_000,
+    fewer_jobs=4,
+    growing_mailbox=(100, 1_000, 10_000, 100_000, 1_000_000),
+    growing_envelopes=300,
+    growing_names=(1_000, 10_000, 100_000, 1_000_000),
+    growing_lanes=(10, 100, 1_000, 10_000, 100_000),
+    forgetting=1.1,
 )
 TINY: Final = Scale(
     rounds=2,
@@ -81,4 +103,12 @@ TINY: Final = Scale(
     mails=8,
     large_mails=2,
     bombs=1,
+    lanes=10,
+    jobs=20,
+    fewer_jobs=1,
+    growing_mailbox=(8, 16),
+    growing_envelopes=4,
+    growing_names=(8, 16),
+    growing_lanes=(4, 8),
+    forgetting=0.0,
 )

@@ -15,7 +15,7 @@ from gateway.demo.chain.running import RunningChain, running_chain
 from gateway.demo.ground import found_parent, future_resolver
 from gateway.dm3.profile import DeliveryServiceProfile
 from gateway.ids import EnsName
-from gateway.operations.installation import Answers, create_installation
+from gateway.operations.installation import DATABASE, Answers, create_installation
 from gateway.relay.keys import load_service_keys
 from gateway.resolver.signer import load_signer
 from gateway.settings import Settings, load_settings
@@ -57,16 +57,26 @@ class World:
 
 @asynccontextmanager
 async def founded(
-    folder: Path, *, senders: int, recipients: int, adapters: Mapping[str, Mapping[str, Any]] | None = None
+    folder: Path,
+    *,
+    senders: int,
+    recipients: int,
+    adapters: Mapping[str, Mapping[str, Any]] | None = None,
+    store_url: str = f"sqlite:///{DATABASE}",
+    claims: str = "closed",
 ) -> AsyncIterator[World]:
-    """A fresh world in ``folder``; its chain is served by this process. ``adapters`` are tables by network."""
+    """A fresh world in ``folder``; its chain is served by this process. ``adapters`` are tables by network.
+
+    A path in ``store_url`` is below the folder; ``claims`` is who may claim names.
+    """
     writing, reading = crowd("sender", senders), crowd("recipient", recipients)
     labels = [person.name.removesuffix(".eth") for person in (*writing, *reading)]
     # Bound and never listened on: nobody else is given this port, and the server may bind it all the same.
     with listen(HOST, 0) as reserved:
         port: int = reserved.getsockname()[1]
         async with running_chain(names=(*ACCOUNT_NAMES, *labels)) as chain:
-            yield await _installed(folder, chain, port, (writing, reading), adapters or {})
+            people = (writing, reading)
+            yield await _installed(folder, chain, port, people, adapters or {}, store_url=store_url, claims=claims)
 
 
 async def _installed(
@@ -75,6 +85,9 @@ async def _installed(
     port: int,
     people: tuple[tuple[Person, ...], tuple[Person, ...]],
     adapters: Mapping[str, Mapping[str, Any]],
+    *,
+    store_url: str,
+    claims: str,
 ) -> World:
     writing, reading = people
     config = create_installation(
@@ -89,6 +102,8 @@ async def _installed(
             resolver_address=future_resolver(chain),
             allow_private_gateways=True,
             adapters=adapters,
+            store_url=store_url,
+            claims=claims,
         ),
     )
     settings = load_settings(config, environ={})

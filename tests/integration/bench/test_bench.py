@@ -14,21 +14,48 @@ import pytest
 from gateway.demo import prosody
 from gateway.demo.prosody import find_prosody
 from gateway.demo.synapse import MISSING, find_synapse
-from tests.bench import peer
+from tests.bench import peer, tasks
 from tests.bench.__main__ import ROWS
 from tests.bench.rows import mail, xmpp
 from tests.bench.scale import TINY
+from tests.support import postgres
 from tests.support.mail import postfix
 from tests.support.mail.postfix import find_postfix
+from tests.support.postgres import find_postgres
 from tests.support.require import require
 
 FIELDS = {"row", "quantity", "unit", "median", "min", "max", "rounds", "target", "at_least", "met", "note"}
 PEERS = {"mautrix, in turn with it", "mautrix, CPU per event", "taken by mautrix", "CPU by mautrix"}
-"""Only deploy/bench.sh installs the peer."""
+THE_OTHER_QUEUE = {
+    "procrastinate, in turn",
+    "jobs by procrastinate",
+    "procrastinate, CPU",
+    "PostgreSQL for it",
+}
+"""Only deploy/bench.sh installs the peers."""
 QUANTITIES = {
     "submit": {"CPU per envelope", "floor, in turn with it", "CPU by floor", "latency p50", "latency p99", "accepted"},
-    "pick-up": {"CPU", "latency", "body"},
-    "acknowledge": {"latency", "CPU"},
+    "submit-postgresql": {
+        "accepted",
+        "inserts alone, in turn",
+        "accepted by inserts",
+        "envelopes in a commit",
+        "CPU of the node",
+        "CPU of PostgreSQL",
+        "CPU of the inserts",
+        "PostgreSQL for them",
+        "latency p99",
+        "by one node",
+        "CPU of both nodes",
+    },
+    "queue": {
+        "jobs, commit to completion",
+        "CPU per job",
+        "CPU of PostgreSQL",
+        *(THE_OTHER_QUEUE if tasks.installed() else ()),
+    },
+    "pick-up": {"CPU", "the same rows, only read", "CPU by reading", "latency", "body"},
+    "acknowledge": {"latency", "CPU", "the same rows, only read", "CPU by reading"},
     "look-up": {
         "CPU per look-up",
         "a signature, in turn with it",
@@ -37,6 +64,21 @@ QUANTITIES = {
         "latency p50",
         "latency p99",
         "answered",
+        "CPU, hot set",
+        "a signature, in turn",
+        "hot set by signature",
+    },
+    "growth": {
+        f"{operation}, {among}"
+        for operation, sizes in {
+            "submit": TINY.growing_mailbox,
+            f"page of {TINY.growing_mailbox[0]}": TINY.growing_mailbox,
+            "acknowledge": TINY.growing_mailbox,
+            "look-up": TINY.growing_names,
+            "claim's look": TINY.growing_names,
+            "lease and complete": TINY.growing_lanes,
+        }.items()
+        for among in (*sizes, "grows")
     },
     "footprint": {"memory (RSS)", "start to /healthz", "CPU of the start"},
     "import": {"file to names", "CPU", "the same file again"},
@@ -88,6 +130,7 @@ def bench(*arguments: str, folder: Path, **environment: str) -> subprocess.Compl
 def test_a_row(row: str, tmp_path: Path) -> None:
     require(row != "conversation" or find_synapse(), MISSING)
     require(row != "xmpp" or find_prosody(), prosody.MISSING)
+    require(row not in ("queue", "submit-postgresql") or find_postgres(), postgres.MISSING)
     require(row != "mail" or find_postfix(), postfix.MISSING)
     require(row != "mail" or os.geteuid() == 0, mail.NEEDS_ROOT)
     done = bench("--tiny", row, folder=tmp_path)

@@ -18,6 +18,7 @@ from tests.bench.machine import (
     family_cpu_seconds,
     family_own_bytes,
     pin,
+    pin_family,
     resident_bytes,
 )
 
@@ -87,3 +88,17 @@ def test_cpu_time_of_a_family_holds_that_of_the_dead() -> None:
     before = family_cpu_seconds(os.getpid()) - cpu_seconds(os.getpid())
     subprocess.run([sys.executable, "-c", code], check=True)
     assert family_cpu_seconds(os.getpid()) - cpu_seconds(os.getpid()) - before > 0.15
+
+
+def test_a_family_has_one_core_or_all_that_there_were(child: int) -> None:
+    before = os.sched_getaffinity(child)
+    pin_family(child, 0)
+    assert os.sched_getaffinity(child) == {min(before)}
+    pin_family(child, None)
+    assert os.sched_getaffinity(child) == before
+
+
+def test_the_last_core_stands_for_those_that_are_missing(child: int) -> None:
+    last = max(os.sched_getaffinity(child))
+    pin_family(child, 10_000)
+    assert os.sched_getaffinity(child) == {last}
