@@ -1,11 +1,15 @@
-"""Mailbox and lanes against a model in plain dictionaries, by random sequences of operations (SQLite)."""
+"""Mailbox and lanes against a model in plain dictionaries, by random sequences of operations and crashes (SQLite).
+
+A crash is what a killed process leaves: the files as they are at that moment, opened by a new one. The old one goes on
+for a while with files that nobody looks at any more.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -69,7 +73,10 @@ from tests.integration.store.values import (
     lane,
     message_hash,
 )
+from tests.support.long import HOURS
 
+EXAMPLES, LONG_EXAMPLES = 100, 5_000
+"""Of 50 steps each: a quarter of a second of CPU for one, so 200 would take the best part of a minute."""
 LEASE_MS = 100
 ENVELOPES = st.integers(0, 7)
 LANES = st.integers(0, 2).map(lane)
@@ -127,7 +134,8 @@ class Model(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="model-"))
         shutil.copy(self.template, self.folder / "gateway.db")
         self.runner = asyncio.Runner()
-        self.store = self.runner.run(Store.open(f"sqlite:///{self.folder / 'gateway.db'}"))
+        self.store = self.runner.run(self.opened())
+        self.lives = 1
         self.now = NOW
         self.mailbox: dict[int, StoredEnvelope] = {}
         """In the order in which a reader sees them."""
@@ -139,6 +147,26 @@ class Model(RuleBasedStateMachine):
         self.runner.run(self.store.close())
         self.runner.close()
         shutil.rmtree(self.folder)
+
+    def opened(self) -> Coroutine[Any, Any, Store]:
+        return Store.open(f"sqlite:///{self.folder / 'gateway.db'}")
+
+    def left_behind(self) -> Path:
+        """A copy of the files as they are now; the log last, as whatever is added to it meanwhile comes at its end."""
+        self.lives += 1
+        folder = self.folder.with_name(f"{self.folder.name}-{self.lives}")
+        folder.mkdir()
+        for name in ("gateway.db", "gateway.db-wal"):
+            if (self.folder / name).exists():
+                shutil.copy(self.folder / name, folder / name)
+        return folder
+
+    def live_on(self, folder: Path) -> None:
+        """The old process is gone, a new one opens what it left."""
+        self.runner.run(self.store.close())
+        shutil.rmtree(self.folder)
+        self.folder = folder
+        self.store = self.runner.run(self.opened())
 
     def commit(self, op: Op[Any]) -> Any:
         return self.runner.run(self.store.commit(op))
@@ -206,6 +234,45 @@ class Model(RuleBasedStateMachine):
         self.seen[new.id] = new.expires_at
         self.mailbox[number] = new
         return True
+
+    @rule()
+    def restart(self) -> None:
+        self.runner.run(self.store.close())
+        self.store = self.runner.run(self.opened())
+
+    @rule()
+    def crash(self) -> None:
+        """Everything that was answered is there; leases are held until their time, their tokens do not come again."""
+        self.live_on(self.left_behind())
+
+    @rule(numbers=st.lists(ENVELOPES, min_size=1, max_size=4, unique=True), which=LANES, turns=st.integers(0, 4))
+    def crash_while_accepting(self, numbers: list[int], which: LaneKey, turns: int) -> None:
+        """What was acknowledged is there with its job; of the rest all that came before what is there, and no half."""
+        new = [sent(number, self.now + 400) for number in numbers]
+        queued = job(lane=which, created_at=self.now)
+
+        async def submit() -> tuple[int, Path]:
+            tasks = [asyncio.ensure_future(self.store.commit(AcceptEnvelope(each, queued))) for each in new]
+            for _ in range(turns):
+                # Each turn lets the writer come as far as it comes: nothing, a flush, or its answers.
+                await asyncio.wait(tasks, timeout=0.0005)
+            acknowledged = sum(task.done() for task in tasks)
+            folder = self.left_behind()
+            await asyncio.gather(*tasks)
+            return acknowledged, folder
+
+        acknowledged, folder = self.runner.run(submit())
+        self.live_on(folder)
+        rows = self.runner.run(self.store.read(Sql("SELECT id, until FROM seen")))
+        there = dict(rows)
+        fresh = [(number, each) for number, each in zip(numbers, new, strict=True) if each.id not in self.seen]
+        kept = [number for number, each in fresh if each.id in there]
+        assert kept == [number for number, _ in fresh][: len(kept)]
+        assert all(each.id in there for each in new[:acknowledged])
+        jobs = self.runner.run(self.store.read(Sql("SELECT id FROM jobs ORDER BY id DESC")))
+        for number, (job_number,) in zip(kept, reversed(jobs[: len(kept)]), strict=True):
+            assert self.taken(number, dict(fresh)[number], None) is True
+            self.add_job(which, job_number, None)
 
     @rule(which=LANES, wait=st.none() | DELAYS)
     def enqueue(self, which: LaneKey, wait: int | None) -> None:
@@ -402,12 +469,14 @@ def _sum(envelopes: Iterable[StoredEnvelope]) -> Usage:
     return Usage(len(sizes), sum(sizes))
 
 
+@pytest.mark.timeout(HOURS)
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_the_store_does_what_the_model_does(migrated_sqlite: Path) -> None:
+def test_the_store_does_what_the_model_does(migrated_sqlite: Path, pytestconfig: pytest.Config) -> None:
     Model.template = migrated_sqlite
+    examples = LONG_EXAMPLES if pytestconfig.getoption("--long") else EXAMPLES
     run_state_machine_as_test(
         Model,
         settings=settings(
-            max_examples=30, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=examples, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )
