@@ -1,6 +1,6 @@
 """HTML mail as text: sanitised first, then Markdown, then at worst the bare text.
 
-The libraries are loaded by the first HTML: that is read in a worker, and the gateway itself never needs them.
+The libraries are loaded by who needs them: a worker does so before its first mail, the gateway itself never.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ _ENDS_A_LINK: Final = re.compile(r"[\s()<>\[\]\\\"'`\x00-\x1f]")
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
 _ANY_TAG: Final = re.compile(r"<[^<>]{0,5000}>")
 _BREAKS: Final = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6])\b[^>]{0,200}>", re.IGNORECASE)
+
+
+def load() -> None:
+    """Load the libraries: under the limits of a mail there may be no room for it."""
+    _markdown(_bare_text("<p>x</p>"))
 
 
 def html_to_text(source: str, room: int = MAX_MARKDOWN) -> str:

@@ -40,7 +40,7 @@ class IncomingMail:
         thread = await self._threads.find(mail.answers)
         link = None
         if names and thread is not None and mail.new < len(mail.text) and self._original is not None:
-            original = await self._reader.keep_original(self._original, now_ms)
+            original = await self._reader.keep_original(self._original, mail.sender, now_ms)
             if original is not None:
                 self._kept.append(original[0])
                 link = original[1]

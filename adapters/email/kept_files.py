@@ -3,6 +3,9 @@
 Several nodes share nothing but the database, so a file lies there in pieces, among the adapter's own values. Each is
 encrypted with a key of its own that stands in its link and nowhere else: whoever reads the database or a backup of it
 reads no file.
+
+Each belongs to a person, in a value that is about them: when they are deleted it goes with all others about them, and
+with it the file, for its link at once.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.sdk import LimitExceeded, Value, Values
+from gateway.sdk import CanonicalId, LimitExceeded, Value, Values
 
 KIND: Final = "file"
 PIECES_KIND: Final = "file piece"
 DAYS_KIND: Final = "file day"
 """When files go, and how many pieces they have: ``<day>.<id>``."""
+OWNERS_KIND: Final = "file of"
+"""Whose a file is, by its id."""
 KEY_BYTES: Final = 16
 PIECE: Final = 192 * 1024
 """Bytes of a file in one value."""
@@ -66,9 +71,16 @@ class KeptFiles:
         self._bytes: int | None = None
 
     async def keep(
-        self, name: str, media_type: str, blocks: AsyncIterable[bytes], *, until: int, key: bytes | None = None
+        self,
+        name: str,
+        media_type: str,
+        blocks: AsyncIterable[bytes],
+        *,
+        of: CanonicalId,
+        until: int,
+        key: bytes | None = None,
     ) -> KeptFile:
-        """Write a file down under a new key, or under a given one, which must be made of all that is given here.
+        """Write a file of somebody's down, under a new key or a given one, which is made of all that is given here.
 
         A file that is there already stays as it is, and with it its time. Raises LimitExceeded when there is no room,
         and Unavailable; nothing is left of the file then, at the latest when its day is over.
@@ -79,7 +91,9 @@ class KeptFiles:
         key = key or secrets.token_bytes(KEY_BYTES)
         id, cipher = _id(key), AESGCM(key)
         size = pieces = 0
-        await self._values.put(Value(DAYS_KIND, _day_key(until, id), ""))
+        await self._values.put(
+            Value(DAYS_KIND, _day_key(until, id), ""), Value(OWNERS_KIND, id, json.dumps({"of": of}))
+        )
         try:
             async for piece in _pieces(blocks):
                 await self._check_room(len(piece))
@@ -105,7 +119,7 @@ class KeptFiles:
     async def describe(self, key: bytes) -> FileDescription | None:
         """What is behind a key; None when nothing is."""
         text = await self._values.get(KIND, _id(key))
-        if text is None:
+        if text is None or await self._values.get(OWNERS_KIND, _id(key)) is None:
             return None
         return FileDescription(**json.loads(_opened(AESGCM(key), _ABOUT, text)))
 
@@ -119,20 +133,38 @@ class KeptFiles:
             yield _opened(cipher, number, text)
 
     async def forget_old(self) -> int:
-        """Remove what is over; how many files."""
-        removed = 0
+        """Remove what is over, and what belongs to nobody any more; how many files."""
+        removed = await self._forget_orphans()
         today = self._now_ms() // DAY_MS
         while True:
             rows = await self._values.find(DAYS_KIND, limit=_AT_ONCE)
             old = [row for row in rows if int(row.key.partition(".")[0]) < today]
             for row in old:
-                known = json.loads(row.text or "{}")
-                await self._remove(row.key.partition(".")[2], known.get("pieces"), known.get("size", 0))
-                await self._values.put(Value(DAYS_KIND, row.key, None))
+                await self._forget_row(row)
             removed += len(old)
             if not old:
                 self._bytes = await self._count()
                 return removed
+
+    async def _forget_orphans(self) -> int:
+        # The days are read first: a file that begins meanwhile has its owner by then, or is not among them.
+        rows = await self._all(DAYS_KIND)
+        owned = {row.key for row in await self._all(OWNERS_KIND)}
+        orphans = [row for row in rows if row.key.partition(".")[2] not in owned]
+        for row in orphans:
+            await self._forget_row(row)
+        return len(orphans)
+
+    async def _forget_row(self, row: Value) -> None:
+        known = json.loads(row.text or "{}")
+        await self._remove(row.key.partition(".")[2], known.get("pieces"), known.get("size", 0))
+        await self._values.put(Value(DAYS_KIND, row.key, None))
+
+    async def _all(self, kind: str) -> list[Value]:
+        found: list[Value] = []
+        while rows := await self._values.find(kind, after=found[-1].key if found else "", limit=1000):
+            found += rows
+        return found
 
     async def _check_room(self, size: int) -> None:
         if self._bytes is None:
@@ -142,14 +174,10 @@ class KeptFiles:
         self._bytes += size
 
     async def _count(self) -> int:
-        total, after = 0, ""
-        while rows := await self._values.find(DAYS_KIND, after=after, limit=1000):
-            total += sum(json.loads(row.text or "{}").get("size", 0) for row in rows)
-            after = rows[-1].key
-        return total
+        return sum(json.loads(row.text or "{}").get("size", 0) for row in await self._all(DAYS_KIND))
 
     async def _remove(self, id: str, pieces: int | None, size: int) -> None:
-        await self._values.put(Value(KIND, id, None))
+        await self._values.put(Value(KIND, id, None), Value(OWNERS_KIND, id, None))
         if pieces is None:
             # Broken off by a crash: how many there are stands nowhere.
             while rows := await self._values.find(PIECES_KIND, f"{id}.", limit=4):

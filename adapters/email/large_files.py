@@ -51,7 +51,12 @@ class LargeFiles:
             return attachment
         key = await asyncio.to_thread(self._key, f"{delivery.message_hash} {number}", content)
         kept = await self._files.keep(
-            content.name, content.media_type, _blocks(content.data), until=first_try + self._link_ms, key=key
+            content.name,
+            content.media_type,
+            _blocks(content.data),
+            of=delivery.recipient,
+            until=first_try + self._link_ms,
+            key=key,
         )
         return Attachment(self._links.to(kept.key, kept.until, content.name), content.name)
 

@@ -18,7 +18,7 @@ from adapters.email.reading.process import WorkerDied
 from adapters.email.replies import MailRefused
 from adapters.email.spool import Spool
 from adapters.email.transfer import BASE64, FilePart, base64_digits, file_blocks
-from gateway.sdk import Attachment, LimitExceeded, Unavailable, encoded_attachment, file_attachment
+from gateway.sdk import Attachment, CanonicalId, LimitExceeded, Unavailable, encoded_attachment, file_attachment
 
 Piece = TypeVar("Piece", bytes, str)
 
@@ -59,7 +59,7 @@ class Reader:
         LimitExceeded when there is no room for its files, Unavailable when it cannot be read now.
         """
         parsed = await self._parse(spool, domain, now_ms)
-        carried = _Carried(self._files, self._links, self._embed_bytes, now_ms + self._link_ms)
+        carried = _Carried(self._files, self._links, self._embed_bytes, parsed.mail.sender, now_ms + self._link_ms)
         try:
             if parsed.files:
                 await carried.all_of(parsed.files, spool)
@@ -76,14 +76,18 @@ class Reader:
                 return await self._pool.read(spool, domain=domain, now_ms=now_ms)
         raise MailRefused(replies.BAD_STRUCTURE)
 
-    async def keep_original(self, read: Callable[[], bytes], now_ms: int) -> tuple[KeptFile, str] | None:
-        """Keep a mail as it came, and the link to it; None when there is no room."""
+    async def keep_original(
+        self, read: Callable[[], bytes], of: CanonicalId, now_ms: int
+    ) -> tuple[KeptFile, str] | None:
+        """Keep somebody's mail as it came, and the link to it; None when there is no room."""
 
         async def content() -> AsyncIterator[bytes]:
             yield await asyncio.to_thread(read)
 
         try:
-            kept = await self._files.keep("original.eml", "message/rfc822", content(), until=now_ms + self._link_ms)
+            kept = await self._files.keep(
+                "original.eml", "message/rfc822", content(), of=of, until=now_ms + self._link_ms
+            )
         except LimitExceeded:
             return None
         return kept, self._links.to(kept.key, kept.until)
@@ -97,10 +101,11 @@ class Reader:
 class _Carried:
     """The files of one mail."""
 
-    def __init__(self, files: KeptFiles, links: Links, room: int, until: int) -> None:
+    def __init__(self, files: KeptFiles, links: Links, room: int, of: CanonicalId, until: int) -> None:
         self._files = files
         self._links = links
         self._room = room
+        self._of = of
         self._until = until
         self.attachments: list[Attachment] = []
         self.kept: list[KeptFile] = []
@@ -124,7 +129,7 @@ class _Carried:
             while (block := await asyncio.to_thread(next, blocks, None)) is not None:
                 yield block
 
-        kept = await self._files.keep(file.name, file.media_type, content(), until=self._until)
+        kept = await self._files.keep(file.name, file.media_type, content(), of=self._of, until=self._until)
         self.kept.append(kept)
         self.attachments.append(Attachment(self._links.to(kept.key, kept.until, file.name), file.name))
 

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from adapters.email import replies
+from adapters.email import html, replies
 from adapters.email.mime import Content
 from adapters.email.parse import parse_mail
 from adapters.email.reading.frames import HEAD, MAX_FRAME, Kind, frame, mail_to_json, to_json
@@ -37,6 +37,7 @@ def main(descriptor: int) -> None:
         # Whoever stops a service signals all its processes; ours ends with the gateway, and not in front of it.
         signal.signal(each, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    html.load()
     with socket.socket(fileno=descriptor) as peer:
         while (request := _receive(peer)) is not None:
             with _content(peer, *request) as (values, content):

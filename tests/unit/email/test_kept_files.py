@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.email.kept_files import DAY_MS, DAYS_KIND, KIND, PIECE, PIECES_KIND, KeptFile, KeptFiles
-from gateway.sdk import LimitExceeded, Unavailable, Value
+from adapters.email.kept_files import DAY_MS, DAYS_KIND, KIND, OWNERS_KIND, PIECE, PIECES_KIND, KeptFile, KeptFiles
+from gateway.sdk import CanonicalId, LimitExceeded, Unavailable, Value
 from gateway.sdk.testing.context import MemoryValues
 
+BOB = CanonicalId("bob@example.net")
 NOW = 1_800_000_000_000
 SECRET = b"nobody may read this" * 30_000
 
@@ -40,7 +41,7 @@ def make(values: MemoryValues, *, max_bytes: int = 10**7, clock: Clock | None = 
 @pytest.mark.parametrize("data", [b"", b"x", SECRET, SECRET[:PIECE], SECRET[: 2 * PIECE]])
 async def test_a_file_comes_back(data: bytes) -> None:
     files = make(MemoryValues())
-    kept = await files.keep("a.txt", "text/plain", blocks(data), until=NOW + DAY_MS)
+    kept = await files.keep("a.txt", "text/plain", blocks(data), of=BOB, until=NOW + DAY_MS)
     description = await files.describe(kept.key)
     assert description is not None
     assert (description.name, description.media_type, description.size) == ("a.txt", "text/plain", len(data))
@@ -49,9 +50,9 @@ async def test_a_file_comes_back(data: bytes) -> None:
 
 async def test_the_database_alone_tells_nothing() -> None:
     values = MemoryValues()
-    kept = await make(values).keep("secret name.txt", "text/plain", blocks(SECRET), until=NOW)
+    kept = await make(values).keep("secret name.txt", "text/plain", blocks(SECRET), of=BOB, until=NOW)
     for (kind, key), text in values.texts.items():
-        raw = text.encode() if kind == DAYS_KIND else base64.b64decode(text)
+        raw = text.encode() if kind in (DAYS_KIND, OWNERS_KIND) else base64.b64decode(text)
         assert b"secret name" not in raw
         assert b"nobody" not in raw
         assert kept.key not in raw
@@ -62,7 +63,7 @@ async def test_the_database_alone_tells_nothing() -> None:
 async def test_pieces_cannot_be_exchanged() -> None:
     values = MemoryValues()
     files = make(values)
-    kept = await files.keep("a", "b/c", blocks(SECRET), until=NOW)
+    kept = await files.keep("a", "b/c", blocks(SECRET), of=BOB, until=NOW)
     first, second = sorted(key for kind, key in values.texts if kind == PIECES_KIND)[:2]
     texts = values.texts
     texts[PIECES_KIND, first], texts[PIECES_KIND, second] = texts[PIECES_KIND, second], texts[PIECES_KIND, first]
@@ -73,33 +74,33 @@ async def test_pieces_cannot_be_exchanged() -> None:
 async def test_a_given_key_is_written_once_and_keeps_its_time() -> None:
     values = MemoryValues()
     files = make(values)
-    first = await files.keep("a", "b/c", blocks(b"x"), until=NOW + DAY_MS, key=b"k" * 16)
-    again = await files.keep("a", "b/c", blocks(b"x"), until=NOW + 5 * DAY_MS, key=b"k" * 16)
+    first = await files.keep("a", "b/c", blocks(b"x"), of=BOB, until=NOW + DAY_MS, key=b"k" * 16)
+    again = await files.keep("a", "b/c", blocks(b"x"), of=BOB, until=NOW + 5 * DAY_MS, key=b"k" * 16)
     assert again == first
-    assert len(values.texts) == 3
+    assert len(values.texts) == 4
 
 
 async def test_there_is_a_bound_for_all_together() -> None:
     values = MemoryValues()
     files = make(values, max_bytes=1_000_000)
-    await files.keep("a", "b/c", blocks(SECRET[:500_000]), until=NOW + DAY_MS)
+    await files.keep("a", "b/c", blocks(SECRET[:500_000]), of=BOB, until=NOW + DAY_MS)
     before = dict(values.texts)
     with pytest.raises(LimitExceeded):
-        await files.keep("a", "b/c", blocks(SECRET), until=NOW + DAY_MS)
+        await files.keep("a", "b/c", blocks(SECRET), of=BOB, until=NOW + DAY_MS)
     assert {key: text for key, text in values.texts.items() if key[0] != DAYS_KIND} == {
         key: text for key, text in before.items() if key[0] != DAYS_KIND
     }
-    await files.keep("a", "b/c", blocks(SECRET[:400_000]), until=NOW + DAY_MS)
+    await files.keep("a", "b/c", blocks(SECRET[:400_000]), of=BOB, until=NOW + DAY_MS)
     # Another node counts what is there.
     with pytest.raises(LimitExceeded):
-        await make(values, max_bytes=1_000_000).keep("a", "b/c", blocks(SECRET[:200_000]), until=NOW)
+        await make(values, max_bytes=1_000_000).keep("a", "b/c", blocks(SECRET[:200_000]), of=BOB, until=NOW)
 
 
 async def test_files_go_when_their_day_is_over() -> None:
     values, clock = MemoryValues(), Clock()
     files = make(values, clock=clock)
-    short = await files.keep("a", "b/c", blocks(SECRET), until=NOW + DAY_MS)
-    long = await files.keep("a", "b/c", blocks(SECRET), until=NOW + 9 * DAY_MS)
+    short = await files.keep("a", "b/c", blocks(SECRET), of=BOB, until=NOW + DAY_MS)
+    long = await files.keep("a", "b/c", blocks(SECRET), of=BOB, until=NOW + 9 * DAY_MS)
     clock.now += DAY_MS
     assert await files.forget_old() == 0
     clock.now += DAY_MS
@@ -131,9 +132,24 @@ async def test_nothing_stays_of_a_file_that_failed_or_is_forgotten() -> None:
         raise Unavailable("no more")
 
     with pytest.raises(Unavailable):
-        await files.keep("a", "b/c", failing(), until=NOW)
+        await files.keep("a", "b/c", failing(), of=BOB, until=NOW)
     assert {kind for kind, _ in values.texts} <= {DAYS_KIND}
-    kept = await files.keep("a", "b/c", blocks(SECRET), until=NOW + DAY_MS)
+    kept = await files.keep("a", "b/c", blocks(SECRET), of=BOB, until=NOW + DAY_MS)
     await files.forget(kept)
     await files.forget(kept)
     assert not {kind for kind, _ in values.texts} & {KIND, PIECES_KIND}
+
+
+async def test_a_file_goes_with_whoever_it_belongs_to() -> None:
+    values = MemoryValues()
+    files = make(values)
+    bobs = await files.keep("a", "b/c", blocks(SECRET), of=BOB, until=NOW + DAY_MS)
+    others = await files.keep("a", "b/c", blocks(SECRET), of=CanonicalId("carol@example.net"), until=NOW + DAY_MS)
+    # What the deletion of a person removes: values whose content names them.
+    (owned,) = [key for (kind, key), text in values.texts.items() if kind == OWNERS_KIND and BOB in text]
+    await values.put(Value(OWNERS_KIND, owned, None))
+    assert await files.describe(bobs.key) is None
+    assert await files.forget_old() == 1
+    assert await content(files, others) == SECRET
+    await files.forget(others)
+    assert not {kind for kind, _ in values.texts} & {KIND, PIECES_KIND, OWNERS_KIND}

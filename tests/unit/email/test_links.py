@@ -10,9 +10,10 @@ from starlette.testclient import TestClient
 
 from adapters.email.kept_files import DAY_MS, KeptFile, KeptFiles
 from adapters.email.links import PATH, LinkedFiles, Links
-from gateway.sdk import Unavailable
+from gateway.sdk import CanonicalId, Unavailable
 from gateway.sdk.testing.context import MemoryValues
 
+BOB = CanonicalId("bob@example.net")
 NOW = 1_800_000_000_000
 LINKS = Links("https://gw.example", b"s" * 32)
 KEY = bytes(range(16))
@@ -48,7 +49,7 @@ async def blocks(data: bytes) -> AsyncIterator[bytes]:
 
 
 async def kept(files: KeptFiles, name: str, kind: str, data: bytes) -> KeptFile:
-    return await files.keep(name, kind, blocks(data), until=NOW + DAY_MS)
+    return await files.keep(name, kind, blocks(data), of=BOB, until=NOW + DAY_MS)
 
 
 def served(files: KeptFiles, now: int = NOW) -> TestClient:
