@@ -15,7 +15,8 @@ from adapters.xmpp.elements import StreamParser
 OPEN = "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='1'>"
 STREAM = (
     f"<?xml version='1.0'?>{OPEN}<handshake/><message to='a@b' xml:lang='de' from='c'>text<body>&lt;é\U0001f98a&#65;"
-    "</body>tail<![CDATA[<x>]]></message><x:y xmlns:x='urn:x' x:z='1'/> <iq id='7'><!-- no --><q xmlns=''/></iq></stream:stream>"
+    "</body>tail<![CDATA[<x>]]></message><x:y xmlns:x='urn:x' x:z='1'/> <iq id='7'><!-- no --><q "
+    "xmlns=''/></iq></stream:stream>"
 )
 Found = list[tuple[str, str, dict[str, str], str | None, str | None]]
 
