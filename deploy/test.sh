@@ -36,6 +36,6 @@ step "lint" .venv/bin/ruff check --quiet .
 step "types" .venv/bin/mypy
 step "import contracts" .venv/bin/lint-imports --no-cache
 if [ $# -eq 0 ]; then
-    set -- -n 2 --dist loadgroup
+    set -- -n 3 --dist loadgroup
 fi
 step "tests" .venv/bin/python -m pytest -q "$@"

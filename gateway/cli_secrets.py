@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 DAY_MS = 24 * 3600 * 1000
-Which = Literal["resolver", "relay", "people", "matrix", "xmpp", "vapid"]
+Which = Literal["resolver", "relay", "people", "email", "matrix", "xmpp", "vapid"]
 
 
 @app.callback()
@@ -98,6 +99,14 @@ def keys_rotate(
             if not network:
                 raise typer.BadParameter("people: --network says of which network")
             _run(_rotate_people(path, network))
+        case "email":
+            from gateway.operations.rotation_brought import rotate_brought
+
+            brought = rotate_brought(which, settings, path, datetime.now(UTC).date())
+            for line in (brought.done, brought.coming):
+                out.print(line, markup=False)
+            for line in brought.lines:
+                typer.echo(line)
         case "vapid" | "matrix" | "xmpp":
             from gateway.operations.rotation_shared import rotate_shared, rotate_vapid
 

@@ -103,11 +103,13 @@ class EmailAdapter:
         self._pool: Pool | None = None
 
     @classmethod
-    def new_keys(cls) -> NewKeys:
-        """The keys that sign our mail (DKIM), of both kinds."""
-        keys = zip(FILES, new_keys(SELECTOR), strict=True)
-        files = {name: to_pem(key) for name, key in keys}
-        return NewKeys({"dkim_selector": SELECTOR, "dkim_key_files": list(files)}, files)
+    def new_keys(cls, label: str = "") -> NewKeys:
+        """The keys that sign our mail (DKIM), of both kinds; see `BringsKeys`."""
+        selector = f"{SELECTOR}-{label}" if label else SELECTOR
+        keys = dict(zip(FILES, new_keys(selector), strict=True))
+        files = {name: to_pem(key) for name, key in keys.items()}
+        lines = tuple(key.zone_line() for key in keys.values())
+        return NewKeys({"dkim_selector": selector, "dkim_key_files": list(files)}, files, lines)
 
     async def open(self, ctx: AdapterContext) -> None:
         """Read key, password and user files and listen; raises ConfigError or OSError."""

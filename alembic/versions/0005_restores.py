@@ -20,7 +20,7 @@ millis = sa.BigInteger()
 
 
 def upgrade() -> None:
-    """Add two tables. Rows of people deleted before stay as they are: without the seed no digest can be made of them."""
+    """Add two tables. Rows of people deleted before stay: without the seed no digest can be made of them."""
     op.create_table(
         "tombstones",
         sa.Column("digest", key, primary_key=True),

@@ -39,10 +39,10 @@ def adapter_settings(name: str, table: Mapping[str, Any], base: Path) -> BaseMod
     return validate_section(adapter_type(name).Settings, table, where=f"adapters.{name}", base=base)
 
 
-def new_keys(name: str) -> NewKeys:
+def new_keys(name: str, label: str = "") -> NewKeys:
     """Keys of a kind that only the adapter knows; none for most. Raises ConfigError as `adapter_type` does."""
     kind: object = adapter_type(name)
-    return kind.new_keys() if isinstance(kind, BringsKeys) else NewKeys({}, {})
+    return kind.new_keys(label) if isinstance(kind, BringsKeys) else NewKeys({}, {})
 
 
 def make_adapters(settings: Settings, base: Path) -> dict[Network, Adapter]:

@@ -118,6 +118,8 @@ class NewKeys:
     """What the adapter's table says of them: names of files, without a folder."""
     files: Mapping[str, str] = field(repr=False)
     """Their texts by their names."""
+    publish: Sequence[str] = ()
+    """What the world must be shown of them before they are used: lines to be copied, without secrets."""
 
 
 @runtime_checkable
@@ -125,8 +127,8 @@ class BringsKeys(Protocol):
     """Needs keys of a kind that only it knows how to make; an ability of the class, nothing is opened or written."""
 
     @classmethod
-    def new_keys(cls) -> NewKeys:
-        """Fresh ones; may take a second."""
+    def new_keys(cls, label: str = "") -> NewKeys:
+        """Fresh ones; may take a second. Those with a label (letters and digits) can be published beside others."""
 
 
 @runtime_checkable

@@ -67,11 +67,12 @@ class DkimKey:
         """Where the record stands, without a dot at the end."""
         return f"{self.selector}._domainkey.{domain}"
 
-    def zone_line(self, domain: str) -> str:
-        """The record as a line of a zone file, in strings as long as they may be."""
+    def zone_line(self, domain: str = "") -> str:
+        """The record as a line of a zone file, in strings as long as they may be; relative without a domain."""
+        owner = f"{self.record_name(domain)}." if domain else f"{self.selector}._domainkey"
         text = self.record()
         strings = (text[start : start + _DNS_STRING] for start in range(0, len(text), _DNS_STRING))
-        return f"{self.record_name(domain)}. IN TXT {' '.join(f'{chr(34)}{each}{chr(34)}' for each in strings)}"
+        return f"{owner} IN TXT {' '.join(f'{chr(34)}{each}{chr(34)}' for each in strings)}"
 
 
 def new_keys(selector: str) -> tuple[DkimKey, DkimKey]:

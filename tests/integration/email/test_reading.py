@@ -131,12 +131,15 @@ async def test_what_is_refused_leaves_the_worker_as_it_was() -> None:
 
 
 async def test_a_mail_that_takes_too_long_is_refused_for_good() -> None:
-    # Without a second of its own a mail has what is left of the second in which its worker is: less than this one takes,
-    # the first time or one of the next.
+    # Without a second of its own a mail has what is left of the second in which its worker is: less than this one
+    # takes, the first time or one of the next.
+    async def some_of_them(reader: Reader) -> None:
+        for _ in range(5):
+            await read(reader, SLOW)
+
     async with reading(limits=Limits(cpu_seconds=0)) as (reader, pool, _):
         with pytest.raises(MailRefused) as refused:
-            for _ in range(5):
-                await read(reader, SLOW)
+            await some_of_them(reader)
         assert refused.value.reply == replies.BAD_STRUCTURE
         assert pool.workers == ()
         assert (await read(reader, HTML)).mail.text == "rich **text**"

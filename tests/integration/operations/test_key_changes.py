@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from adapters.email.dkim.keys import load_keys
+from adapters.email.keys import FILES
 from gateway.cli import app
 from gateway.custody.keyring import Keyring
 from gateway.custody.seed import load_seed
@@ -17,10 +19,12 @@ from gateway.dm3.envelope import canonical_envelope, seal
 from gateway.dm3.message import Message, MessageType, sign_message
 from gateway.errors import ConfigError
 from gateway.lifecycle import now_ms
+from gateway.operations.adapter_types import adapter_settings
 from gateway.operations.installation import Answers, create_installation
 from gateway.operations.rotation_people import rotate_people
 from gateway.operations.rotation_relay import SKEW, RelayRotation
 from gateway.relay.keys import load_one, load_service_keys
+from gateway.settings import load_settings
 from gateway.store.identities import IdentityNamed
 from tests.integration.bridge.scripted import BOB, BOB_NAME
 from tests.support.adapters import PaperAdapter
@@ -98,6 +102,32 @@ def test_a_secret_of_a_network_changes_in_two_steps(config: Path) -> None:
         assert all(each.strip() in (config.parent / told).read_text() for each in coming)
         assert not set(before) & set(coming)
         assert not any(each.strip() in done.output for each in coming), "no secret goes to the screen"
+
+
+def test_keys_that_sign_mail_are_published_before_they_are_used(tmp_path: Path) -> None:
+    run, at = CliRunner(), ["--config", str(tmp_path / "gateway.toml")]
+    init = ["init", "--dir", str(tmp_path), "--yes", "--parent", "gw.eth", "--email-domain", "gw.example"]
+    assert run.invoke(app, init).exit_code == 0
+    config = tmp_path / "gateway.toml"
+    before = config.read_text()
+    made = run.invoke(app, ["keys", "rotate", "email", *at])
+    assert made.exit_code == 0, made.output
+    (folder,) = tmp_path.glob("email-keys-*")
+    assert "PRIVATE" not in made.output
+    records = [line for line in made.output.splitlines() if "._domainkey IN TXT" in line]
+    settings = [line for line in made.output.splitlines() if line.startswith("dkim_")]
+    assert (len(records), len(settings)) == (2, 2)
+    again = run.invoke(app, ["keys", "rotate", "email", *at])
+    assert [line for line in again.output.splitlines() if line in records + settings] == records + settings
+    assert config.read_text() == before
+    config.write_text("\n".join([*(line for line in before.splitlines() if not line.startswith("dkim_")), *settings]))
+    used = adapter_settings("email", load_settings(config).adapters["email"], tmp_path)
+    keys = load_keys(used.dkim_key_files, used.dkim_selector)  # type: ignore[attr-defined]
+    assert [key.zone_line() for key in keys] == records
+    assert "Finished" in run.invoke(app, ["keys", "rotate", "email", *at]).output
+    assert sorted(each.name for each in folder.iterdir()) == sorted(FILES)
+    once_more = run.invoke(app, ["keys", "rotate", "email", *at])
+    assert (once_more.exit_code, len(list(tmp_path.glob("email-keys-*")))) == (1, 1)
 
 
 async def test_an_envelope_for_the_old_key_is_delivered_after_the_relay_has_a_new_one(tmp_path: Path) -> None:
