@@ -74,7 +74,10 @@ class RestApi:
                 ("/delivery/messages/{name}/syncAcknowledgements", "POST", self.acknowledge),
             ):
                 documented = prefix == "/ds"
-                router.add_api_route(prefix + path, endpoint, methods=[method], include_in_schema=documented)
+                kind = PlainTextResponse if path == "/hello" else JSONResponse
+                router.add_api_route(
+                    prefix + path, endpoint, methods=[method], include_in_schema=documented, response_class=kind
+                )
                 router.add_api_route(prefix + path + "/", endpoint, methods=[method], include_in_schema=False)
         return router
 

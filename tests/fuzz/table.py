@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.fuzz.target import Target
 
-GROUPS: Final = ("dm3", "name", "chain", "issuing", "mail", "proof", "xmpp", "matrix")
+GROUPS: Final = ("dm3", "name", "chain", "issuing", "mail", "proof", "xmpp", "matrix", "backup")
 """The targets of each stand in the module that is called after it; it is imported when it is needed."""
 
 
