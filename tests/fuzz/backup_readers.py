@@ -59,5 +59,7 @@ def _tar(name: str = "a") -> bytes:
 
 
 TARGETS = (
-    Target("backup", backup, (_tar(), _tar("ä" * 60), _tar("../b")), (*JSON_WORDS, "../", "path="), max_bytes=16_384),
+    Target(
+        "backup-file", backup, (_tar(), _tar("ä" * 60), _tar("../b")), (*JSON_WORDS, "../", "path="), max_bytes=16_384
+    ),
 )
