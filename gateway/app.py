@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.types import ASGIApp
@@ -26,7 +26,7 @@ from gateway.ens.holdings import Holdings
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
 from gateway.errors import GatewayError
-from gateway.ids import EnsName, Network
+from gateway.ids import Network
 from gateway.joining.bridge import join_bridge
 from gateway.joining.http import join_http
 from gateway.joining.lookups import join_resolver
@@ -38,7 +38,7 @@ from gateway.lifecycle import Clock, Supervisor, now_ms
 from gateway.offload import Offload
 from gateway.operations.health import Health
 from gateway.operations.housekeeping import Housekeeping
-from gateway.operations.installation import parent_name
+from gateway.operations.installation import parent_name, service_name
 from gateway.operations.lag import Lag
 from gateway.operations.tombstone_file import TombstoneKeeper
 from gateway.relay.keys import load_service_keys
@@ -60,8 +60,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-SERVICE_LABEL: Final = "ds"
-"""Our delivery service is ``ds.<parent>``."""
 
 
 class Gateway:
@@ -71,7 +69,7 @@ class Gateway:
         self.settings = settings
         self.adapters = adapters
         self.parent = parent_name(settings.ens.parent)
-        self.service_name = EnsName(f"{SERVICE_LABEL}.{self.parent}")
+        self.service_name = service_name(self.parent)
         self.app: ASGIApp
         self.directory: Directory
         self.store: Store

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from gateway.subnames.zone import ZoneReport
     from gateway.subnames.zone_file import ZoneSummary
 
-SERVICE_LABEL: Final = "ds"
-"""Our delivery service is ``ds.<parent>``."""
 SHOWN: Final = 20
 DAY_MS: Final = 24 * 3600 * 1000
 
@@ -28,14 +26,14 @@ def zone_export(file: str, config: Path | None) -> None:
     async def work(sink: BinaryIO) -> str:
         from gateway.dm3.eth import checksum
         from gateway.lifecycle import now_ms
+        from gateway.operations.installation import service_name
         from gateway.resolver.signer import load_signer
         from gateway.subnames.zone import export_zone
         from gateway.subnames.zone_file import ZoneHeader
 
         async with opened(config) as house:
             signer = load_signer(house.settings.ens.signer_key_file)
-            service = f"{SERVICE_LABEL}.{house.parent}"
-            header = ZoneHeader(house.parent, now_ms(), service, signer.address, _settings(house))
+            header = ZoneHeader(house.parent, now_ms(), service_name(house.parent), signer.address, _settings(house))
             with counting("Exporting") as progress:
                 summary = await export_zone(
                     house.store, header, sink, public_records=_public(house), sign=signer.sign, progress=progress
@@ -134,14 +132,14 @@ def _public(house: House) -> Callable[[Identity], NameRow | None]:
     from gateway.custody.keyring import Keyring
     from gateway.custody.seed import load_seed
     from gateway.ens.names import namehash
-    from gateway.ids import EnsName
+    from gateway.operations.installation import service_name
     from gateway.resolver.records import ETHEREUM
     from gateway.resolver.sources import identity_records
     from gateway.store.names import NameRow
 
     keyring = Keyring(
         load_seed(house.settings.custody.seed_file),
-        delivery_services=(EnsName(f"{SERVICE_LABEL}.{house.parent}"),),
+        delivery_services=(service_name(house.parent),),
         max_ttl_ms=house.settings.relay.message_ttl_days * DAY_MS,
     )
 

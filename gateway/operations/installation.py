@@ -83,6 +83,11 @@ def parent_name(text: str) -> EnsName:
         raise ConfigError(f'ens.parent: {error.detail} (example: parent = "gw.eth")') from None
 
 
+def service_name(parent: EnsName) -> EnsName:
+    """Name of our delivery service."""
+    return EnsName(f"ds.{parent}")
+
+
 def _create(folder: Path, answers: Answers) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = folder / CONFIG

@@ -31,8 +31,7 @@ from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
-from gateway.ids import EnsName
-from gateway.operations.installation import parent_name
+from gateway.operations.installation import parent_name, service_name
 from gateway.operations.key_files import alone, same_owner, sync
 from gateway.operations.rotation import Report
 from gateway.operations.secret_files import write_secret
@@ -125,7 +124,7 @@ class RelayRotation:
 @asynccontextmanager
 async def opened_relay_rotation(settings: Settings, load: Load) -> AsyncIterator[RelayRotation]:
     """A rotation of an installation's key; ENS is asked as every sender does it."""
-    service = EnsName(f"ds.{parent_name(settings.ens.parent)}")
+    service = service_name(parent_name(settings.ens.parent))
     chain = Chain(settings.chain.rpc_urls, settings.chain.chain_id, quorum=settings.chain.quorum)
     async with GuardedClient(allow_private=True, timeout=30) as client:
         profiles = Profiles(Ens(chain, parse_address(settings.chain.ens_registry), client), client)

@@ -13,11 +13,9 @@ from urllib.parse import urlsplit
 from gateway.dm3.keys import ServiceKeys
 from gateway.ens.egress import GuardedClient
 from gateway.ids import EnsName
-from gateway.operations.installation import parent_name
+from gateway.operations.installation import parent_name, service_name
 from gateway.settings import Settings
 
-SERVICE_LABEL: Final = "ds"
-"""Our delivery service is ``ds.<parent>``."""
 CHECK_SECONDS: Final = 6.0
 """For each check; all of a run work at the same time."""
 ASK_SECONDS: Final = 3.0
@@ -53,7 +51,7 @@ class Installation:
     @property
     def service(self) -> EnsName:
         """Name of our delivery service; raises ConfigError."""
-        return EnsName(f"{SERVICE_LABEL}.{self.parent}")
+        return service_name(self.parent)
 
     @property
     def url(self) -> str:
