@@ -7,6 +7,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from gateway.observability import set_up_logging
 from tests.bench.machine import LOAD_CORE, description, pin
 from tests.bench.results import Figure, print_table, write_json
 from tests.bench.rows import (
+    bridge,
     conversation,
     footprint,
     growth,
@@ -24,6 +26,7 @@ from tests.bench.rows import (
     mailbox,
     names_import,
     queue,
+    soak,
     submit,
     submit_postgresql,
     transactions,
@@ -49,7 +52,11 @@ ROWS: Final[dict[str, Row]] = {
     "conversation": conversation.measure,
     "xmpp": xmpp.measure,
     "mail": mail.measure,
+    "bridge": bridge.measure,
+    "soak": soak.measure,
 }
+LONG: Final = ("soak",)
+"""Rows that are measured only when they are named."""
 RECORDED: Final = (
     "Recorded earlier, not in this run: the reference spends 22.8 ms per envelope, and 7.4 s on acknowledging 200 of "
     "1 000."
@@ -59,7 +66,8 @@ RECORDED: Final = (
 def main(arguments: Sequence[str]) -> None:
     """Parse, measure, tell."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="row", help=f"of {', '.join(ROWS)}; all when none is named")
+    parser.add_argument("rows", nargs="*", metavar="row", help=f"of {', '.join(ROWS)}; all when none is named but soak")
+    parser.add_argument("--minutes", type=float, metavar="N", help="how long soak goes on; ten unless said otherwise")
     parser.add_argument("--tiny", action="store_true", help="see that everything runs; the figures mean nothing")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where the figures go")
     given = parser.parse_args(arguments)
@@ -68,7 +76,11 @@ def main(arguments: Sequence[str]) -> None:
     set_up_logging("ERROR")
     machine = description()
     pin(0, LOAD_CORE)
-    figures = asyncio.run(measured(given.rows or list(ROWS), TINY if given.tiny else FULL))
+    scale = TINY if given.tiny else FULL
+    if given.minutes is not None:
+        scale = replace(scale, minutes=given.minutes)
+    rows = given.rows or [row for row in ROWS if row not in LONG]
+    figures = asyncio.run(measured(rows, scale))
     print_table(figures, Console(width=WIDTH))
     print(RECORDED)
     write_json(figures, machine, given.out)

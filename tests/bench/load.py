@@ -6,7 +6,8 @@ It reads commands, one JSON object a line, from standard input and answers each 
 ``{"clients": n, "start": i, "count": n, "expect": t}`` -> ``{"ready": true}`` once n connections are open; then, after
 any further line, the requests are sent and the answer is ``{"seconds", "latencies", "bytes", "refused"}``: wall clock
 of the whole, of each request in the order of the answers, bytes of all bodies, answers that were not 200 or did not
-hold the text ``expect`` (the first three of them).
+hold the text ``expect`` (the first three of them). With ``"rate": n`` requests are due at so many a second, whatever
+the server does, and a latency is from when its request was due.
 """
 
 from __future__ import annotations
@@ -136,10 +137,7 @@ def run(clients: Sequence[Client], requests: Iterator[bytes], expect: bytes) -> 
                 client = key.data
                 if not client.read():
                     continue
-                outcome.latencies.append(time.perf_counter() - client.sent_at)
-                outcome.bytes += client.answer.body
-                if not client.answer.good(expect):
-                    outcome.refused.append(client.answer.kept[:500].decode("latin-1"))
+                _note(client, outcome, expect)
                 request = next(requests, None)
                 if request is None:
                     busy -= 1
@@ -147,6 +145,40 @@ def run(clients: Sequence[Client], requests: Iterator[bytes], expect: bytes) -> 
                     client.ask(request)
     outcome.seconds = time.perf_counter() - started
     return outcome
+
+
+def run_paced(clients: Sequence[Client], requests: Iterator[bytes], expect: bytes, rate: float) -> Outcome:
+    """Send each request when it is due, or as soon as a client is free; they are due at equal distances."""
+    outcome = Outcome()
+    started = due = time.perf_counter()
+    free = list(clients)
+    request = next(requests, None)
+    with selectors.DefaultSelector() as selector:
+        for client in clients:
+            selector.register(client.socket, selectors.EVENT_READ, client)
+        while request is not None or len(free) < len(clients):
+            while request is not None and free and due <= time.perf_counter():
+                client = free.pop()
+                client.ask(request)
+                client.sent_at = due
+                due += 1 / rate
+                request = next(requests, None)
+            waits = request is not None and free
+            for key, _ in selector.select(max(0.0, due - time.perf_counter()) if waits else None):
+                client = key.data
+                if client.read():
+                    _note(client, outcome, expect)
+                    free.append(client)
+    outcome.seconds = time.perf_counter() - started
+    return outcome
+
+
+def _note(client: Client, outcome: Outcome, expect: bytes) -> None:
+    """A whole answer."""
+    outcome.latencies.append(time.perf_counter() - client.sent_at)
+    outcome.bytes += client.answer.body
+    if not client.answer.good(expect):
+        outcome.refused.append(client.answer.kept[:500].decode("latin-1"))
 
 
 def main(host: str, port: int) -> None:
@@ -162,7 +194,11 @@ def main(host: str, port: int) -> None:
         _say({"ready": True})
         sys.stdin.readline()
         wanted = iter(requests[command["start"] : command["start"] + command["count"]])
-        outcome = run(clients, wanted, command["expect"].encode())
+        expect = command["expect"].encode()
+        if "rate" in command:
+            outcome = run_paced(clients, wanted, expect, command["rate"])
+        else:
+            outcome = run(clients, wanted, expect)
         for client in clients:
             client.socket.close()
         _say(

@@ -57,6 +57,11 @@ def resident_bytes(pid: int) -> int:
     raise ProcessLookupError(f"process {pid} has no memory any more")
 
 
+def descriptors(pid: int) -> int:
+    """Files and sockets that a process has open (proc_pid_fd(5))."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 def children() -> frozenset[int]:
     """Processes that this one has started and that live."""
     return children_of(os.getpid())

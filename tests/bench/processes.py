@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 
-from tests.bench.machine import LOAD_CORE, SERVER_CORE, cpu_seconds, pin, resident_bytes
+from tests.bench.machine import LOAD_CORE, SERVER_CORE, cpu_seconds, descriptors, pin, resident_bytes
 
 START_SECONDS = 60.0
 UNLIMITED = {"DM3_GATEWAY__RELAY__CALLS_PER_MINUTE": "100000000"}
@@ -39,6 +39,10 @@ class Server:
     def resident_bytes(self) -> int:
         """Now."""
         return resident_bytes(self.pid)
+
+    def descriptors(self) -> int:
+        """Open files and sockets now."""
+        return descriptors(self.pid)
 
 
 @asynccontextmanager
@@ -165,9 +169,11 @@ class LoadGenerator:
         answer = await self._process.ask(json.dumps({"load": str(path)}))
         return int(answer["requests"])
 
-    async def run(self, *, clients: int, start: int, count: int, expect: str) -> Load:
-        """Send ``count`` of the requests; RuntimeError when one was refused."""
-        command = {"clients": clients, "start": start, "count": count, "expect": expect}
+    async def run(self, *, clients: int, start: int, count: int, expect: str, rate: float | None = None) -> Load:
+        """Send ``count`` of the requests, so many a second if ``rate`` says so; RuntimeError when one was refused."""
+        command: dict[str, Any] = {"clients": clients, "start": start, "count": count, "expect": expect}
+        if rate is not None:
+            command["rate"] = rate
         await self._process.ask(json.dumps(command))
         before = self._server.cpu_seconds()
         answer = await self._process.ask("")

@@ -42,6 +42,8 @@ class Scale:
     """Of 5 MB in each round."""
     bombs: int
     """Of each kind in each round."""
+    crossings: int
+    """Mails that come out in XMPP in each round, one after the other."""
     lanes: int
     """In which jobs are queued."""
     jobs: int
@@ -56,6 +58,10 @@ class Scale:
     growing_lanes: tuple[int, ...]
     forgetting: float
     """Seconds until the server reads a row again that it has read."""
+    soaking: int
+    """Envelopes that come again and again."""
+    minutes: float
+    """For how long."""
 
 
 FULL: Final = Scale(
@@ -76,6 +82,7 @@ FULL: Final = Scale(
     mails=500,
     large_mails=20,
     bombs=2,
+    crossings=40,
     lanes=1_000,
     jobs=8_000,
     fewer_jobs=4,
@@ -84,6 +91,8 @@ FULL: Final = Scale(
     growing_names=(1_000, 10_000, 100_000, 1_000_000),
     growing_lanes=(10, 100, 1_000, 10_000, 100_000),
     forgetting=1.1,
+    soaking=5_000,
+    minutes=10.0,
 )
 TINY: Final = Scale(
     rounds=2,
@@ -103,6 +112,7 @@ TINY: Final = Scale(
     mails=8,
     large_mails=2,
     bombs=1,
+    crossings=3,
     lanes=10,
     jobs=20,
     fewer_jobs=1,
@@ -111,4 +121,6 @@ TINY: Final = Scale(
     growing_names=(8, 16),
     growing_lanes=(4, 8),
     forgetting=0.0,
+    soaking=40,
+    minutes=0.01,
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.load import Answer, Client, connect, content_length, read_requests, run, write_requests
+from tests.bench.load import Answer, Client, connect, content_length, read_requests, run, run_paced, write_requests
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx: y\r\n\r\n"
 REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 2\r\n\r\nno"
@@ -89,3 +89,17 @@ def test_every_request_is_answered_once(server: tuple[str, int], number: int) ->
     assert all(refused.startswith("HTTP/1.1 429") for refused in outcome.refused)
     numbers = [n for n in range(1, number + 1) if n % 3]
     assert outcome.bytes == sum(len(str(n)) for n in numbers) + 2 * (number // 3)
+
+
+@pytest.mark.parametrize("rate", [200.0, 1_000_000.0])
+def test_requests_that_are_due_at_a_rate_are_answered_once(server: tuple[str, int], rate: float) -> None:
+    """Whether the clients are quicker than that or not."""
+    clients: list[Client] = connect(*server, 4)
+    outcome = run_paced(clients, iter([b"question\n"] * 50), b"", rate)
+    for client in clients:
+        client.socket.close()
+    assert len(outcome.latencies) == 50
+    assert len(outcome.refused) == 50 // 3
+    assert outcome.seconds >= 49 / rate
+    # A request that had to wait for a client was due all the time.
+    assert (max(outcome.latencies) > outcome.seconds / 2) or rate == 200.0
