@@ -253,6 +253,13 @@ def test_queries_use_an_index(plans: Plans, query: Query[Any]) -> None:
     assert plans.walks() == []
 
 
+def test_ids_are_acknowledged_without_reading_the_mailbox(plans: Plans) -> None:
+    """However many they are: the planner takes few for as many rows as a mailbox has."""
+    ids = tuple(envelope(number).id for number in range(50))
+    assert AcknowledgeIds(BOB_ADDRESS, ids).apply(plans.conn) == 50
+    assert [step for step in plans.steps() if "envelopes_mailbox" in step] == []
+
+
 def test_a_walk_through_a_table_would_be_seen(plans: Plans) -> None:
     Sql("SELECT count(*) FROM envelopes WHERE sender = 'x'").run(plans.conn)
     assert len(plans.walks()) == 1
