@@ -19,7 +19,8 @@ from gateway.demo.mail import BOB, send_mail
 from gateway.store import Store
 from gateway.store.mailbox import DamagedEnvelopes
 from tests.integration.store.values import Sql
-from tests.support.cluster import Cluster, free_ports, running_cluster
+from tests.support.cluster import Cluster, running_cluster
+from tests.support.ports import free_ports
 from tests.support.require import require
 from tests.support.senders import Senders
 from tests.support.waiting import until

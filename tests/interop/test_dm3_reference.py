@@ -152,7 +152,7 @@ def test_a_bridged_person_s_profile_passes_the_reference_check(reference: NodeSc
     services = (EnsName("ds.gw.eth"),)
     keyring = Keyring(MasterSeed(secrets.token_bytes(32)), delivery_services=services, max_ttl_ms=1)
     draft = Identities(keyring, EnsName("gw.eth")).draft(Network("email"), "bob@example.org", now_ms=1)
-    fields = {slot: getattr(draft, slot) for slot in draft.__dataclass_fields__}
+    fields = {slot: getattr(draft, slot) for slot in draft.__dataclass_fields__ if slot != "tombstone"}
     identity = Identity(id=IdentityId(1), rotated_at=None, **fields)
     signed = keyring.keys(identity).signed_profile
     assert reference.call("checkProfile", signed=signed.to_json(), address=checksum(identity.address)) is True

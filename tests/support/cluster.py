@@ -32,9 +32,9 @@ from gateway.operations.installation import Answers, create_installation
 from gateway.resolver.signer import load_signer
 from gateway.settings import Settings, load_settings
 from gateway.store.migrate import upgrade
-from gateway.web.server import listen
 from tests.bench.people import Person, crowd, http_request, publish
 from tests.support.balancer import Balancer, balancer
+from tests.support.ports import free_ports
 from tests.support.process import NodeProcess
 from tests.support.senders import PAUSE_SECONDS, Prepared, Senders
 from tests.support.sink import HOST, SINK, TAR, Lane, Sink, installed_sink, running_sink
@@ -276,15 +276,6 @@ async def running_cluster(
             profiles=Profiles(Ens(reader, parse_address(chain.registry), client), client),
             http=http,
         )
-
-
-def free_ports(number: int) -> list[int]:
-    """So many ports of this machine that were free a moment ago."""
-    bound = [listen(HOST, 0) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in bound]
-    for each in bound:
-        each.close()
-    return ports
 
 
 async def _end_all(nodes: Sequence[NodeProcess]) -> None:

@@ -28,7 +28,7 @@ from gateway.operations.installation import Answers, create_installation
 from gateway.resolver.signer import load_signer
 from gateway.settings import Settings, load_settings
 from gateway.store.migrate import upgrade
-from gateway.web.server import listen
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 PARENT = EnsName("gw.eth")
@@ -140,8 +140,7 @@ async def gateway_process(
         mail = MailServer(folder / "mail")
         await mail.start()
         stack.push_async_callback(mail.stop)
-        with listen("127.0.0.1", 0) as web, listen("127.0.0.1", 0) as smtp:
-            port, smtp_port = web.getsockname()[1], smtp.getsockname()[1]
+        port, smtp_port = free_ports(2)
         email = {
             "domain": EMAIL_DOMAIN,
             "smtp_host": "127.0.0.1",

@@ -82,7 +82,7 @@ QUANTITIES = {
         }.items()
         for among in (*sizes, "grows")
     },
-    "footprint": {"memory (RSS)", "start to /healthz", "CPU of the start"},
+    "footprint": {"memory (RSS)", "start to /healthz", "start to /readyz", "CPU of the start"},
     "import": {"file to names", "CPU", "the same file again"},
     "transactions": {
         "taken",

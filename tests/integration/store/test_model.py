@@ -273,6 +273,11 @@ class Model(RuleBasedStateMachine):
         for number, (job_number,) in zip(kept, reversed(jobs[: len(kept)]), strict=True):
             assert self.taken(number, dict(fresh)[number], None) is True
             self.add_job(which, job_number, None)
+        # Whoever has no answer sends again: so it goes on from the same state, whenever the crash came.
+        for number, each in fresh[len(kept) :]:
+            assert self.commit(AcceptEnvelope(each, queued)) is self.taken(number, each, None) is True
+            [(job_number,)] = self.runner.run(self.store.read(Sql("SELECT max(id) FROM jobs")))
+            self.add_job(which, job_number, None)
 
     @rule(which=LANES, wait=st.none() | DELAYS)
     def enqueue(self, which: LaneKey, wait: int | None) -> None:
