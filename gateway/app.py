@@ -61,7 +61,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-
 class Gateway:
     """One node. `open` builds it, `start` lets it work, `close` ends it; `app` is its HTTP side."""
 
