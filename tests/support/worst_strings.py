@@ -7,6 +7,7 @@ that the matcher tries everything it has passed.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +39,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 def worst_strings(pattern: re.Pattern[str], length: int) -> Iterator[str]:
     """Strings of about `length` characters for every loop of `pattern`."""
-    parsed = list(re._parser.parse(pattern.pattern, pattern.flags))  # type: ignore[attr-defined]
+    # By its name: types know it or not, by what else is checked.
+    parser: Any = importlib.import_module("re._parser")
+    parsed = list(parser.parse(pattern.pattern, pattern.flags))
     for before, bodies in _loops(parsed, ""):
         units = list(dict.fromkeys([*bodies, "".join(bodies)]))
         for unit in filter(None, units):
