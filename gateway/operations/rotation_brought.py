@@ -52,7 +52,7 @@ def rotate_brought(name: str, settings: Settings, config: Path, today: date) -> 
         note = folders[-1] / COMING
         made = json.loads(note.read_text(encoding="utf-8"))
         if not _in_use(settings.adapters[name], made["settings"]):
-            return BroughtReport(f"Still waiting: {folders[-1].name} is not in use.", _to_do(name, made), _lines(made))
+            return BroughtReport(f"Still waiting: {folders[-1].name} is not in use.", _to_do(name), _lines(made))
         note.unlink()
         sync(note.parent)
         return BroughtReport(
@@ -77,7 +77,7 @@ def _make(name: str, base: Path, config: Path, today: date) -> BroughtReport:
         same_owner(each, config)
     sync(folder)
     sync(base)
-    return BroughtReport(f"Made new keys in {folder.name}.", _to_do(name, note), _lines(note))
+    return BroughtReport(f"Made new keys in {folder.name}.", _to_do(name), _lines(note))
 
 
 def _settings(keys: NewKeys, folder: str) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _in_use(table: Any, wanted: dict[str, Any]) -> bool:
     return all(table.get(key) == value for key, value in wanted.items())
 
 
-def _to_do(name: str, made: dict[str, Any]) -> str:
+def _to_do(name: str) -> str:
     return (
         "Add the first lines to the zone and leave the old ones there; when everybody sees them, put the last ones into"
         f" [adapters.{name}] and restart the nodes. Then run this again."
