@@ -13,39 +13,42 @@ from tests.support.waiting import until
 
 SENDERS, PERSONS, EACH = 4, 40, 2
 """160 conversations in each network: more than a node works on for one of them."""
-PAUSE_SECONDS = 0.3
 SETTLE_SECONDS = 40.0
 """Less than the 60 s after which a silent connection is given up."""
 
 
-async def test_a_dead_network_slows_another_by_less_than_a_tenth(tmp_path: Path) -> None:
-    """160 conversations with a silent network: the other has at least 90 % as many deliveries under way at a time.
+async def test_a_dead_network_takes_nothing_of_the_share_of_another(tmp_path: Path) -> None:
+    """160 conversations with a silent network: the other has its whole share of deliveries under way, as alone.
 
     All 320 of its envelopes arrive before one of the silent network's tries is over: none of them waits behind one.
     """
     async with running_cluster(tmp_path, "sqlite:///gateway.db", senders=SENDERS, persons=PERSONS) as cluster:
         await cluster.start()
-        cluster.sink.pause = PAUSE_SECONDS
         alone = await most_busy(cluster, await cluster.conversations(EACH, prefix="alone "))
         cluster.sink.dead.add(TAR)
         await cluster.written(await cluster.conversations(1, prefix="dead ", network=TAR))
 
         async def hanging() -> bool | None:
-            return cluster.sink.hanging >= alone or None
+            return cluster.sink.hanging >= SHARE or None
 
         await until(hanging, SETTLE_SECONDS)
         beside = await most_busy(cluster, await cluster.conversations(EACH, prefix="beside "))
         print(f"{alone} under way at a time alone, {beside} beside {cluster.sink.hanging} that hang")
         assert cluster.sink.given_up == 0
-        assert beside >= 0.9 * alone
 
 
 async def most_busy(cluster: Cluster, conversations: Sequence[Sequence[Prepared]]) -> int:
-    """Write, wait until everything is delivered, and tell how many deliveries were under way at a time."""
-    cluster.sink.closed, cluster.sink.most_busy = True, 0
+    """Write it, and wait until everything is delivered, of which nothing is before a share of it is under way at once.
+
+    Returns how many deliveries were under way at a time: a lease may add some to the share.
+    """
+    cluster.sink.closed, cluster.sink.most_busy, cluster.sink.together = True, 0, SHARE
     senders = await cluster.written(conversations)
     cluster.sink.closed = False
-    await cluster.delivered(senders, SETTLE_SECONDS)
+    try:
+        await cluster.delivered(senders, SETTLE_SECONDS)
+    except AssertionError:
+        raise AssertionError(f"never more than {cluster.sink.most_busy} of {SHARE} under way at a time") from None
     cluster.check(senders)
     return cluster.sink.most_busy
 

@@ -151,16 +151,20 @@ class Sink:
     busy: int = 0
     """Deliveries that are being answered, at this time."""
     most_busy: int = 0
+    """Of them at one time."""
     closed: bool = False
     """Everybody is told to come again later."""
     pause: float = 0.0
     """Seconds that it takes to take something."""
+    together: int = 0
+    """Nothing is taken before so many deliveries have been under way at a time."""
     links: dict[str, list[int]] = field(default_factory=dict)
     """Processes that are linked now, by network."""
     most_links: int = 0
     """Of one network at one time."""
     under_way: dict[Lane, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     """Number of deliveries that are being answered, by the process that asks."""
+    _more: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def held_by(self, node: int) -> list[Lane]:
         """Conversations in which a process has a delivery under way."""
@@ -203,8 +207,10 @@ class Sink:
                 return
             self.busy += 1
             self.most_busy = max(self.most_busy, self.busy)
-            await asyncio.sleep(self.pause)
-            self.busy -= 1
+            try:
+                await self._taking()
+            finally:
+                self.busy -= 1
             self._take(said, lane)
             writer.write(_line({"taken": True}))
         finally:
@@ -214,6 +220,12 @@ class Sink:
                 # The end of the answer must not overtake it.
                 writer.write_eof()
                 await reader.read()
+
+    async def _taking(self) -> None:
+        async with self._more:
+            self._more.notify_all()
+            await self._more.wait_for(lambda: self.most_busy >= self.together)
+        await asyncio.sleep(self.pause)
 
     async def _hang(self, reader: asyncio.StreamReader) -> None:
         self.hanging += 1

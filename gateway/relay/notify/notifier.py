@@ -146,12 +146,14 @@ class Notifier:
         if pause > 0:
             return Later("told a moment ago", pause)
         news = News(recipient=work.recipient, sender=work.sender, verified=work.verified, service=self._service)
+        # What comes while this is told is news again.
+        at = self._clock()
         told = await way.tell(channel.recipient, news, f"{work.envelope}.{channel.kind}")
         log.info("notification.tried", job=job.id, channel=channel.kind, result=type(told).__name__)
-        return self._ended(channel, told)
+        return self._ended(channel, told, at)
 
-    def _ended(self, channel: Channel, told: Told) -> Result:
-        mark = MarkNotified(channel.address, channel.kind, channel.recipient, self._clock())
+    def _ended(self, channel: Channel, told: Told, at: int) -> Result:
+        mark = MarkNotified(channel.address, channel.kind, channel.recipient, at)
         match told:
             case Delivered():
                 self._count()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,6 +39,8 @@ class ScriptedWay:
     script: list[Told] = field(default_factory=list)
     told: list[News] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+    """What happens while somebody is told the first time."""
 
     def published(self) -> JsonObject:
         return {}
@@ -48,6 +50,9 @@ class ScriptedWay:
 
     async def tell(self, recipient: str, news: News, key: str) -> Told:
         self.keys.append(key)
+        if self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            await happens()
         answer = self.script.pop(0) if self.script else Delivered(NativeId(key))
         if isinstance(answer, Delivered):
             self.told.append(news)
@@ -127,6 +132,19 @@ async def test_after_the_delay_and_not_before(desk: Desk) -> None:
     assert desk.mail.told == [News(recipient=BOB, sender=ALICE, verified=True, service=EnsName("ds.gw.eth"))]
     assert desk.counted == 1
     assert await desk.queue() == []
+
+
+async def test_what_comes_while_somebody_is_told_is_news_again(desk: Desk) -> None:
+    async def another_comes() -> None:
+        desk.now += SECOND
+        await desk.arrives(2, sender=CAROL)
+        desk.now += SECOND
+
+    desk.mail.meanwhile = another_comes
+    await desk.arrives(1)
+    await desk.work(DELAY)
+    await desk.work(DELAY + INTERVAL + MINUTE)
+    assert desk.mail.senders == [ALICE, CAROL]
 
 
 async def test_the_job_stands_in_a_lane_of_the_person(desk: Desk) -> None:
