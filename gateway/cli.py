@@ -135,9 +135,11 @@ def serve(
     set_up_logging(log_level, log_format)
     path = find_config(config)
     settings = load_settings(path)
+    from gateway.allocator import keep_freed_memory
     from gateway.operations.adapter_types import make_adapters
     from gateway.serving import serve_until
 
+    keep_freed_memory()
     adapters = make_adapters(settings, path.resolve().parent)
     run(lambda stop: serve_until(settings, adapters, stop, path))
 

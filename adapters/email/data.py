@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from adapters.email.lines import without_even_ends
+
 _END: Final = b"\r\n.\r\n"
 _ALL_BUT_LINE_ENDS: Final = bytes(each for each in range(256) if each not in b"\r\n")
+_CR, _LF = b"\r\n"
 _HELD: Final = tuple(_END[:size] for size in range(len(_END) - 1, 0, -1))
 
 
@@ -62,10 +65,11 @@ class DataDecoder:
         return self.too_big or self.bare_line_ends or self.line_too_long
 
     def _check_lines(self, data: bytes) -> None:
-        end_bytes = len(data.translate(None, _ALL_BUT_LINE_ENDS))
-        if end_bytes != 2 * _evenly_spaced_ends(data):
+        rest = without_even_ends(data)
+        if rest is None or _CR in rest or _LF in rest:
             # splitlines() takes a CR, an LF and a pair for one end each: all are pairs when there are twice as many
             # bytes. Counting each of the three takes three times as long.
+            end_bytes = len(data.translate(None, _ALL_BUT_LINE_ENDS))
             ends = len(data.splitlines()) - (not data.endswith((b"\r", b"\n")))
             self.bare_line_ends = self.bare_line_ends or end_bytes != 2 * ends
         longest = 0
@@ -79,16 +83,3 @@ class DataDecoder:
         self._line += len(data) - position
         if max(longest, self._line) > self._line_limit:
             self.line_too_long = True
-
-
-def _evenly_spaced_ends(data: bytes) -> int:
-    """How many line ends there are from the first one on, each as far from the next as the second from the first.
-
-    Files in base64 have lines of one length, and so all of them are found in a third of the time of `splitlines`.
-    """
-    first = data.find(b"\r\n")
-    step = data.find(b"\r\n", first + 2) - first
-    if first < 0 or step < 0:
-        return 0
-    ends = data[first + 1 :: step]
-    return len(ends) if ends.strip(b"\n") == b"" and data[first::step][: len(ends)].strip(b"\r") == b"" else 0

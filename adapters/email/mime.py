@@ -37,7 +37,7 @@ MAX_BOUNDARY: Final = 256
 _MAX_CANDIDATES: Final = 20_000
 """Places where a boundary is looked at closely."""
 
-BLOCK: Final = 192 * 1024
+BLOCK: Final = 96 * 1024
 """Bytes of a body that are looked at together; a multiple of 3 and of 4."""
 
 Content = bytes | mmap

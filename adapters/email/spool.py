@@ -13,7 +13,7 @@ from adapters.email.mime import BLOCK, body_blocks
 
 IN_MEMORY: Final = 256 * 1024
 """Bytes of a mail that is kept in memory."""
-WRITTEN_AT_ONCE: Final = 512 * 1024
+WRITTEN_AT_ONCE: Final = 1024 * 1024
 """Bytes of a larger one that go to its file together: the way into a thread costs more than to write 64 KiB."""
 
 

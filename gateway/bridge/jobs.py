@@ -129,16 +129,44 @@ _NOTICE: Final = TypeAdapter(NoticeJob)
 
 
 def encode_outbound(work: OutboundJob) -> bytes:
-    """Payload of an OUTBOUND job."""
-    return _OUTBOUND.dump_json(work, exclude_defaults=True)
+    """Payload of an OUTBOUND job: a line of JSON, and behind it what is in the attachments.
+
+    The JSON has the size of each attachment in place of its data: to write 5 MB of them as JSON takes 3 ms.
+    """
+    data = [each.data.encode() for each in work.attachments]
+    if not data:
+        return _OUTBOUND.dump_json(work, exclude_defaults=True)
+    sizes = (replace(each, data=str(len(piece))) for each, piece in zip(work.attachments, data, strict=True))
+    head = _OUTBOUND.dump_json(replace(work, attachments=tuple(sizes)), exclude_defaults=True)
+    return b"".join((head, b"\n", *data))
 
 
 def decode_outbound(payload: bytes) -> OutboundJob:
-    """Read a payload; InvalidInput when it was not written by `encode_outbound`."""
+    """Read a payload; InvalidInput when it was not written by `encode_outbound`, of this version or one before."""
+    end = payload.find(b"\n")
     try:
-        return _OUTBOUND.validate_json(payload)
+        if end < 0:
+            return _OUTBOUND.validate_json(payload)
+        work = _OUTBOUND.validate_json(payload[:end])
+        return replace(work, attachments=_with_data(work.attachments, payload, end + 1))
     except ValidationError as error:
         raise InvalidInput(f"outbound job with {error.error_count()} faults") from None
+    except ValueError:
+        raise InvalidInput("outbound job whose attachments are damaged") from None
+
+
+def _with_data(sized: Iterable[Attachment], payload: bytes, start: int) -> tuple[Attachment, ...]:
+    """Attachments whose data stand in the payload one behind the other; ValueError unless they end with it."""
+    found: list[Attachment] = []
+    for each in sized:
+        end = start + int(each.data)
+        if end < start:
+            raise ValueError("an attachment of less than no bytes")
+        found.append(replace(each, data=payload[start:end].decode()))
+        start = end
+    if start != len(payload):
+        raise ValueError(f"{len(payload) - start} bytes behind the attachments")
+    return tuple(found)
 
 
 def encode_report(work: ReportJob) -> bytes:

@@ -27,6 +27,8 @@ BUSY_TIMEOUT_S: Final = 5.0
 """How long to wait for a writer of another process (a command of the operator beside the service)."""
 
 READERS: Final = 4
+WRITER_CACHE: Final = "-16000"
+"""KB of pages of the writer. A transaction that does not fit is written to the log twice, some of it."""
 
 SETTINGS: Final = {
     # Of a new file. Envelopes of some KB lie in one page; with larger pages large messages cost less, small ones more.
@@ -121,6 +123,8 @@ def sqlite_engine(path: str, *, begin: str, connections: int, read_only: bool = 
             dbapi.execute(f"PRAGMA {name}={value}").fetchall()
         if read_only:
             dbapi.execute("PRAGMA query_only=ON").fetchall()
+        else:
+            dbapi.execute(f"PRAGMA cache_size={WRITER_CACHE}").fetchall()
 
     @event.listens_for(engine, "begin")
     def begin_transaction(conn: Connection) -> None:

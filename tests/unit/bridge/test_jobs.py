@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -89,7 +90,25 @@ def test_a_job_of_an_earlier_version_is_read() -> None:
     assert decode_outbound(payload).instruction is None
 
 
-@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'{"network": 1}', b"\xff"])
+def test_attachments_of_an_earlier_version_are_read() -> None:
+    payload = (
+        b'{"network":"email","sender":"b.gw.eth","recipient":"n.eth","type":"NEW","text":"x","sent_at":1,'
+        b'"attachments":[{"data":"data:,a\\n","name":"a"},{"data":"12"}]}'
+    )
+    assert decode_outbound(payload).attachments == (Attachment("data:,a\n", "a"), Attachment("12"))
+
+
+@pytest.mark.parametrize("sizes", [("2", "3"), ("2", "1"), ("-2", "6"), ("5", "-1"), ("x", "4"), ("", "4"), ("5",), ()])
+def test_attachments_that_are_not_as_long_as_they_say_are_damage(sizes: tuple[str, ...]) -> None:
+    head = (
+        '{"network":"email","sender":"b.gw.eth","recipient":"n.eth","type":"NEW","text":"x","sent_at":1,'
+        f'"attachments":[{",".join(json.dumps({"data": each}) for each in sizes)}]}}'
+    )
+    with pytest.raises(InvalidInput):
+        decode_outbound(f"{head}\nabcd".encode())
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'{"network": 1}', b"\xff", b"\n", b"{}\n"])
 def test_a_damaged_payload_is_named_so(payload: bytes) -> None:
     with pytest.raises(InvalidInput):
         decode_outbound(payload)
