@@ -49,8 +49,8 @@ from gateway.resolver.rows import Rows
 from gateway.sdk.adapter import Adapter
 from gateway.settings import Settings
 from gateway.store import Store
-from gateway.store.identities import Identity, IdentityNamed
-from gateway.store.names import NameNamed, NameRow
+from gateway.store.identities import IdentitiesNamed, Identity
+from gateway.store.names import NameRow, NamesNamed
 from gateway.subnames.policy import policies
 from gateway.watch import Counted, Timed
 from gateway.work.worker import Worker
@@ -199,8 +199,8 @@ class Gateway:
         batches = partial(watch.measure, Timed.BATCH)
         self.store = await Store.open(settings.store.url, clock=clock, committed=batches)
         self._resources.push_async_callback(self.store.close)
-        self.name_rows = Rows(self.store, NameNamed)
-        self.identity_rows = Rows(self.store, IdentityNamed)
+        self.name_rows = Rows(self.store, NamesNamed)
+        self.identity_rows = Rows(self.store, IdentitiesNamed)
         clients = self._open_clients()
         chain = Chain(
             chain_settings.rpc_urls,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
+
+from cachetools import LRUCache
 
 from gateway.ens.names import is_under, namehash
 from gateway.errors import InvalidInput, NotFound, Unavailable, UnknownName
@@ -19,6 +22,20 @@ from gateway.watch import Counted, Timed, Watch
 
 MAX_RESULT: Final = 60 * 2**10
 """Bytes of one result; a little less than the contract's callback takes."""
+REMEMBERED: Final = 1_000
+"""Look-ups of which the last answer is remembered."""
+MAX_REMEMBERED: Final = 1_024
+"""Bytes of calldata, and of a result, that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A look-up as it was answered last. The same result with the same end has the same signature."""
+
+    request: Request
+    result: bytes
+    expires: int
+    answer: Answer
 
 
 class Resolver:
@@ -47,6 +64,7 @@ class Resolver:
         self._registries = registries or Registries()
         self._watch = watch or Watch()
         self._answer_ttl = answer_ttl
+        self._answered: LRUCache[tuple[EthAddress, bytes], _Answered] = LRUCache(REMEMBERED)
 
     async def answer(self, sender: EthAddress, calldata: bytes, *, followed: bool = False) -> Answer:
         """Response for the contract ``sender`` to the calldata of its resolve(bytes,bytes).
@@ -59,7 +77,8 @@ class Resolver:
         """
         if sender not in self._senders:
             raise NotFound("this gateway does not answer for that contract")
-        request = parse_request(calldata)
+        last = self._answered.get((sender, calldata))
+        request = parse_request(calldata) if last is None else last.request
         if not any(request.name == zone or is_under(request.name, zone) for zone in self._zones):
             raise UnknownName("this gateway does not serve that name")
         node = namehash(request.name)
@@ -69,8 +88,13 @@ class Resolver:
             raise InvalidInput(f"the result would have more than {MAX_RESULT} bytes; ask for less at once")
         life = self._answer_ttl if records.ttl is None else min(self._answer_ttl, records.ttl)
         expires = int(self._clock()) + life
+        if last is not None and (last.expires, last.result) == (expires, result):
+            return last.answer
         signature = await self._sign(answer_digest(sender, expires, calldata, result))
-        return Answer(encode_response(result, expires, signature), life)
+        answer = Answer(encode_response(result, expires, signature), life)
+        if max(len(calldata), len(result)) <= MAX_REMEMBERED:
+            self._answered[sender, calldata] = _Answered(request, result, expires, answer)
+        return answer
 
     async def _sign(self, digest: bytes) -> bytes:
         started = time.perf_counter()

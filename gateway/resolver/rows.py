@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from gateway.errors import LimitExceeded, Unavailable
 from gateway.ids import EnsName
@@ -21,7 +21,7 @@ from gateway.store.op import Query
 LIFE: Final = 1.0
 """Seconds for which a row that was read may be answered from: what other processes write is seen after that."""
 TOGETHER: Final = 32
-"""Rows of one read: on PostgreSQL each is a round trip."""
+"""Rows of one read."""
 READS: Final = 2
 """Reads under way at one time; one that is slow does not hold up everybody."""
 WAITING: Final = 1_000
@@ -40,12 +40,12 @@ class Rows(Generic[T]):
     def __init__(
         self,
         store: Store,
-        query: Callable[[EnsName], Query[T | None]],
+        query: Callable[[tuple[EnsName, ...]], Query[Mapping[EnsName, T]]],
         *,
         life: float = LIFE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``query`` reads the row of one name; ``clock`` gives monotonic seconds."""
+        """``query`` reads the rows of some names, by name; ``clock`` gives monotonic seconds."""
         self._store = store
         self._query = query
         self._life = life
@@ -81,7 +81,7 @@ class Rows(Generic[T]):
     def _ask(self, name: EnsName) -> _Wanted[T]:
         if len(self._queue) >= WAITING:
             raise LimitExceeded(f"{WAITING} names wait for the database")
-        wanted = self._wanted[name] = _Wanted(name, self._query(name))
+        wanted = self._wanted[name] = _Wanted(name)
         self._queue.append(wanted)
         if self._readers < READS:
             self._readers += 1
@@ -101,7 +101,7 @@ class Rows(Generic[T]):
 
     async def _read(self, batch: Sequence[_Wanted[T]]) -> None:
         try:
-            rows = await self._store.read(_Together([wanted.query for wanted in batch]))
+            rows = await self._store.read(self._query(tuple(wanted.name for wanted in batch)))
         except (Unavailable, LimitExceeded) as error:
             for wanted in batch:
                 self._end(wanted, error)
@@ -110,14 +110,15 @@ class Rows(Generic[T]):
                 await self._read_alone(wanted)
         else:
             until = self._clock() + self._life
-            for wanted, row in zip(batch, rows, strict=True):
+            for wanted in batch:
+                row = rows.get(wanted.name)
                 self._keep(wanted, row, until)
                 self._end(wanted, row)
 
     async def _read_alone(self, wanted: _Wanted[T]) -> None:
         """One row that cannot be read must not cost the others theirs."""
         try:
-            self._end(wanted, await self._store.read(wanted.query))
+            self._end(wanted, (await self._store.read(self._query((wanted.name,)))).get(wanted.name))
         except Exception as error:
             self._end(wanted, error)
 
@@ -148,16 +149,4 @@ class _Wanted(Generic[T]):
     """A row to be read, and who waits for it."""
 
     name: EnsName
-    query: Query[T | None]
     futures: list[asyncio.Future[T | None]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Together(Generic[T]):
-    """Several queries on one snapshot."""
-
-    queries: Sequence[Query[T]]
-
-    def run(self, conn: Any) -> list[T]:
-        """One after the other."""
-        return [query.run(conn) for query in self.queries]

@@ -145,6 +145,18 @@ class IdentityNamed:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentitiesNamed:
+    """The identities with these ENS names; names that are nobody's are left out."""
+
+    names: tuple[EnsName, ...]
+
+    def run(self, conn: Connection) -> dict[EnsName, Identity]:
+        """Look up by the unique key, together."""
+        found = map(_identity_of, conn.execute(_AMONG, {"names": self.names}))
+        return {identity.name: identity for identity in found}
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityAt:
     """The identity with this address, or None."""
 
@@ -297,6 +309,7 @@ _OF: Final = select(identities).where(
     identities.c.network == bindparam("network"), identities.c.canonical_id == bindparam("person")
 )
 _NAMED: Final = select(identities).where(identities.c.name == bindparam("name"))
+_AMONG: Final = select(identities).where(identities.c.name.in_(bindparam("names", expanding=True)))
 
 
 def _identity_of(row: Any) -> Identity:

@@ -11,7 +11,7 @@ completes it in one transaction. Only jobs on hold are expired here (``gateway.s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -80,20 +80,16 @@ class LeaseLanes:
     except_for: tuple[str, ...] = ()
 
     def apply(self, conn: Connection) -> list[LaneLease]:
-        """Pick and lock, skipping what another node is just taking, then mark."""
+        """Pick and lock, skipping what another node is just taking, then mark, then read the first jobs."""
         due = _DUE if not self.except_for else _DUE.where(lanes.c.destination.not_in(self.except_for))
         picked = conn.scalars(due.limit(self.limit), {"now": self.now}).all()
+        if not picked:
+            return []
         until = self.now + self.lease_ms
-        return [
-            LaneLease(
-                LaneKey(name),
-                self.owner,
-                until,
-                conn.execute(_MARK, {"lane": name, "by": self.owner, "until": until}).scalar_one(),
-                next(iter(LaneJobs(LaneKey(name), 1).run(conn)), None),
-            )
-            for name in picked
-        ]
+        marked = conn.execute(_MARK, {"lanes": picked, "by": self.owner, "until": until})
+        tokens = {row.name: row.token for row in marked}
+        first = {job.lane: job for job in jobs_of(conn.execute(_FIRST_OF_EACH, {"lanes": picked}))}
+        return [LaneLease(LaneKey(name), self.owner, until, tokens[name], first.get(LaneKey(name))) for name in picked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +183,32 @@ class FinishJob:
     def apply(self, conn: Connection) -> bool:
         """Delete the job, then bring the lane up to date and see what is left."""
         _fence(conn, self.lease, self.now)
-        conn.execute(_REMOVE, {"lane": self.lease.lane, "job": self.job_id})
-        left = conn.execute(_FINISH, {"lane": self.lease.lane, "at": self.now}).scalar_one()
-        return left is None
+        return self._finish(conn, [self])[0]
+
+    @classmethod
+    def apply_many(cls, conn: Connection, ops: Sequence[FinishJob]) -> list[bool | LeaseLost]:
+        """The same for many lanes, with as many statements as for one; LeaseLost in the place of a result."""
+        held = _held(conn, [op.lease.lane for op in ops])
+        results: list[bool | LeaseLost] = [_lost(op.lease) for op in ops]
+        waiting = [place for place, op in enumerate(ops) if _is_held(op.lease, op.now, held)]
+        while waiting:
+            # A lane comes once in each call: what is left of it then is what this one operation leaves.
+            turn = {ops[place].lease.lane: place for place in reversed(waiting)}
+            for place, released in zip(
+                turn.values(), cls._finish(conn, [ops[place] for place in turn.values()]), strict=True
+            ):
+                results[place] = released
+            given_back = {lane for lane, place in turn.items() if results[place] is True}
+            waiting = [each for each in waiting if each not in turn.values() and ops[each].lease.lane not in given_back]
+        return results
+
+    @staticmethod
+    def _finish(conn: Connection, ops: Sequence[FinishJob]) -> list[bool]:
+        names = [op.lease.lane for op in ops]
+        conn.execute(_REMOVE, {"lanes": names, "jobs": [op.job_id for op in ops]})
+        left = conn.execute(_FINISH, {"lanes": names, "at": max(op.now for op in ops)})
+        due = {row.name: row.due for row in left}
+        return [due[name] is None for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,11 +328,26 @@ class ReleaseLane:
         return due is not None and due <= self.now
 
 
+def _held(conn: Connection, names: Sequence[LaneKey]) -> dict[str, tuple[str | None, int, int]]:
+    """Owner, token and end of the lease (ms) of lanes, whose rows are locked with it."""
+    rows = conn.execute(_LEASES, {"lanes": sorted(set(names))})
+    return {row.name: (row.owner, row.token, row.lease_until) for row in rows}
+
+
+def _is_held(lease: LaneLease, now: int, held: Mapping[str, tuple[str | None, int, int]]) -> bool:
+    owner, token, until = held.get(lease.lane, (None, 0, 0))
+    return (owner, token) == (lease.owner, lease.token) and until > now
+
+
+def _lost(lease: LaneLease) -> LeaseLost:
+    return LeaseLost(f"lane {lease.lane!r} is no longer held by {lease.owner!r}")
+
+
 def _fence(conn: Connection, lease: LaneLease, now: int | None) -> None:
     """Lock the lane's row, or raise ``LeaseLost`` when the lease is no longer ours (or, given ``now``, is over)."""
     held = {"lane": lease.lane, "by": lease.owner, "number": lease.token, "now": -1 if now is None else now}
     if conn.execute(_HELD, held).first() is None:
-        raise LeaseLost(f"lane {lease.lane!r} is no longer held by {lease.owner!r}")
+        raise _lost(lease)
 
 
 def _set_due(conn: Connection, lane: LaneKey, due: int) -> None:
@@ -324,6 +358,8 @@ def _set_due(conn: Connection, lane: LaneKey, due: int) -> None:
 # Made once: SQLAlchemy takes longer to build these than SQLite to run them.
 _READY: Final = exists().where(jobs.c.lane == bindparam("lane"), jobs.c.state == JobState.READY.value)
 _NEXT_DUE: Final = case((_READY, bindparam("at", type_=Millis)), else_=null())
+_AMONG: Final = lanes.c.name.in_(bindparam("lanes", expanding=True))
+_STILL_READY: Final = exists().where(jobs.c.lane == lanes.c.name, jobs.c.state == JobState.READY.value)
 _DUE: Final = (
     select(lanes.c.name)
     .where(lanes.c.due <= bindparam("now"), lanes.c.lease_until <= bindparam("now"))
@@ -332,9 +368,15 @@ _DUE: Final = (
 )
 _MARK: Final = (
     update(lanes)
-    .where(lanes.c.name == bindparam("lane"))
+    .where(_AMONG)
     .values(owner=bindparam("by"), lease_until=bindparam("until"), token=lanes.c.token + 1)
-    .returning(lanes.c.token)
+    .returning(lanes.c.name, lanes.c.token)
+)
+_LEASES: Final = (
+    select(lanes.c.name, lanes.c.owner, lanes.c.token, lanes.c.lease_until)
+    .where(_AMONG)
+    .order_by(lanes.c.name)
+    .with_for_update()
 )
 _HELD: Final = (
     select(lanes.c.name)
@@ -352,15 +394,29 @@ _FIRST: Final = (
     .order_by(jobs.c.id)
     .limit(bindparam("at_most", type_=Integer))
 )
+_OTHERS: Final = jobs.alias()
+_FIRST_OF_EACH: Final = select(jobs).where(
+    jobs.c.id.in_(
+        select(
+            select(_OTHERS.c.id)
+            .where(_OTHERS.c.lane == lanes.c.name, _OTHERS.c.state == JobState.READY.value)
+            .order_by(_OTHERS.c.id)
+            .limit(1)
+            .scalar_subquery()
+        ).where(_AMONG)
+    )
+)
 _SET_DUE: Final = update(lanes).where(lanes.c.name == bindparam("lane")).values(due=_NEXT_DUE)
-_REMOVE: Final = delete(jobs).where(jobs.c.id == bindparam("job"), jobs.c.lane == bindparam("lane"))
+_REMOVE: Final = delete(jobs).where(
+    jobs.c.id.in_(bindparam("jobs", expanding=True)), jobs.c.lane.in_(bindparam("lanes", expanding=True))
+)
 _FINISH: Final = (
     update(lanes)
-    .where(lanes.c.name == bindparam("lane"))
+    .where(_AMONG)
     .values(
-        due=_NEXT_DUE,
-        owner=case((_READY, lanes.c.owner), else_=null()),
-        lease_until=case((_READY, lanes.c.lease_until), else_=0),
+        due=case((_STILL_READY, bindparam("at", type_=Millis)), else_=null()),
+        owner=case((_STILL_READY, lanes.c.owner), else_=null()),
+        lease_until=case((_STILL_READY, lanes.c.lease_until), else_=0),
     )
-    .returning(lanes.c.due)
+    .returning(lanes.c.name, lanes.c.due)
 )

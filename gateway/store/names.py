@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select
 
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName, EthAddress
@@ -102,6 +102,17 @@ class NameNamed:
         """Look up by the key."""
         row = conn.execute(select(names).where(names.c.name == self.name)).first()
         return None if row is None else name_of(row)
+
+
+@dataclass(frozen=True, slots=True)
+class NamesNamed:
+    """The rows of several names; those without one are left out."""
+
+    names: tuple[EnsName, ...]
+
+    def run(self, conn: Connection) -> dict[EnsName, NameRow]:
+        """Look up by the key, together."""
+        return {EnsName(row.name): name_of(row) for row in conn.execute(_NAMED, {"names": self.names})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,3 +290,6 @@ def _below(suffix: EnsName, after: EnsName | None) -> Select[Any]:
 
 def _some(conn: Connection, rows: Select[Any], limit: int) -> list[NameRow]:
     return [name_of(row) for row in conn.execute(rows.order_by(names.c.path).limit(limit))]
+
+
+_NAMED: Final = select(names).where(names.c.name.in_(bindparam("names", expanding=True)))

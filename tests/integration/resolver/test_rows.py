@@ -14,7 +14,7 @@ from gateway.ids import EnsName
 from gateway.resolver import rows as module
 from gateway.resolver.rows import LIFE, Rows
 from gateway.store import Store
-from gateway.store.names import DropName, NameNamed, NameRow, PutName
+from gateway.store.names import DropName, NameRow, NamesNamed, PutName
 
 BOB = EnsName("bob.gw.eth")
 
@@ -26,22 +26,22 @@ class Reads:
         self.batches: list[list[EnsName]] = [[]]
         self.now = 1000.0
 
-    def query(self, name: EnsName) -> Watched:
-        return Watched(name, self)
+    def query(self, names: tuple[EnsName, ...]) -> Watched:
+        return Watched(names, self)
 
 
 @dataclass(frozen=True)
 class Watched:
     """The real query, noted when it runs."""
 
-    name: EnsName
+    names: tuple[EnsName, ...]
     reads: Reads
 
-    def run(self, conn: Any) -> NameRow | None:
-        if self.name.startswith("bad"):
+    def run(self, conn: Any) -> dict[EnsName, NameRow]:
+        if any(name.startswith("bad") for name in self.names):
             raise InvalidInput("this row cannot be read")
-        self.reads.batches[-1].append(self.name)
-        return NameNamed(self.name).run(conn)
+        self.reads.batches[-1].extend(self.names)
+        return NamesNamed(self.names).run(conn)
 
 
 @pytest.fixture

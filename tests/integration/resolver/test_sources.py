@@ -36,9 +36,9 @@ from gateway.resolver.sources import (
     delivery_service_records,
 )
 from gateway.store import Store
-from gateway.store.identities import Identity, IdentityNamed, IssueIdentity, ShredIdentity
+from gateway.store.identities import IdentitiesNamed, Identity, IssueIdentity, ShredIdentity
 from gateway.store.migrate import upgrade
-from gateway.store.names import NameNamed, NameRow, PutName
+from gateway.store.names import NameRow, NamesNamed, PutName
 
 PARENT = EnsName("gw.eth")
 NETWORKS = frozenset({Network("matrix"), Network("email")})
@@ -61,7 +61,7 @@ def profile_of(identity: Identity) -> SignedProfile:
 
 
 def people(store: Store) -> Identities:
-    return Identities(Rows(store, IdentityNamed), PARENT, NETWORKS, profile_of)
+    return Identities(Rows(store, IdentitiesNamed), PARENT, NETWORKS, profile_of)
 
 
 async def issue(store: Store, network: str, address: str, display_name: str = "") -> Identity:
@@ -133,7 +133,7 @@ async def test_somebody_who_never_wrote_can_be_admitted(store: Store) -> None:
         asked.append(bridged)
         return await issue(store, bridged.network, bridged.canonical_id or "") if bridged.network == "email" else None
 
-    source = Identities(Rows(store, IdentityNamed), PARENT, NETWORKS, profile_of, admit)
+    source = Identities(Rows(store, IdentitiesNamed), PARENT, NETWORKS, profile_of, admit)
     name = EnsName("bob-2esmith.example.org.email.gw.eth")
     records = await source.find(name)
     assert records is not None
@@ -162,9 +162,9 @@ async def test_names_with_rows(store: Store) -> None:
         updated_at=1,
     )
     await store.commit(PutName(row))
-    found = await Names(Rows(store, NameNamed)).find(name)
+    found = await Names(Rows(store, NamesNamed)).find(name)
     assert found == NameRecords(row.address, row.coins, row.texts, row.contenthash)
-    assert await Names(Rows(store, NameNamed)).find(EnsName("other.gw.eth")) is None
+    assert await Names(Rows(store, NamesNamed)).find(EnsName("other.gw.eth")) is None
 
 
 async def test_the_delivery_service() -> None:
@@ -182,4 +182,4 @@ async def test_a_database_that_is_gone_is_no_empty_record(store: Store) -> None:
     with pytest.raises(Unavailable):
         await people(store).find(bob.name)
     with pytest.raises(Unavailable):
-        await Names(Rows(store, NameNamed)).find(bob.name)
+        await Names(Rows(store, NamesNamed)).find(bob.name)

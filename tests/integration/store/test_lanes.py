@@ -119,6 +119,35 @@ async def test_the_last_job_gives_the_lane_back_and_one_before_it_does_not(store
     assert (await lease_one(store, owner="w2")).token == lease.token + 1
 
 
+async def test_many_lanes_end_together_as_each_would_by_itself(store: Store) -> None:
+    numbers = [[await store.commit(Enqueue(job(f"{n}.{m}", lane=lane(n)))) for m in range(3)] for n in range(3)]
+    leases = {lease.lane: lease for lease in await lease_all(store)}
+    first, second, third = (leases[lane(n)] for n in range(3))
+    elsewhere = replace(second, token=second.token + 1)
+    results = await asyncio.gather(
+        store.commit(FinishJob(first, numbers[0][0], NOW)),
+        store.commit(FinishJob(elsewhere, numbers[1][0], NOW)),
+        store.commit(FinishJob(third, numbers[2][0], NOW)),
+        store.commit(FinishJob(third, numbers[2][1], third.lease_until)),
+        store.commit(FinishJob(first, numbers[0][1], NOW)),
+        store.commit(FinishJob(first, numbers[0][2], NOW)),
+        store.commit(FinishJob(first, numbers[0][2], NOW)),
+        return_exceptions=True,
+    )
+    assert [type(each) if isinstance(each, Exception) else each for each in results] == [
+        False,
+        LeaseLost,
+        False,
+        LeaseLost,
+        False,
+        True,
+        LeaseLost,
+    ]
+    left = [[int(each.payload[2:]) for each in await waiting(store, lane(n))] for n in range(3)]
+    assert left == [[], [0, 1, 2], [1, 2]]
+    assert [lease.lane for lease in await lease_all(store, owner="w2", now=second.lease_until)] == [lane(1), lane(2)]
+
+
 async def test_a_job_on_hold_does_not_keep_the_lane(store: Store) -> None:
     held, last = [await store.commit(Enqueue(job(n))) for n in range(2)]
     lease = await lease_one(store)

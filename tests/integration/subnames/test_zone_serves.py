@@ -14,8 +14,8 @@ from gateway.resolver.records import answer_call
 from gateway.resolver.rows import Rows
 from gateway.resolver.sources import PROFILE_KEY, Identities, Names
 from gateway.store import Store
-from gateway.store.identities import IdentityNamed, IssueIdentity
-from gateway.store.names import NameNamed
+from gateway.store.identities import IdentitiesNamed, IssueIdentity
+from gateway.store.names import NamesNamed
 from tests.integration.subnames.test_cli import command, install
 
 GW = EnsName("gw.eth")
@@ -31,7 +31,7 @@ async def test_people_are_answered_for_while_their_gateway_is_away(tmp_path: Pat
         draft = Drafts(keyring, GW).draft(MATRIX, "@ann:example.org", now_ms=1, display_name="Ann 💩, 'x'")
         ann = await store.commit(IssueIdentity(draft))
         there = await Identities(
-            Rows(store, IdentityNamed), GW, frozenset({MATRIX}), lambda each: keyring.keys(each).signed_profile
+            Rows(store, IdentitiesNamed), GW, frozenset({MATRIX}), lambda each: keyring.keys(each).signed_profile
         ).find(ann.name)
     assert there is not None
     zone = tmp_path / "gw.zone"
@@ -40,7 +40,7 @@ async def test_people_are_answered_for_while_their_gateway_is_away(tmp_path: Pat
         assert done.returncode == 0, done.stderr
         assert "1 people" in done.stdout + done.stderr
     async with await Store.open(f"sqlite:///{second.with_name('gateway.db')}") as store:
-        here = await Names(Rows(store, NameNamed)).find(ann.name)
+        here = await Names(Rows(store, NamesNamed)).find(ann.name)
     assert here is not None
     node = namehash(ann.name)
     asked: list[Call] = [AddrCall(node), ContenthashCall(node)]

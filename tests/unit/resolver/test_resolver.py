@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from eth_abi.abi import decode
 
@@ -102,3 +104,55 @@ async def test_a_result_too_long_for_the_contract() -> None:
 async def test_a_broken_source_gives_no_empty_answer() -> None:
     with pytest.raises(Unavailable):
         await make(Broken(), FIRST).answer(SENDER, support.resolve(BOB, support.addr(BOB)))
+
+
+@dataclass
+class CountingSigner:
+    """Signs as `SIGNER` does, and counts."""
+
+    signed: int = 0
+    address: EthAddress = SIGNER.address
+
+    async def sign(self, digest: bytes) -> bytes:
+        """See Signer."""
+        self.signed += 1
+        return await SIGNER.sign(digest)
+
+
+@dataclass
+class Changing:
+    """A source whose records change."""
+
+    text: str
+
+    async def find(self, _name: EnsName) -> NameRecords | None:
+        """The records of now."""
+        return NameRecords(texts={"url": self.text})
+
+
+async def test_the_same_answer_is_signed_once_and_another_one_anew() -> None:
+    """Whatever differs (records, the second, what is asked, the contract) has a signature of its own."""
+    source, signer, now = Changing("1"), CountingSigner(), [NOW + 0.2]
+    other = EthAddress("0x" + "cd" * 20)
+    resolver = Resolver([source], signer, [SENDER, other], 300, [PARENT], clock=lambda: now[0])
+    url, address = support.resolve(BOB, support.text(BOB, "url")), support.resolve(BOB, support.addr(BOB))
+
+    async def text_of(calldata: bytes = url, sender: EthAddress = SENDER) -> str:
+        answer = await resolver.answer(sender, calldata)
+        result, expires, signature = decode(["bytes", "uint64", "bytes"], answer.data)
+        assert expires == int(now[0]) + 300
+        assert recover(answer_digest(sender, expires, calldata, result), signature) == SIGNER.address
+        return str(decode(["string"], result)[0]) if calldata == url else ""
+
+    assert [await text_of() for _ in range(5)] == ["1"] * 5
+    assert signer.signed == 1
+    source.text = "2"
+    assert (await text_of(), signer.signed) == ("2", 2)
+    now[0] += 0.9
+    assert (await text_of(), signer.signed) == ("2", 3)
+    await text_of(address)
+    await text_of(sender=other)
+    assert signer.signed == 5
+    source.text = "long" * 1_000
+    assert [await text_of() for _ in range(2)] == ["long" * 1_000] * 2
+    assert signer.signed == 7
