@@ -27,6 +27,7 @@ class Spool:
         self._held: list[bytes] = []
         self._held_size = 0
         self._closing: list[Callable[[], None]] = []
+        self._closed = False
 
     def on_close(self, call: Callable[[], None]) -> None:
         """Called when nothing of it is kept any more."""
@@ -36,6 +37,7 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closed = True
         self._file.close()
         while self._closing:
             self._closing.pop()()
@@ -58,7 +60,12 @@ class Spool:
 
     def _write_held(self) -> None:
         held, self._held, self._held_size = self._held, [], 0
-        self._file.writelines(held)
+        try:
+            self._file.writelines(held)
+        finally:
+            # Whoever was cancelled meanwhile has closed it, and this may have opened it anew to move it to the disk.
+            if self._closed:
+                self._file.close()
 
     @property
     def size(self) -> int:

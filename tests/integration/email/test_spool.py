@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,3 +71,31 @@ async def test_nothing_is_left_when_a_session_breaks_off(folder: Path) -> None:
     with pytest.raises(ConnectionResetError):
         await session()
     assert left_in(folder) == []
+
+
+async def test_whoever_leaves_in_the_middle_of_a_write_leaves_no_file_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that moves a mail to the disk goes on when its connection is gone."""
+    begun, go_on, opened = threading.Event(), threading.Event(), []
+    make = tempfile.TemporaryFile
+
+    def slow(*args: Any, **options: Any) -> Any:
+        begun.set()
+        go_on.wait(10)
+        opened.append(make(*args, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", slow)
+
+    async def receive() -> None:
+        with Spool() as spool:
+            await spool.write(bytes(IN_MEMORY + 1))
+            await spool.flush()
+
+    task = asyncio.create_task(receive())
+    await asyncio.to_thread(begun.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert [each.closed for each in opened] == [True]
