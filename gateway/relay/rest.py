@@ -21,7 +21,7 @@ from gateway.relay.accounts import Accounts
 from gateway.relay.sessions import Sessions
 from gateway.relay.turned_away import TurnedAway
 from gateway.store import Store
-from gateway.store.mailbox import Acknowledge, PickUp
+from gateway.store.mailbox import Acknowledge, PickUp, PickUpBodies
 
 PAGE: Final = 1000
 """Envelopes of one pick-up; what is acknowledged makes room for the next."""
@@ -134,9 +134,10 @@ class RestApi:
     async def _pick_up(self, name: str, authorization: str | None, sender: EnsName | None) -> Response:
         session = await self._sessions.authenticate(authorization, name)
         names = await self._sessions.readable_names(session)
-        waiting = await self._store.read(PickUp(session.address, self._clock(), PAGE, sender=sender, names=names))
+        page = PickUp(session.address, self._clock(), PAGE, sender=sender, names=names)
         # Bodies are JSON already, written once when the envelope came in.
-        return Response(b"[" + b",".join(each.body for each in reversed(waiting)) + b"]", media_type="application/json")
+        bodies = await self._store.read(PickUpBodies(page))
+        return Response(b"[%b]" % b",".join(reversed(bodies)), media_type="application/json")
 
     async def acknowledge(self, name: str, request: Request, authorization: str | None = Header(None)) -> Response:
         """Body {acknowledgements: [{contactAddress, messageHash}]}: those envelopes are deleted.

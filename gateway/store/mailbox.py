@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, tuple_
 
 from gateway.errors import DamagedRow, GatewayError, MailboxFull
 from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
@@ -29,6 +29,7 @@ ACK_CHUNK: Final = 200
 """Acknowledged pairs per DELETE: three values each, well under SQLite's limit of bound values."""
 
 
+_BODY: Final = tuple(envelopes.c[name] for name in ("seq", "id", "recipient", "size", "body", "checksum"))
 _CHARGED: Final = (envelopes.c.recipient, envelopes.c.recipient_name, envelopes.c.holder, envelopes.c.size)
 
 
@@ -148,16 +149,21 @@ class PickUp:
     folder: Folder = Folder.INBOX
 
     def run(self, conn: Connection) -> list[StoredEnvelope]:
-        """Read on until there is something to show: an empty page says that there is no more."""
+        """The envelopes of the page."""
+        return [_envelope_of(row) for row in self.rows(conn, envelopes.c)]
+
+    def rows(self, conn: Connection, columns: Iterable[ColumnElement[Any]]) -> list[Any]:
+        """The rows of the page. Reads on until there is something to show: an empty page says that there is no more."""
         after = self.after_seq
         while True:
-            last, page = self._page(conn, after)
-            if page or not last:
+            read = list(self._fitting(conn, after, select(*columns)))
+            page = list(whole(read))
+            if page or not read:
                 return page
-            after = last
+            after = read[-1].seq
 
-    def _page(self, conn: Connection, after: int) -> tuple[int, list[StoredEnvelope]]:
-        """Read the sizes first, then only the bodies that fit; the last number looked at is 0 at the end."""
+    def _fitting(self, conn: Connection, after: int, rows: Select[Any]) -> Iterator[Any]:
+        """Rows until their bodies are too many. Those bodies are read and no others."""
         wanted = and_(
             envelopes.c.recipient == self.recipient,
             envelopes.c.folder == self.folder.value,
@@ -166,17 +172,27 @@ class PickUp:
             *([envelopes.c.sender == self.sender] if self.sender is not None else []),
             *addressed_to(self.names),
         )
-        sizes = conn.execute(
-            select(envelopes.c.seq, envelopes.c.size).where(wanted).order_by(envelopes.c.seq).limit(self.limit)
-        ).all()
-        last, total = 0, 0
-        for seq, size in sizes:
-            total += size
-            if last and total > self.max_bytes:
-                break
-            last = seq
-        page = conn.execute(select(envelopes).where(wanted, envelopes.c.seq <= last).order_by(envelopes.c.seq))
-        return last, list(undamaged(page))
+        rows = rows.where(wanted).order_by(envelopes.c.seq).limit(self.limit)
+        if conn.dialect.name == "postgresql":
+            # It sends all rows at once; a size is read without its body.
+            sizes = conn.execute(
+                select(envelopes.c.seq, envelopes.c.size).where(wanted).order_by(envelopes.c.seq).limit(self.limit)
+            )
+            last = max((row.seq for row in _within(sizes, self.max_bytes)), default=0)
+            rows = rows.where(envelopes.c.seq <= last)
+        with conn.execute(rows) as found:
+            yield from _within(found, self.max_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class PickUpBodies:
+    """The bodies of a page, for clients that get nothing else of it."""
+
+    page: PickUp
+
+    def run(self, conn: Connection) -> list[bytes]:
+        """Read them with what shows that they are undamaged."""
+        return [row.body for row in self.page.rows(conn, _BODY)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,15 +453,30 @@ def _checksum(envelope_id: str, recipient: str, body: bytes) -> bytes:
     return digest.digest()
 
 
+def _within(rows: Iterable[Any], max_bytes: int) -> Iterator[Any]:
+    """Rows until their sizes together are more; the first one always."""
+    total = 0
+    for row in rows:
+        if total and total + row.size > max_bytes:
+            return
+        total += row.size
+        yield row
+
+
 def _is_whole(row: Any) -> bool:
     return bool(row.checksum == _checksum(row.id, row.recipient, row.body))
 
 
 def undamaged(rows: Iterable[Any]) -> Iterable[StoredEnvelope]:
     """Rows as envelopes; those that are damaged are reported in the log and left out."""
+    return map(_envelope_of, whole(rows))
+
+
+def whole(rows: Iterable[Any]) -> Iterator[Any]:
+    """The same as they are."""
     for row in rows:
         if _is_whole(row):
-            yield _envelope_of(row)
+            yield row
         else:
             log.error("envelope.damaged", envelope=row.id, seq=row.seq)
 
