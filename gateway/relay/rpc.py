@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import structlog
@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 Method = Callable[[Call], Awaitable[Json]]
 
-CORS = (
-    (b"access-control-allow-origin", b"*"),
+CORS = (b"access-control-allow-origin", b"*")
+PREFLIGHT = (
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (b"access-control-allow-headers", b"content-type, authorization"),
     (b"access-control-max-age", b"86400"),
@@ -68,7 +68,7 @@ class RpcEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever comes in, the answer is JSON-RPC."""
         if scope["method"] == "OPTIONS":
-            await _respond(send, 204, b"")
+            await _respond(send, 204, b"", PREFLIGHT)
             return
         identifier: CallId = None
         try:
@@ -115,8 +115,8 @@ class RpcEndpoint:
         return stringify(await self._extensions.of(normalise(call.params[0])))
 
 
-async def _respond(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *CORS]
+async def _respond(send: Send, status: int, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), CORS, *more]
     if status == MethodNotSupported.status:
         headers.append((b"allow", b"POST, OPTIONS"))  # RFC 9110 section 15.5.6
     await send({"type": "http.response.start", "status": status, "headers": headers})

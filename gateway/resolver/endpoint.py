@@ -35,10 +35,9 @@ MAX_AGE: Final = 60
 
 _FOLLOWED: Final = FOLLOWED.encode()
 _SENDER: Final = re.compile(r"0[xX][0-9a-fA-F]{40}")
-_DATA: Final = re.compile(r"0[xX](?:[0-9a-fA-F]{2})*")
 # Browsers ask from any page: a resolver that hides behind an origin cannot be used by wallets (ENSIP-22).
-_CORS: Final[Headers] = [
-    (b"access-control-allow-origin", b"*"),
+_CORS: Final = (b"access-control-allow-origin", b"*")
+_PREFLIGHT: Final[Headers] = [
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
     (b"access-control-allow-headers", b"content-type"),
     (b"access-control-max-age", b"86400"),
@@ -91,7 +90,7 @@ class CcipEndpoint:
 
     async def _respond(self, scope: Scope, receive: Receive) -> tuple[int, bytes, Headers]:
         if scope["method"] == "OPTIONS":
-            return 204, b"", []
+            return 204, b"", _PREFLIGHT
         self._admit(scope)
         path = _path(scope, self._path)
         match scope["method"]:
@@ -129,9 +128,15 @@ def _sender(text: str) -> EthAddress:
 def _calldata(text: str) -> bytes:
     if len(text) > 2 * MAX_CALLDATA + 2:
         raise TooLarge(f"data of more than {MAX_CALLDATA} bytes")
-    if not _DATA.fullmatch(text):
+    digits = text[2:]
+    try:
+        data = bytes.fromhex(digits)
+    except ValueError:
+        data = None
+    # Blanks would be skipped.
+    if data is None or text[:2] not in ("0x", "0X") or 2 * len(data) != len(digits):
         raise InvalidInput("data is not hex")
-    return bytes.fromhex(text[2:])
+    return data
 
 
 def _from_body(body: bytes) -> tuple[str, str]:
@@ -166,6 +171,6 @@ async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:
     # Clients read a body of any other type as bare hex.
     kind = [(b"content-type", b"application/json")] if body else []
     length = [(b"content-length", str(len(body)).encode())]
-    start = {"type": "http.response.start", "status": status, "headers": kind + length + headers + _CORS}
+    start = {"type": "http.response.start", "status": status, "headers": [*kind, *length, *headers, _CORS]}
     await send(start)
     await send({"type": "http.response.body", "body": body})

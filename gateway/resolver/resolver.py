@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from cachetools import LRUCache
-
 from gateway.ens.names import is_under, namehash
 from gateway.errors import InvalidInput, NotFound, Unavailable, UnknownName
 from gateway.ids import EnsName, EthAddress
@@ -64,7 +62,7 @@ class Resolver:
         self._registries = registries or Registries()
         self._watch = watch or Watch()
         self._answer_ttl = answer_ttl
-        self._answered: LRUCache[tuple[EthAddress, bytes], _Answered] = LRUCache(REMEMBERED)
+        self._answered: dict[tuple[EthAddress, bytes], _Answered] = {}
 
     async def answer(self, sender: EthAddress, calldata: bytes, *, followed: bool = False) -> Answer:
         """Response for the contract ``sender`` to the calldata of its resolve(bytes,bytes).
@@ -93,6 +91,9 @@ class Resolver:
         signature = await self._sign(answer_digest(sender, expires, calldata, result))
         answer = Answer(encode_response(result, expires, signature), life)
         if max(len(calldata), len(result)) <= MAX_REMEMBERED:
+            if len(self._answered) >= REMEMBERED:
+                # What is asked for all the time is soon there again.
+                self._answered.clear()
             self._answered[sender, calldata] = _Answered(request, result, expires, answer)
         return answer
 
