@@ -234,16 +234,22 @@ def columns_of(row: NameRow) -> dict[str, Any]:
     }
 
 
+def _object(text: str) -> dict[str, Any]:
+    """An object; most columns of most names have an empty one."""
+    found: dict[str, Any] = {} if text == "{}" else json.loads(text)
+    return found
+
+
 def name_of(row: Any) -> NameRow:
     """The value of a row of the table."""
-    more = json.loads(row.more)
+    more = _object(row.more)
     return NameRow(
         name=EnsName(row.name),
         node=row.node,
         owner=None if row.owner is None else EthAddress(row.owner),
         address=row.address,
-        coins={int(coin): bytes.fromhex(address) for coin, address in json.loads(row.coins).items()},
-        texts=json.loads(row.texts),
+        coins={int(coin): bytes.fromhex(address) for coin, address in _object(row.coins).items()},
+        texts=_object(row.texts),
         contenthash=row.contenthash,
         created_at=row.created_at,
         updated_at=row.updated_at,
