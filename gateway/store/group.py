@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import Connection, select
 
 from gateway.errors import GatewayError, LimitExceeded, Unavailable
+from gateway.store.among import among
 from gateway.store.faults import Fault, diagnose
 from gateway.store.op import Mergeable, Op, apply_in_order, lanes_of, mailboxes_of, mergeable, wakes
 from gateway.store.schema import lanes
@@ -223,7 +224,10 @@ def _lock_lanes(conn: Connection, units: Sequence[Unit]) -> None:
     """Lock the rows of all lanes of the batch in one order (see ``gateway.store.op.Locking``)."""
     touched = {lane for unit in units for op in unit for lane in lanes_of(op)}
     if len(touched) > 1:
-        conn.execute(select(lanes.c.name).where(lanes.c.name.in_(touched)).order_by(lanes.c.name).with_for_update())
+        conn.execute(_LOCK_LANES, {"lanes": sorted(touched)})
+
+
+_LOCK_LANES: Final = select(lanes.c.name).where(among(lanes.c.name, "lanes")).order_by(lanes.c.name).with_for_update()
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, CursorResult, bindparam, delet
 
 from gateway.errors import InvalidInput, NotFound, PersonDeleted
 from gateway.ids import CanonicalId, EnsName, EthAddress, IdentityId, Network
+from gateway.store.among import among
 from gateway.store.schema import accounts, identities
 from gateway.store.tombstones import Bury, is_buried
 from gateway.store.upsert import insert
@@ -309,7 +310,7 @@ _OF: Final = select(identities).where(
     identities.c.network == bindparam("network"), identities.c.canonical_id == bindparam("person")
 )
 _NAMED: Final = select(identities).where(identities.c.name == bindparam("name"))
-_AMONG: Final = select(identities).where(identities.c.name.in_(bindparam("names", expanding=True)))
+_AMONG: Final = select(identities).where(among(identities.c.name, "names"))
 
 
 def _identity_of(row: Any) -> Identity:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Integer, bindparam, case, delete, exists, nul
 
 from gateway.errors import LeaseLost
 from gateway.ids import LaneKey
+from gateway.store.among import among
 from gateway.store.jobs import Enqueue, Job, JobState, NewJob, destination_of, jobs_of, lane_key
 from gateway.store.queue import DropJob, ExpireJobs, QueueCount, QueueCounts, QueueList, ReviveJob, SweepLanes
 from gateway.store.schema import Millis, jobs, lanes
@@ -30,6 +31,7 @@ __all__ = [
     "ExpireJobs",
     "ExtendLease",
     "FinishJob",
+    "Finished",
     "HoldJob",
     "Job",
     "JobState",
@@ -88,7 +90,7 @@ class LeaseLanes:
         until = self.now + self.lease_ms
         marked = conn.execute(_MARK, {"lanes": picked, "by": self.owner, "until": until})
         tokens = {row.name: row.token for row in marked}
-        first = {job.lane: job for job in jobs_of(conn.execute(_FIRST_OF_EACH, {"lanes": picked}))}
+        first = _first_of_each(conn, picked)
         return [LaneLease(LaneKey(name), self.owner, until, tokens[name], first.get(LaneKey(name))) for name in picked]
 
 
@@ -166,8 +168,20 @@ class CompleteJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Finished:
+    """What a lane has behind a job that is done: ``next``, or nothing, and then it was given back."""
+
+    next: Job | None = field(repr=False)
+
+    @property
+    def released(self) -> bool:
+        """The lane may be another's by now."""
+        return self.next is None
+
+
+@dataclass(frozen=True, slots=True)
 class FinishJob:
-    """As CompleteJob, and the lane is given back when nothing of it is ready; True then. Raises ``LeaseLost``.
+    """As CompleteJob, and brings the next job along, or gives the lane back when there is none. Raises ``LeaseLost``.
 
     One transaction less than to complete the last job, to look for a next one, and to give the lane back.
     """
@@ -180,35 +194,35 @@ class FinishJob:
         """The leased lane."""
         return (self.lease.lane,)
 
-    def apply(self, conn: Connection) -> bool:
+    def apply(self, conn: Connection) -> Finished:
         """Delete the job, then bring the lane up to date and see what is left."""
         _fence(conn, self.lease, self.now)
         return self._finish(conn, [self])[0]
 
     @classmethod
-    def apply_many(cls, conn: Connection, ops: Sequence[FinishJob]) -> list[bool | LeaseLost]:
+    def apply_many(cls, conn: Connection, ops: Sequence[FinishJob]) -> list[Finished | LeaseLost]:
         """The same for many lanes, with as many statements as for one; LeaseLost in the place of a result."""
         held = _held(conn, [op.lease.lane for op in ops])
-        results: list[bool | LeaseLost] = [_lost(op.lease) for op in ops]
+        results: list[Finished | LeaseLost] = [_lost(op.lease) for op in ops]
         waiting = [place for place, op in enumerate(ops) if _is_held(op.lease, op.now, held)]
         while waiting:
             # A lane comes once in each call: what is left of it then is what this one operation leaves.
             turn = {ops[place].lease.lane: place for place in reversed(waiting)}
-            for place, released in zip(
-                turn.values(), cls._finish(conn, [ops[place] for place in turn.values()]), strict=True
-            ):
-                results[place] = released
-            given_back = {lane for lane, place in turn.items() if results[place] is True}
-            waiting = [each for each in waiting if each not in turn.values() and ops[each].lease.lane not in given_back]
+            finished = cls._finish(conn, [ops[place] for place in turn.values()])
+            for place, result in zip(turn.values(), finished, strict=True):
+                results[place] = result
+            held_on = {lane for lane, result in zip(turn, finished, strict=True) if not result.released}
+            waiting = [each for each in waiting if each not in turn.values() and ops[each].lease.lane in held_on]
         return results
 
     @staticmethod
-    def _finish(conn: Connection, ops: Sequence[FinishJob]) -> list[bool]:
+    def _finish(conn: Connection, ops: Sequence[FinishJob]) -> list[Finished]:
         names = [op.lease.lane for op in ops]
         conn.execute(_REMOVE, {"lanes": names, "jobs": [op.job_id for op in ops]})
         left = conn.execute(_FINISH, {"lanes": names, "at": max(op.now for op in ops)})
-        due = {row.name: row.due for row in left}
-        return [due[name] is None for name in names]
+        going_on = [row.name for row in left if row.due is not None]
+        first = _first_of_each(conn, going_on) if going_on else {}
+        return [Finished(first.get(name)) for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +342,11 @@ class ReleaseLane:
         return due is not None and due <= self.now
 
 
+def _first_of_each(conn: Connection, names: Sequence[str]) -> dict[LaneKey, Job]:
+    """The first ready job of each lane that has one."""
+    return {job.lane: job for job in jobs_of(conn.execute(_FIRST_OF_EACH, {"lanes": names}))}
+
+
 def _held(conn: Connection, names: Sequence[LaneKey]) -> dict[str, tuple[str | None, int, int]]:
     """Owner, token and end of the lease (ms) of lanes, whose rows are locked with it."""
     rows = conn.execute(_LEASES, {"lanes": sorted(set(names))})
@@ -358,8 +377,17 @@ def _set_due(conn: Connection, lane: LaneKey, due: int) -> None:
 # Made once: SQLAlchemy takes longer to build these than SQLite to run them.
 _READY: Final = exists().where(jobs.c.lane == bindparam("lane"), jobs.c.state == JobState.READY.value)
 _NEXT_DUE: Final = case((_READY, bindparam("at", type_=Millis)), else_=null())
-_AMONG: Final = lanes.c.name.in_(bindparam("lanes", expanding=True))
-_STILL_READY: Final = exists().where(jobs.c.lane == lanes.c.name, jobs.c.state == JobState.READY.value)
+_AMONG: Final = among(lanes.c.name, "lanes")
+_OTHERS: Final = jobs.alias()
+_FIRST_READY: Final = (
+    select(_OTHERS.c.id)
+    .where(_OTHERS.c.lane == lanes.c.name, _OTHERS.c.state == JobState.READY.value)
+    .order_by(_OTHERS.c.id)
+    .limit(1)
+    .scalar_subquery()
+)
+"""Of a lane. With a limit PostgreSQL looks into the lane; an EXISTS would have it read what is ready in all of them."""
+_STILL_READY: Final = _FIRST_READY.is_not(None)
 _DUE: Final = (
     select(lanes.c.name)
     .where(lanes.c.due <= bindparam("now"), lanes.c.lease_until <= bindparam("now"))
@@ -394,22 +422,9 @@ _FIRST: Final = (
     .order_by(jobs.c.id)
     .limit(bindparam("at_most", type_=Integer))
 )
-_OTHERS: Final = jobs.alias()
-_FIRST_OF_EACH: Final = select(jobs).where(
-    jobs.c.id.in_(
-        select(
-            select(_OTHERS.c.id)
-            .where(_OTHERS.c.lane == lanes.c.name, _OTHERS.c.state == JobState.READY.value)
-            .order_by(_OTHERS.c.id)
-            .limit(1)
-            .scalar_subquery()
-        ).where(_AMONG)
-    )
-)
+_FIRST_OF_EACH: Final = select(jobs).where(jobs.c.id.in_(select(_FIRST_READY).where(_AMONG)))
 _SET_DUE: Final = update(lanes).where(lanes.c.name == bindparam("lane")).values(due=_NEXT_DUE)
-_REMOVE: Final = delete(jobs).where(
-    jobs.c.id.in_(bindparam("jobs", expanding=True)), jobs.c.lane.in_(bindparam("lanes", expanding=True))
-)
+_REMOVE: Final = delete(jobs).where(among(jobs.c.id, "jobs"), among(jobs.c.lane, "lanes"))
 _FINISH: Final = (
     update(lanes)
     .where(_AMONG)

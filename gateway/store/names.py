@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, select
 
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName, EthAddress
+from gateway.store.among import among
 from gateway.store.schema import names
 from gateway.store.upsert import insert
 
@@ -298,4 +299,4 @@ def _some(conn: Connection, rows: Select[Any], limit: int) -> list[NameRow]:
     return [name_of(row) for row in conn.execute(rows.order_by(names.c.path).limit(limit))]
 
 
-_NAMED: Final = select(names).where(names.c.name.in_(bindparam("names", expanding=True)))
+_NAMED: Final = select(names).where(among(names.c.name, "names"))

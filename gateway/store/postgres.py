@@ -35,6 +35,9 @@ SERVER_SETTINGS: Final = {
     # A node that stands still in a transaction holds its locks: no longer than others can wait and still take over its
     # lanes within 15 s.
     "idle_in_transaction_session_timeout": "5s",
+    # Every statement that is in a hurry has its index. A database that was not yet analysed would have them read whole
+    # tables instead, and those of the queue are mostly rows that are gone.
+    "enable_seqscan": "off",
     "jit": "off",  # our statements are short; compiling them costs more than running them
 }
 

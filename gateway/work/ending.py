@@ -12,7 +12,7 @@ from gateway.errors import GatewayError, LeaseLost, Unavailable
 from gateway.lifecycle import Clock
 from gateway.store import Store
 from gateway.store.jobs import Job
-from gateway.store.lanes import FinishJob, HoldJob, LaneJobs, LaneLease, RetryJob
+from gateway.store.lanes import Finished, FinishJob, HoldJob, LaneJobs, LaneLease, RetryJob
 from gateway.store.op import Op
 from gateway.work.keeper import Keeper
 
@@ -42,7 +42,7 @@ class Ending:
     async def done(self, ops: tuple[Op[Any], ...]) -> Exception | None:
         """Remove the job and apply `ops`; the error, and nothing is written, when the store refuses them.
 
-        The lane is given back in the same transaction when nothing of it is left, and the keeper is told so.
+        The lane is given back in the same transaction when nothing of it is left. The keeper is told, or what is next.
         """
         # The operations come first: one of them may put a further job into this lane.
         try:
@@ -52,7 +52,10 @@ class Ending:
         except Exception as error:
             log.error("job.result_refused", job=self._job.id, kind=self._job.kind, error=type(error).__name__)
             return error
-        self._keeper.released = bool(results) and results[-1] is True
+        # An offer that was taken in the end says nothing of what is left.
+        finished: Finished | None = results[-1] if results else None
+        self._keeper.released = finished is not None and finished.released
+        self._keeper.next = None if finished is None else finished.next
         return None
 
     async def later(self, reason: str, delay_ms: int, *, counts: bool = True) -> None:

@@ -12,6 +12,7 @@ import structlog
 from gateway.errors import LeaseLost
 from gateway.lifecycle import Clock
 from gateway.store import Store
+from gateway.store.jobs import Job
 from gateway.store.lanes import ExtendLease, LaneLease
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,8 @@ class Keeper:
         self.lease = lease
         self.released = False
         """True once the lane was given back together with its last job: from then on it may be another's."""
+        self.next: Job | None = None
+        """The job behind the one that is done, where its end told."""
         self._store = store
         self._clock = clock
         self._lost: LeaseLost | None = None

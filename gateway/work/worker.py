@@ -164,9 +164,10 @@ class Worker:
                 job = lease.first
                 while not self._stopping and (job := job or await self._next(lease)) is not None:
                     under_way.since = asyncio.get_running_loop().time()
+                    keeper.next = None
                     if not await self._run(keeper, job) or keeper.released:
                         break
-                    job = None
+                    job = keeper.next
         except LeaseLost:
             self._watch.count(Counted.LANE_LOST)
             log.warning("lane.lost", lane=lease.lane)

@@ -17,6 +17,7 @@ from gateway.store.lanes import (
     DropJob,
     Enqueue,
     ExtendLease,
+    Finished,
     FinishJob,
     HoldJob,
     Job,
@@ -109,9 +110,11 @@ async def test_the_last_job_gives_the_lane_back_and_one_before_it_does_not(store
     lease = await lease_one(store)
     assert lease.first is not None
     assert lease.first.id == first
-    assert await store.commit(FinishJob(lease, first, NOW)) is False
+    following = await store.commit(FinishJob(lease, first, NOW))
+    assert following.next == (await waiting(store))[0]
+    assert following.next.id == second
     assert await lease_all(store, owner="w2") == []
-    assert await store.commit(FinishJob(lease, second, NOW)) is True
+    assert await store.commit(FinishJob(lease, second, NOW)) == Finished(None)
     assert await lease_all(store, owner="w2") == []
     with pytest.raises(LeaseLost):
         await store.commit(FinishJob(lease, second, NOW))
@@ -134,13 +137,13 @@ async def test_many_lanes_end_together_as_each_would_by_itself(store: Store) -> 
         store.commit(FinishJob(first, numbers[0][2], NOW)),
         return_exceptions=True,
     )
-    assert [type(each) if isinstance(each, Exception) else each for each in results] == [
-        False,
+    assert [each.next and each.next.payload if isinstance(each, Finished) else type(each) for each in results] == [
+        b"0.1",
         LeaseLost,
-        False,
+        b"2.1",
         LeaseLost,
-        False,
-        True,
+        b"0.2",
+        None,
         LeaseLost,
     ]
     left = [[int(each.payload[2:]) for each in await waiting(store, lane(n))] for n in range(3)]
@@ -152,14 +155,14 @@ async def test_a_job_on_hold_does_not_keep_the_lane(store: Store) -> None:
     held, last = [await store.commit(Enqueue(job(n))) for n in range(2)]
     lease = await lease_one(store)
     await store.commit(HoldJob(lease, held, NOW, "no such user"))
-    assert await store.commit(FinishJob(lease, last, NOW)) is True
+    assert await store.commit(FinishJob(lease, last, NOW)) == Finished(None)
 
 
 async def test_a_job_that_comes_with_the_end_of_the_last_one_keeps_the_lane(store: Store) -> None:
     number = await store.commit(Enqueue(job()))
     lease = await lease_one(store)
-    _, released = await store.commit_all(Enqueue(job("next")), FinishJob(lease, number, NOW))
-    assert released is False
+    _, following = await store.commit_all(Enqueue(job("next")), FinishJob(lease, number, NOW))
+    assert following.next.payload == job("next").payload
     assert [queued.payload for queued in await waiting(store)] == [job("next").payload]
     with pytest.raises(LeaseLost):
         await store.commit(FinishJob(replace(lease, token=lease.token + 1), number, NOW))
@@ -172,7 +175,7 @@ async def test_something_set_aside_leaves_the_lane_alone(store: Store) -> None:
     lease = await lease_one(store)
     aside = job("unreadable")
     results = await store.commit_all(AddHeld(aside, "nobody can read it"), FinishJob(lease, number, NOW))
-    assert results[-1] is True
+    assert results[-1] == Finished(None)
     (held,) = await store.read(QueueList(JobState.HOLD, 10))
     assert (held.payload, held.reason) == (aside.payload, "nobody can read it")
     assert await lease_all(store) == []

@@ -31,10 +31,10 @@ from gateway.store.failed import (
     RetryFailed,
 )
 from gateway.store.idempotency import ClaimRequest, DropClaim, ForgetAnswers, KeepAnswer
-from gateway.store.identities import IdentityAt, IdentityNamed
+from gateway.store.identities import IdentitiesNamed, IdentityAt, IdentityNamed
 from gateway.store.intake import Arrival, TakeArrivals
 from gateway.store.jobs import Enqueue
-from gateway.store.lanes import LaneJobs
+from gateway.store.lanes import Finished, FinishJob, LaneJobs, LeaseLanes
 from gateway.store.links import IdentityBearing, IdentityOwning, TryLinkCode, UnlinkName
 from gateway.store.mailbox import (
     AcceptEnvelope,
@@ -54,7 +54,7 @@ from gateway.store.messagemap import (
     NativeOf,
     NewestReceived,
 )
-from gateway.store.names import ListNames, NameNamed, NamesEnding, NamesLike, NamesOf, PutName
+from gateway.store.names import ListNames, NameNamed, NamesEnding, NamesLike, NamesNamed, NamesOf, PutName
 from gateway.store.op import Op, Query
 from gateway.store.ownership import ReplaceName, TakeName
 from gateway.store.requests import RefuseSender
@@ -144,8 +144,11 @@ QUERIES: list[Query[Any]] = [
     TokenSubject(b"digest", NOW),
     AccountOf(BOB_ADDRESS),
     IdentityNamed(BOB),
+    IdentitiesNamed((BOB, ALICE)),
     IdentityAt(BOB_ADDRESS),
     NameNamed(BOB),
+    NamesNamed((BOB, ALICE)),
+    NamesNamed((BOB, ALICE)),
     NamesOf(BOB_ADDRESS, 10),
     NamesLike("bob.gw.eth", 10),
     NamesEnding(EnsName("gw.eth"), NOW, 3, 10),
@@ -250,6 +253,17 @@ def test_envelopes_that_are_refused_use_an_index(plans: Plans) -> None:
 def test_queries_use_an_index(plans: Plans, query: Query[Any]) -> None:
     query.run(plans.conn)
     assert plans.texts
+    assert plans.walks() == []
+
+
+def test_lanes_that_are_leased_and_end_together_use_an_index(plans: Plans) -> None:
+    for number in range(40):
+        Enqueue(job(number, lane=lane(number % 20))).apply(plans.conn)
+    leases = LeaseLanes("w1", NOW, 30_000, 10).apply(plans.conn)
+    first = [FinishJob(each, each.first.id, NOW) for each in leases if each.first is not None]
+    following = [each.next for each in FinishJob.apply_many(plans.conn, first) if isinstance(each, Finished)]
+    assert len(following) == 10
+    assert None not in following
     assert plans.walks() == []
 
 
