@@ -183,14 +183,16 @@ class GroupCommit:
 
     def _succeed(self, batch: Sequence[_Waiting], results: Sequence[tuple[Any, ...]]) -> None:
         self._committed(len(batch))
-        work = False
         for waiting, result in zip(batch, results, strict=True):
-            work = work or any(map(wakes, waiting.unit, result))
             if len(result) == 1 and isinstance(result[0], GatewayError):
                 _fail(waiting, result[0])
             elif not waiting.done.done():
                 waiting.done.set_result(result)
-        if work:
+        if any(
+            wakes(op, result)
+            for waiting, unit in zip(batch, results, strict=True)
+            for op, result in zip(waiting.unit, unit, strict=True)
+        ):
             self._on_work()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_S: Final = 5.0
 """How long to wait for a writer of another process (a command of the operator beside the service)."""
+BUSY_PAUSE_S: Final = 0.02
 
 READERS: Final = 4
 WRITER_CACHE: Final = "-16000"
@@ -120,7 +122,7 @@ def sqlite_engine(path: str, *, begin: str, connections: int, read_only: bool = 
     @event.listens_for(engine, "connect")
     def configure(dbapi: Any, _record: Any) -> None:
         for name, value in SETTINGS.items():
-            dbapi.execute(f"PRAGMA {name}={value}").fetchall()
+            _set(dbapi, name, value)
         if read_only:
             dbapi.execute("PRAGMA query_only=ON").fetchall()
         else:
@@ -135,6 +137,19 @@ def sqlite_engine(path: str, *, begin: str, connections: int, read_only: bool = 
             raise of_driver(error, begin, conn.dialect) from error
 
     return engine
+
+
+def _set(dbapi: Any, name: str, value: str) -> None:
+    """One setting. SQLite itself does not wait for another process that is just changing the mode of the journal."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            dbapi.execute(f"PRAGMA {name}={value}").fetchall()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(BUSY_PAUSE_S)
 
 
 def create_file(path: str) -> None:

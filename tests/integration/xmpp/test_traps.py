@@ -257,6 +257,8 @@ async def test_offsets_of_fallbacks_are_code_points(world: XmppWorld) -> None:
     alice, native = await world.person(), await world.native()
     await native.send(world.name_of(alice), f"{FOX}{KEYCAP} first")
     heard = await alice.wait_text(f"{FOX}{KEYCAP} first")
+    # Until then the gateway may not know yet under which id it was sent.
+    await world.mail(native, kind=MessageType.READ_RECEIVED)
     await alice.reply(world.contact(native), heard.id, f"{FOX} answer", f"{FOX}{KEYCAP} first")
     (reply,) = await world.mail(native, kind=MessageType.REPLY)
     assert words(reply) == f"{FOX} answer"
