@@ -196,8 +196,10 @@ class FinishJob:
 
     def apply(self, conn: Connection) -> Finished:
         """Delete the job, then bring the lane up to date and see what is left."""
-        _fence(conn, self.lease, self.now)
-        return self._finish(conn, [self])[0]
+        result = self.apply_many(conn, [self])[0]
+        if isinstance(result, LeaseLost):
+            raise result
+        return result
 
     @classmethod
     def apply_many(cls, conn: Connection, ops: Sequence[FinishJob]) -> list[Finished | LeaseLost]:
