@@ -253,13 +253,26 @@ def _sample(ground: Ground) -> NameRow:
 
 
 def _listen(port: int | None, *, usual: int) -> socket.socket:
-    """A bound socket on the wanted port; on the usual one, or any, when none is wanted."""
+    """A socket on the wanted port; on the usual one, or any, when none is wanted.
+
+    It listens at once: another demo that starts meanwhile takes another port.
+    """
     if port is not None:
-        return listen(HOST, port)
+        return _taken(port)
     try:
-        return listen(HOST, usual)
+        return _taken(usual)
     except ConfigError:
-        return listen(HOST, 0)
+        return _taken(0)
+
+
+def _taken(port: int) -> socket.socket:
+    bound = listen(HOST, port)
+    try:
+        bound.listen()
+    except OSError as error:
+        bound.close()
+        raise ConfigError(f"cannot listen on {HOST} port {port}: {error.strerror}") from None
+    return bound
 
 
 def _empty(folder: Path) -> None:

@@ -78,7 +78,14 @@ class HttpServer:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Return when requests are answered."""
+        """Return when requests are answered; raises ConfigError when another process was quicker.
+
+        Two can be bound to a port while neither listens, and uvloop tells the exception handler only that it could not.
+        """
+        try:
+            self._bound.listen(BACKLOG)
+        except OSError as error:
+            raise ConfigError(f"server: cannot listen on {self.host} port {self.port}: {error.strerror}") from None
         self._task = asyncio.create_task(self._server.serve(sockets=[self._bound]), name="http")
         while not self._server.started:
             if self._task.done():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import uvloop
+from starlette.types import Receive, Scope, Send
 
 from gateway import serving as app_module
 from gateway.errors import ConfigError
@@ -138,3 +140,27 @@ async def test_serving_until_the_stop(settings: Settings, sockets: list[socket.s
         stop.set()
         await serving
     assert sockets[0].fileno() == -1
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_whoever_came_second_to_a_port_is_told(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Both are bound before either listens, as when a machine starts two nodes at once; none serves deaf."""
+
+    async def nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError
+
+    async def both() -> None:
+        first = listen("127.0.0.1", 0)
+        port = first.getsockname()[1]
+        second = HttpServer(nothing, listen("127.0.0.1", port))
+        quicker = HttpServer(nothing, first)
+        await quicker.start()
+        try:
+            with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
+                await second.start()
+        finally:
+            await second.stop()
+            await quicker.stop()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(both())
