@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, text, tuple_
 
 from gateway.errors import DamagedRow, GatewayError, MailboxFull
 from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
 from gateway.store import usage
 from gateway.store.jobs import NewJob, insert_jobs
-from gateway.store.schema import envelopes, seen
+from gateway.store.schema import HASHES_DIFFER, envelopes, seen
 from gateway.store.statement import Statement
 from gateway.store.upsert import insert_for
 from gateway.store.usage import UNVERIFIED, Quota, Usage
@@ -28,8 +28,8 @@ PAGE_BYTES: Final = 8 * 1024 * 1024
 ACK_CHUNK: Final = 200
 """Acknowledged pairs per DELETE: three values each, well under SQLite's limit of bound values."""
 
-
 _BODY: Final = tuple(envelopes.c[name] for name in ("seq", "id", "recipient", "size", "body", "checksum"))
+_DIFFER: Final = text(HASHES_DIFFER)
 _CHARGED: Final = (envelopes.c.recipient, envelopes.c.recipient_name, envelopes.c.holder, envelopes.c.size)
 
 
@@ -247,13 +247,14 @@ class Acknowledge:
         removed = 0
         for start in range(0, len(pairs), ACK_CHUNK):
             chunk = pairs[start : start + ACK_CHUNK]
-            for column in (envelopes.c.message_hash, envelopes.c.encrypted_hash):
+            for column, indexed in ((envelopes.c.message_hash, ()), (envelopes.c.encrypted_hash, (_DIFFER,))):
                 removed += remove(
                     conn,
                     envelopes.c.recipient == self.recipient,
                     # Implied by the pairs, but only a plain IN makes both planners use the index.
                     column.in_([digest for _, digest in chunk]),
                     tuple_(envelopes.c.sender, column).in_(chunk),
+                    *indexed,
                     *addressed_to(self.names),
                 )
         return removed

@@ -21,9 +21,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
-HISTORY: Final = ("0001", "0002", "0003", "0004", "0005")
+HISTORY: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every alembic revision from the first to the newest; a revision that is not here is newer than this program."""
 
 REVISION: Final = HISTORY[-1]
@@ -35,6 +36,9 @@ Key = Text().with_variant(Text(collation="C"), "postgresql")
 Millis = BigInteger
 Serial = BigInteger().with_variant(Integer, "sqlite")
 """Row number; SQLite numbers only a column whose type is literally INTEGER."""
+
+HASHES_DIFFER: Final = "encrypted_hash <> message_hash"
+"""What a query must say, in these words, to use the index of the second hashes."""
 
 metadata = MetaData()
 
@@ -59,7 +63,14 @@ envelopes = Table(
     Index("envelopes_id", "id", unique=True),
     Index("envelopes_mailbox", "recipient", "folder", "seq"),
     Index("envelopes_by_message", "recipient", "message_hash"),
-    Index("envelopes_by_encrypted", "recipient", "encrypted_hash"),
+    # Older clients name one hash for both: those envelopes are found by the index above.
+    Index(
+        "envelopes_by_encrypted",
+        "recipient",
+        "encrypted_hash",
+        sqlite_where=text(HASHES_DIFFER),
+        postgresql_where=text(HASHES_DIFFER),
+    ),
     Index("envelopes_expiry", "expires_at"),
     # A number is never given twice, so that a page cursor taken before a deletion stays right.
     sqlite_autoincrement=True,

@@ -274,6 +274,14 @@ def test_ids_are_acknowledged_without_reading_the_mailbox(plans: Plans) -> None:
     assert [step for step in plans.steps() if "envelopes_mailbox" in step] == []
 
 
+@pytest.mark.parametrize("number", [1, 90])
+def test_hashes_are_acknowledged_by_their_own_indexes(plans: Plans, number: int) -> None:
+    pairs = tuple((ALICE, digest(n)) for n in range(number) for digest in (message_hash, encrypted_hash))
+    assert Acknowledge(BOB_ADDRESS, pairs).apply(plans.conn) == number
+    used = [step for step in plans.steps() if " envelopes USING " in step]
+    assert {step.split(" INDEX ")[1].split()[0] for step in used} == {"envelopes_by_message", "envelopes_by_encrypted"}
+
+
 def test_a_walk_through_a_table_would_be_seen(plans: Plans) -> None:
     Sql("SELECT count(*) FROM envelopes WHERE sender = 'x'").run(plans.conn)
     assert len(plans.walks()) == 1
