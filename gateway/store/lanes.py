@@ -25,7 +25,6 @@ from gateway.store.queue import DropJob, ExpireJobs, QueueCount, QueueCounts, Qu
 from gateway.store.schema import Millis, jobs, lanes
 
 __all__ = [
-    "CompleteJob",
     "DropJob",
     "Enqueue",
     "ExpireJobs",
@@ -127,47 +126,6 @@ class ExtendLease:
 
 
 @dataclass(frozen=True, slots=True)
-class CompleteJob:
-    """The job is done: remove it and go on with the lane; raises ``LeaseLost``.
-
-    False when the job was no longer there (an operator dropped it meanwhile); the rest of the unit still counts.
-    """
-
-    lease: LaneLease
-    job_id: int
-    now: int
-
-    def lanes(self) -> tuple[LaneKey, ...]:
-        """The leased lane."""
-        return (self.lease.lane,)
-
-    def apply(self, conn: Connection) -> bool:
-        """Delete the job and bring the lane's due time up to date."""
-        return self.apply_many(conn, [self])[0]
-
-    @staticmethod
-    def apply_many(conn: Connection, ops: Sequence[CompleteJob]) -> list[bool]:
-        """Fence every lane once, delete the jobs together, then bring the lanes up to date."""
-        due = {op.lease.lane: op.now for op in ops}
-        for op in {(op.lease, op.now): op for op in ops}.values():
-            _fence(conn, op.lease, op.now)
-        removed = set(
-            conn.execute(
-                delete(jobs)
-                .where(jobs.c.id.in_([op.job_id for op in ops]), jobs.c.lane.in_(list(due)))
-                .returning(jobs.c.id)
-            ).scalars()
-        )
-        for lane, now in due.items():
-            _set_due(conn, lane, now)
-        results = []
-        for op in ops:
-            results.append(op.job_id in removed)
-            removed.discard(op.job_id)
-        return results
-
-
-@dataclass(frozen=True, slots=True)
 class Finished:
     """What a lane has behind a job that is done: ``next``, or nothing, and then it was given back."""
 
@@ -181,9 +139,11 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class FinishJob:
-    """As CompleteJob, and brings the next job along, or gives the lane back when there is none. Raises ``LeaseLost``.
+    """The job is done: remove it, and bring the next one along, or give the lane back when there is none.
 
-    One transaction less than to complete the last job, to look for a next one, and to give the lane back.
+    Raises ``LeaseLost``. When the job was no longer there (an operator dropped it meanwhile), the lane goes on as if
+    it had been, and the rest of the unit still counts. One transaction less than to remove the last job, to look for a
+    next one, and to give the lane back.
     """
 
     lease: LaneLease

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.store import Store
-from gateway.store.lanes import CompleteJob, LaneJobs, LeaseLanes, ReleaseLane, RetryJob
+from gateway.store.lanes import FinishJob, LaneJobs, LeaseLanes, ReleaseLane, RetryJob
 from gateway.work.results import Done, Handler, Hold, Later, Result
 
 OWNER = "test"
@@ -17,14 +17,17 @@ async def drain(store: Store, handlers: Mapping[str, Handler], now: int) -> list
     said: list[Result] = []
     while leases := await store.commit(LeaseLanes(OWNER, now, LEASE_MS, 100)):
         for lease in leases:
-            while jobs := await store.read(LaneJobs(lease.lane, 1)):
+            released = False
+            while not released and (jobs := await store.read(LaneJobs(lease.lane, 1))):
                 job = jobs[0]
                 handler = handlers[job.kind]
                 result = await (handler.expire(job) if job.expires_at <= now else handler.handle(job, _no_checkpoint))
                 said.append(result)
                 match result:
                     case Done(ops, after):
-                        await store.commit_all(CompleteJob(lease, job.id, now), *ops)
+                        # The operations come first: one of them may put a further job into this lane.
+                        *_, finished = await store.commit_all(*ops, FinishJob(lease, job.id, now))
+                        released = finished.released
                         if after is not None:
                             await after()
                     case Later(reason, after_ms):
@@ -32,7 +35,8 @@ async def drain(store: Store, handlers: Mapping[str, Handler], now: int) -> list
                         break
                     case Hold(reason):
                         raise AssertionError(f"on hold: {reason}")
-            await store.commit(ReleaseLane(lease, now))
+            if not released:
+                await store.commit(ReleaseLane(lease, now))
     return said
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from gateway.ids import LaneKey
 from gateway.store import Store
 from gateway.store.lanes import (
-    CompleteJob,
     DropJob,
     Enqueue,
+    FinishJob,
     HoldJob,
     LaneJobs,
     LaneLease,
@@ -91,7 +91,7 @@ async def test_due_is_null_exactly_when_no_job_is_ready(store: Store) -> None:
     assert await due_of(store, lane()) is None
     number = await store.commit(Enqueue(replace(job(), due_at=NOW + 6000)))
     [lease] = await due_lanes(store, NOW + 6000)
-    await store.commit_all(CompleteJob(lease, number, NOW + 6000), ReleaseLane(lease, NOW + 6000))
+    await store.commit(FinishJob(lease, number, NOW + 6000))
     assert await due_of(store, lane()) is None
 
 

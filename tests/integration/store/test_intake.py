@@ -11,7 +11,7 @@ from gateway.errors import InvalidInput
 from gateway.ids import LaneKey
 from gateway.store import Store
 from gateway.store.intake import Arrival, TakeArrivals
-from gateway.store.lanes import CompleteJob, LaneJobs, LeaseLanes
+from gateway.store.lanes import FinishJob, LaneJobs, LeaseLanes
 from gateway.store.once import ExpireOnce
 from tests.integration.store.values import NOW, Sql, job, lane
 
@@ -86,7 +86,7 @@ async def test_a_key_counts_when_its_job_is_long_done_and_until_it_is_forgotten(
     await store.commit(take(arrival("a")))
     [lease] = await store.commit(LeaseLanes("node", NOW, 1000, 1))
     [queued] = await store.read(LaneJobs(A, 10))
-    await store.commit(CompleteJob(lease, queued.id, NOW))
+    await store.commit(FinishJob(lease, queued.id, NOW))
     assert await store.commit(take(arrival("a"))) == 0
     assert await store.commit(ExpireOnce(UNTIL - 1, 10)) == 0
     assert await store.commit(take(arrival("a"))) == 0
@@ -99,7 +99,7 @@ async def test_lanes_become_due_with_what_is_new_and_stay_idle_with_what_is_not(
     await store.commit(take(arrival("a")))
     [lease] = await store.commit(LeaseLanes("node", NOW, 1000, 1))
     [queued] = await store.read(LaneJobs(A, 10))
-    await store.commit(CompleteJob(lease, queued.id, NOW))
+    await store.commit(FinishJob(lease, queued.id, NOW))
     await store.commit(take(arrival("a")))
     assert await store.read(due) == [(A, None)]
     await store.commit(take(arrival("a"), arrival("b", which=B)))

@@ -13,7 +13,6 @@ from gateway.errors import LeaseLost
 from gateway.ids import LaneKey
 from gateway.store import Store
 from gateway.store.lanes import (
-    CompleteJob,
     DropJob,
     Enqueue,
     ExtendLease,
@@ -79,7 +78,7 @@ async def test_nothing_to_lease_without_jobs(store: Store) -> None:
     await store.commit(Enqueue(job()))
     lease = await lease_one(store)
     [queued] = await waiting(store)
-    await store.commit_all(CompleteJob(lease, queued.id, NOW), ReleaseLane(lease, NOW))
+    await store.commit(FinishJob(lease, queued.id, NOW))
     assert await lease_all(store) == []
 
 
@@ -99,7 +98,7 @@ async def test_a_lane_is_not_due_before_its_first_job_was_made(store: Store) -> 
 async def test_completion_goes_on_with_the_next_job(store: Store) -> None:
     first, second = [await store.commit(Enqueue(job(n))) for n in range(2)]
     lease = await lease_one(store)
-    assert await store.commit(CompleteJob(lease, first, NOW)) is True
+    assert not (await store.commit(FinishJob(lease, first, NOW))).released
     assert [queued.id for queued in await waiting(store)] == [second]
     assert await store.commit(ReleaseLane(lease, NOW)) is True
     assert (await lease_one(store)).token == lease.token + 1
@@ -182,24 +181,31 @@ async def test_something_set_aside_leaves_the_lane_alone(store: Store) -> None:
 
 
 async def test_release_tells_whether_work_is_left(store: Store) -> None:
-    number = await store.commit(Enqueue(job()))
+    first, second = [await store.commit(Enqueue(job(n))) for n in range(2)]
     lease = await lease_one(store)
-    assert await store.commit_all(CompleteJob(lease, number, NOW), ReleaseLane(lease, NOW)) == (True, False)
+    assert await store.commit_all(HoldJob(lease, first, NOW, "r"), ReleaseLane(lease, NOW)) == (True, True)
+    lease = await lease_one(store)
+    assert await store.commit_all(HoldJob(lease, second, NOW, "r"), ReleaseLane(lease, NOW)) == (True, False)
 
 
 async def test_a_job_that_is_gone_does_not_spoil_the_unit(store: Store) -> None:
-    number = await store.commit(Enqueue(job("a")))
-    await store.commit(Enqueue(job("b")))
+    number, last = [await store.commit(Enqueue(job(text))) for text in ("a", "b")]
     lease = await lease_one(store)
     assert await store.commit(DropJob(number)) is True
-    steps: list[Op[bool]] = [
-        CompleteJob(lease, number, NOW),
+    [left] = await waiting(store)
+    steps: list[Op[Any]] = [
+        FinishJob(lease, number, NOW),
         RetryJob(lease, number, NOW, 10, "r"),
         HoldJob(lease, number, NOW, "r"),
         SaveJob(lease, number, b"p"),
     ]
-    assert await store.commit_all(*steps) == (False, False, False, False)
-    assert [queued.payload for queued in await waiting(store)] == [b"b"]
+    assert await store.commit_all(*steps) == (Finished(left), False, False, False)
+    assert await waiting(store) == [left]
+    assert left.payload == b"b"
+    assert await store.commit(DropJob(last)) is True
+    receipt = Enqueue(job("receipt", lane=lane("receipts")))
+    assert (await store.commit_all(receipt, FinishJob(lease, last, NOW)))[-1] == Finished(None)
+    assert len(await waiting(store, lane("receipts"))) == 1
 
 
 async def test_a_lease_does_not_reach_into_other_lanes(store: Store) -> None:
@@ -207,7 +213,7 @@ async def test_a_lease_does_not_reach_into_other_lanes(store: Store) -> None:
     other = await store.commit(Enqueue(job(lane=lane("other"), created_at=NOW + 1)))
     lease = await lease_one(store)
     assert lease.lane == lane("mine")
-    assert await store.commit(CompleteJob(lease, other, NOW)) is False
+    assert await store.commit(FinishJob(lease, other, NOW)) == Finished(lease.first)
     assert await store.commit(RetryJob(lease, other, NOW, 10, "r", payload=b"p")) is False
     assert await store.commit(HoldJob(lease, other, NOW, "r")) is False
     assert await store.commit(SaveJob(lease, other, b"p")) is False
@@ -241,7 +247,7 @@ async def test_a_new_job_does_not_end_a_back_off(store: Store) -> None:
 async def test_a_new_job_wakes_an_idle_lane(store: Store) -> None:
     number = await store.commit(Enqueue(job()))
     lease = await lease_one(store)
-    await store.commit_all(CompleteJob(lease, number, NOW), ReleaseLane(lease, NOW))
+    await store.commit(FinishJob(lease, number, NOW))
     await store.commit(Enqueue(job(created_at=NOW + 7)))
     assert len(await lease_all(store, now=NOW + 7)) == 1
 
@@ -250,7 +256,8 @@ async def test_a_job_that_comes_while_the_lane_is_worked_on_is_found(store: Stor
     number = await store.commit(Enqueue(job("a")))
     lease = await lease_one(store)
     await store.commit(Enqueue(job("b")))
-    assert await store.commit_all(CompleteJob(lease, number, NOW), ReleaseLane(lease, NOW)) == (True, True)
+    finished, work = await store.commit_all(FinishJob(lease, number, NOW), ReleaseLane(lease, NOW))
+    assert (finished.next.payload, work) == (b"b", True)
     assert len(await lease_all(store)) == 1
 
 
@@ -261,7 +268,7 @@ async def test_a_poisoned_job_is_set_aside_and_the_lane_goes_on(store: Store) ->
     assert [queued.id for queued in await waiting(store)] == [good]
     [held] = await store.read(QueueList(JobState.HOLD, 10))
     assert (held.id, held.reason, held.attempts) == (bad, "no such user", 1)
-    assert await store.commit_all(CompleteJob(lease, good, NOW), ReleaseLane(lease, NOW)) == (True, False)
+    assert await store.commit(FinishJob(lease, good, NOW)) == Finished(None)
     assert await lease_all(store, now=NOW + LEASE) == []
 
 
@@ -291,7 +298,7 @@ async def test_an_extended_lease_lasts_longer(store: Store) -> None:
 
 
 FENCED: dict[str, Callable[[LaneLease, int, int], Op[Any]]] = {
-    "complete": CompleteJob,
+    "finish": FinishJob,
     "retry": lambda lease, number, now: RetryJob(lease, number, now, 10, "r"),
     "hold": lambda lease, number, now: HoldJob(lease, number, now, "r"),
     "extend": lambda lease, number, now: ExtendLease(lease, now, LEASE),
@@ -322,7 +329,7 @@ async def test_a_lease_that_was_taken_over_writes_nothing(store: Store, step: st
         await store.commit(write)
     [queued] = await waiting(store)
     assert (queued.attempts, queued.state, queued.payload) == (0, JobState.READY, b"a")
-    assert await store.commit(CompleteJob(new, number, old.lease_until)) is True
+    assert await store.commit(FinishJob(new, number, old.lease_until)) == Finished(None)
 
 
 async def test_a_lost_lease_rolls_the_whole_unit_back(store: Store) -> None:
@@ -330,7 +337,7 @@ async def test_a_lost_lease_rolls_the_whole_unit_back(store: Store) -> None:
     lease = await lease_one(store)
     receipt = Enqueue(job("receipt", lane=lane("receipts")))
     with pytest.raises(LeaseLost):
-        await store.commit_all(receipt, CompleteJob(lease, number, lease.lease_until))
+        await store.commit_all(receipt, FinishJob(lease, number, lease.lease_until))
     assert await waiting(store, lane("receipts")) == []
 
 
@@ -345,9 +352,12 @@ async def test_many_completions_in_one_batch(store: Store) -> None:
     for n in range(60):
         await store.commit(Enqueue(job(n, lane=lane(n % 6))))
     leases = {lease.lane: lease for lease in await lease_all(store)}
-    jobs = [queued for which in leases for queued in (await waiting(store, which))[:5]]
-    done = await asyncio.gather(*(store.commit(CompleteJob(leases[j.lane], j.id, NOW)) for j in jobs + jobs[:3]))
-    assert done == [True] * 30 + [False] * 3
+    queues = [await waiting(store, which) for which in leases]
+    jobs = [queued for queue in queues for queued in queue[:5]]
+    following = [queued for queue in queues for queued in queue[1:6]]
+    done = await asyncio.gather(*(store.commit(FinishJob(leases[j.lane], j.id, NOW)) for j in jobs + jobs[:3]))
+    # What is ended once more was not there: the lane still has the same job behind it.
+    assert [each.next for each in done] == following + [queues[0][5]] * 3
     assert [len(await waiting(store, which)) for which in sorted(leases)] == [5] * 6
 
 
@@ -359,12 +369,12 @@ async def test_one_lost_lease_among_many_completions_fails_alone(store: Store) -
     fresh = await store.commit_all(*(Enqueue(job(n, lane=lane(f"new{n}"), created_at=NOW)) for n in range(8)))
     held = {lease.lane: lease for lease in await lease_all(store, owner="w3")}
     done = await asyncio.gather(
-        *(store.commit(CompleteJob(held[lane(f"new{n}")], fresh[n], NOW)) for n in range(4)),
-        store.commit(CompleteJob(stale, numbers[0], NOW)),
-        *(store.commit(CompleteJob(held[lane(f"new{n}")], fresh[n], NOW)) for n in range(4, 8)),
+        *(store.commit(FinishJob(held[lane(f"new{n}")], fresh[n], NOW)) for n in range(4)),
+        store.commit(FinishJob(stale, numbers[0], NOW)),
+        *(store.commit(FinishJob(held[lane(f"new{n}")], fresh[n], NOW)) for n in range(4, 8)),
         return_exceptions=True,
     )
-    assert [type(result) for result in done] == [bool] * 4 + [LeaseLost] + [bool] * 4
+    assert [type(result) for result in done] == [Finished] * 4 + [LeaseLost] + [Finished] * 4
     assert len(rest) == 7
 
 
@@ -417,7 +427,7 @@ async def test_a_lane_is_never_without_a_due_time_while_it_has_jobs(store: Store
     """A job that comes while the lane is leased and empty: due again, at its own time."""
     number = await store.commit(Enqueue(job("a")))
     lease = await lease_one(store)
-    await store.commit(CompleteJob(lease, number, NOW))
+    await store.commit(HoldJob(lease, number, NOW, "r"))
     await store.commit(Enqueue(job("b", due=NOW + 60)))
     assert await store.commit(ReleaseLane(lease, NOW)) is False
     assert await lease_all(store, now=NOW + 59) == []

@@ -30,10 +30,10 @@ from gateway.errors import LeaseLost, MailboxFull
 from gateway.ids import EnsName, EnvelopeId, LaneKey
 from gateway.store import Store
 from gateway.store.lanes import (
-    CompleteJob,
     DropJob,
     Enqueue,
     ExtendLease,
+    FinishJob,
     HoldJob,
     JobState,
     LaneJobs,
@@ -175,10 +175,12 @@ class Model(RuleBasedStateMachine):
         """Commit a fenced step; whether the lease was good, which must be what the model says."""
         good = self.lanes[lease.lane].held_by(lease, self.now)
         try:
-            return good, self.commit(op)
+            result = self.commit(op)
         except LeaseLost:
             assert not good
             return False, None
+        assert good
+        return True, result
 
     def lease_and_job(self, data: st.DataObject) -> tuple[LaneLease, ModelJob]:
         lease = data.draw(st.sampled_from(self.leases))
@@ -367,14 +369,16 @@ class Model(RuleBasedStateMachine):
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
-    def complete(self, data: st.DataObject) -> None:
+    def finish(self, data: st.DataObject) -> None:
         lease, queued = self.lease_and_job(data)
-        good, removed = self.commit_fenced(lease, CompleteJob(lease, queued.number, self.now))
+        good, finished = self.commit_fenced(lease, FinishJob(lease, queued.number, self.now))
         if good:
             queue = self.lanes[lease.lane]
-            assert removed is (queued in queue.jobs)
             queue.jobs = [other for other in queue.jobs if other != queued]
             queue.set_due(self.now)
+            assert (finished.next and finished.next.id) == next(iter(queue.ready()), None)
+            if not queue.ready():
+                queue.lease = None
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), delay=DELAYS)

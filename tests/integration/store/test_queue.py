@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gateway.store import Store
 from gateway.store.lanes import (
-    CompleteJob,
     DropJob,
     Enqueue,
     ExpireJobs,
+    Finished,
+    FinishJob,
     HoldJob,
     JobState,
     LaneJobs,
@@ -83,7 +84,7 @@ async def test_reviving_does_not_take_a_lane_from_its_holder(store: Store) -> No
     lease = await lease_one(store)
     await store.commit(ReviveJob(number))
     assert await store.commit(LeaseLanes("other", NOW, 1000, 1)) == []
-    assert await store.commit(CompleteJob(lease, number, NOW)) is True
+    assert await store.commit(FinishJob(lease, number, NOW)) == Finished(None)
 
 
 async def test_dropping_the_only_job_idles_its_lane(store: Store) -> None:
@@ -141,9 +142,10 @@ async def test_sweeping_removes_only_lanes_without_jobs_and_holder(store: Store)
     await hold(store, which="held")
     done = await store.commit(Enqueue(job(lane=lane("done"))))
     lease = await lease_one(store)
-    await store.commit_all(CompleteJob(lease, done, NOW), ReleaseLane(lease, NOW))
+    await store.commit(FinishJob(lease, done, NOW))
     leased = await store.commit(Enqueue(job(lane=lane("leased"))))
-    await store.commit(CompleteJob(await lease_one(store), leased, NOW))
+    assert (await lease_one(store)).lane == lane("leased")
+    await store.commit(DropJob(leased))
     await store.commit(Enqueue(job(lane=lane("ready"))))
     assert await store.commit(SweepLanes(NOW, 10)) == 1
     assert await lanes_in_table(store) == [lane("held"), lane("leased"), lane("ready")]

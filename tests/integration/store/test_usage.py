@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from gateway.errors import LimitExceeded, MailboxFull
 from gateway.ids import EnsName, EnvelopeId
 from gateway.store import Store
-from gateway.store.lanes import CompleteJob, Enqueue, LaneJobs, LeaseLanes, ReleaseLane
+from gateway.store.lanes import Enqueue, FinishJob, LaneJobs, LeaseLanes, ReleaseLane
 from gateway.store.mailbox import (
     AcceptEnvelope,
     Acknowledge,
@@ -347,12 +347,15 @@ async def test_mixed_traffic_of_two_nodes_does_not_meet_in_circles(nodes: tuple[
         store = nodes[number % 2]
         for _ in range(25):
             for lease in await store.commit(LeaseLanes(f"worker {number}", NOW, 60_000, 3)):
+                released = False
                 for queued in await store.read(LaneJobs(lease.lane, 5)):
                     assert queued.envelope is not None
-                    await store.commit_all(
-                        CompleteJob(lease, queued.id, NOW), DropEnvelope(EnvelopeId(queued.envelope))
+                    finished, _ = await store.commit_all(
+                        FinishJob(lease, queued.id, NOW), DropEnvelope(EnvelopeId(queued.envelope))
                     )
-                await store.commit(ReleaseLane(lease, NOW))
+                    released = finished.released
+                if not released:
+                    await store.commit(ReleaseLane(lease, NOW))
 
     with capture_logs() as logs:
         await asyncio.gather(*map(relay, range(32)), *map(work, range(4)))
