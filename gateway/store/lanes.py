@@ -71,7 +71,8 @@ class LaneLease:
 class LeaseLanes:
     """Lease up to ``limit`` lanes that are due and that nobody holds, the longest waiting first.
 
-    Lanes of the destinations ``except_for`` are left alone.
+    Lanes of the destinations ``except_for`` are left alone, and no destination gets more than its ``rooms``, or
+    ``share`` where it has none.
     """
 
     owner: str
@@ -79,11 +80,14 @@ class LeaseLanes:
     lease_ms: int
     limit: int
     except_for: tuple[str, ...] = ()
+    share: int | None = None
+    rooms: Mapping[str, int] = field(default_factory=dict)
 
     def apply(self, conn: Connection) -> list[LaneLease]:
         """Pick and lock, skipping what another node is just taking, then mark, then read the first jobs."""
         due = _DUE if not self.except_for else _DUE.where(lanes.c.destination.not_in(self.except_for))
-        picked = conn.scalars(due.limit(self.limit), {"now": self.now}).all()
+        found = conn.scalars(due.limit(self.limit), {"now": self.now}).all()
+        picked = found if self.share is None else _shared_out(found, self.share, self.rooms)
         if not picked:
             return []
         until = self.now + self.lease_ms
@@ -302,6 +306,18 @@ class ReleaseLane:
             .returning(lanes.c.due)
         ).scalar_one()
         return due is not None and due <= self.now
+
+
+def _shared_out(names: Sequence[LaneKey], share: int, rooms: Mapping[str, int]) -> list[LaneKey]:
+    """The lanes for which there is room at their destinations."""
+    left, kept = dict(rooms), []
+    for name in names:
+        destination = destination_of(name)
+        room = left.get(destination, share)
+        if room > 0:
+            kept.append(name)
+        left[destination] = room - 1
+    return kept
 
 
 def _first_of_each(conn: Connection, names: Sequence[str]) -> dict[LaneKey, Job]:

@@ -43,8 +43,8 @@ EXCUSED: Final = 96
 services: who is silent there must not stop the conversations with everybody else."""
 MAX_LANES: Final = 256 + EXCUSED
 """Lanes that one node works on at the same time; most of them wait for a network."""
-LEASE_AT_ONCE: Final = 16
-"""Lanes of one lease; a destination passes its share by less than this, a quarter of what is not excused."""
+LEASE_AT_ONCE: Final = 64
+"""Lanes of one lease, which takes as many statements as for one."""
 HANDLE_SECONDS: Final = 180.0
 """One try of one job. Longer than the steps of a slow but living network, or its answer would never be heard."""
 STOP_SECONDS: Final = 5.0
@@ -95,13 +95,14 @@ class Worker:
         try:
             while True:
                 self.looked_at = time.monotonic()
-                leased = await self._lease()
+                rooms = self._rooms()
+                leased = await self._lease(rooms)
                 for lease in leased:
                     under_way = _UnderWay(destination_of(lease.lane), asyncio.get_running_loop().time())
                     task = asyncio.create_task(self._serve(lease, under_way), name=f"lane {lease.lane}")
                     self._tasks[task] = under_way
                     task.add_done_callback(self._tasks.pop)
-                if len(leased) < LEASE_AT_ONCE:
+                if len(leased) < LEASE_AT_ONCE and not _is_filled(rooms, leased):
                     # That was all: what becomes due from here on is announced.
                     await self._wait()
         finally:
@@ -120,32 +121,39 @@ class Worker:
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _lease(self) -> list[LaneLease]:
+    async def _lease(self, rooms: Mapping[str, int]) -> list[LaneLease]:
         """More lanes, when there is room; none while the store does not answer."""
         room = min(MAX_LANES - len(self._tasks), LEASE_AT_ONCE)
         if room <= 0:
             return []
+        lease = LeaseLanes(
+            self._owner,
+            self._clock(),
+            LEASE_MS,
+            room,
+            except_for=(*sorted(_full(rooms)), *self._elsewhere()),
+            share=SHARE,
+            rooms=rooms,
+        )
         try:
-            return await self._store.commit(
-                LeaseLanes(self._owner, self._clock(), LEASE_MS, room, except_for=(*self._full(), *self._elsewhere()))
-            )
+            return await self._store.commit(lease)
         except GatewayError as error:
             # Whatever is under way goes on; it must not be broken off because nothing can be added.
             log.warning("worker.no_lease", error=type(error).__name__, detail=error.detail)
             await asyncio.sleep(POLL_SECONDS)
             return []
 
-    def _full(self) -> tuple[str, ...]:
-        """Destinations that have their share."""
+    def _rooms(self) -> dict[str, int]:
+        """How many lanes more each destination may have that has some."""
         long_ago = asyncio.get_running_loop().time() - PATIENCE_SECONDS
         running = Counter(each.destination for each in self._tasks.values())
         slow = Counter(each.destination for each in self._tasks.values() if each.since <= long_ago)
         excused = EXCUSED // max(1, len(slow))
-        return tuple(sorted(each for each, lanes in running.items() if lanes - min(slow[each], excused) >= SHARE))
+        return {each: SHARE - lanes + min(slow[each], excused) for each, lanes in running.items()}
 
     async def _wait(self) -> None:
         """Until there may be work and room for it; an idle node looks once a second."""
-        if len(self._tasks) < MAX_LANES and not self._full():
+        if len(self._tasks) < MAX_LANES and not _full(self._rooms()):
             await self._store.wait_for_work(POLL_SECONDS)
             return
         # Lanes that could not be leased for want of room are due already: nothing will announce them.
@@ -286,3 +294,14 @@ class Worker:
                 await work
         except Exception:
             log.exception("job.afterwards_failed", job=job.id)
+
+
+def _full(rooms: Mapping[str, int]) -> frozenset[str]:
+    """Destinations that have their share."""
+    return frozenset(destination for destination, room in rooms.items() if room <= 0)
+
+
+def _is_filled(rooms: Mapping[str, int], leased: Sequence[LaneLease]) -> bool:
+    """Whether a destination got all that it had room for: lanes that are due may have been passed over."""
+    got = Counter(destination_of(lease.lane) for lease in leased)
+    return any(lanes >= rooms.get(destination, SHARE) for destination, lanes in got.items())

@@ -172,7 +172,7 @@ async def test_a_dead_destination_leaves_room_for_the_others(store: Store, monke
         for number in range(50):
             await add(store, str(number), destination="live")
         await eventually(lambda: running["live"] == 50)
-        assert SHARE <= running["tar"] < SHARE + LEASE_AT_ONCE
+        assert running["tar"] == SHARE
         gate.set()
         await emptied(store)
     assert running == {"tar": 300, "live": 50}
@@ -223,7 +223,7 @@ async def test_tries_that_take_long_are_excused_within_a_bound(store: Store, mon
         for number in range(50):
             await add(store, str(number), destination="live")
         await eventually(lambda: running["live"] == 50)
-        assert max(running["tar"], running["pitch"]) < SHARE + EXCUSED + LEASE_AT_ONCE
+        assert max(running["tar"], running["pitch"]) <= SHARE + EXCUSED
         assert sum(running.values()) - 50 < MAX_LANES
         gate.set()
         await emptied(store)
@@ -254,6 +254,42 @@ async def test_lanes_of_named_destinations_are_not_leased(store: Store) -> None:
     await add(store, "2", destination="live")
     (lease,) = await store.commit(LeaseLanes("node", now_ms(), 1000, 10, except_for=("tar", "pitch")))
     assert destination_of(lease.lane) == "live"
+
+
+async def test_no_destination_gets_more_lanes_than_it_has_room_for(store: Store) -> None:
+    for destination, number in (("tar", 5), ("pitch", 5), ("live", 3)):
+        for each in range(number):
+            await add(store, str(each), destination=destination)
+    leased = await store.commit(LeaseLanes("node", now_ms(), 1000, 20, share=4, rooms={"tar": 2, "pitch": 0}))
+    assert Counter(destination_of(each.lane) for each in leased) == {"tar": 2, "live": 3}
+    left = await store.commit(LeaseLanes("node", now_ms(), 1000, 20))
+    assert Counter(destination_of(each.lane) for each in left) == {"tar": 3, "pitch": 5}, "they are nobody's yet"
+
+
+async def test_lanes_behind_those_of_a_full_destination_are_leased_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are due already: nothing announces them."""
+    monkeypatch.setattr(worker, "PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 60)
+    monkeypatch.setattr("gateway.store.store.POLL_S", 60)
+    gate = asyncio.Event()
+    running: Counter[str] = Counter()
+
+    async def work(job: Job) -> Result:
+        running[destination_of(job.lane)] += 1
+        if destination_of(job.lane) == "tar":
+            await gate.wait()
+        return Done()
+
+    for number in range(LEASE_AT_ONCE + 10):
+        await add(store, str(number), destination="tar")
+    await add(store, "1", destination="live")
+    assert await store.wait_for_work(1), "from here on nothing is announced"
+    async with working(store, {"work": Scripted(work)}):
+        await eventually(lambda: running == {"tar": SHARE, "live": 1})
+        gate.set()
+        await emptied(store)
 
 
 async def test_a_try_without_end_is_ended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,6 +550,7 @@ async def _raises(_job: Job) -> Result:
 
 async def test_the_sender_of_a_job_set_aside_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "MAX_SURPRISES", 2)
+    monkeypatch.setattr(worker, "back_off_ms", lambda attempts: 10 * attempts)
     reports = Scripted(done)
     handler = Scripted(_raises, _notice)
     await add(store, "1", b"poison")
