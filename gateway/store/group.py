@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select
 from gateway.errors import GatewayError, LimitExceeded, Unavailable
 from gateway.store.among import among
 from gateway.store.faults import Fault, diagnose
-from gateway.store.op import Mergeable, Op, apply_in_order, lanes_of, mailboxes_of, mergeable, wakes
+from gateway.store.op import Mergeable, Op, apply_in_order, lanes_of, locks_first, mailboxes_of, mergeable, wakes
 from gateway.store.schema import lanes
 from gateway.store.usage import lock
 
@@ -201,12 +201,12 @@ def apply_units(conn: Connection, units: Sequence[Unit]) -> list[tuple[Any, ...]
 
     Neighbouring units that are one operation of the same mergeable class are applied by one call.
     """
+    runs = [(kind, list(run)) for kind, run in groupby(units, key=_merge_class)]
     if conn.dialect.name == "postgresql":
         lock(conn, {mailbox for unit in units for op in unit for mailbox in mailboxes_of(op)})
-        _lock_lanes(conn, units)
+        _lock_lanes(conn, runs)
     results: list[tuple[Any, ...]] = []
-    for merged, run in groupby(units, key=_merge_class):
-        alike = list(run)
+    for merged, alike in runs:
         # One that is refused alone must not cost its neighbours of other classes their transaction either.
         if merged is not None and len(units) > 1:
             merged_results = merged.apply_many(conn, [unit[0] for unit in alike])
@@ -220,11 +220,16 @@ def _merge_class(unit: Unit) -> type[Mergeable] | None:
     return mergeable(unit[0]) if len(unit) == 1 else None
 
 
-def _lock_lanes(conn: Connection, units: Sequence[Unit]) -> None:
+def _lock_lanes(conn: Connection, runs: Sequence[tuple[type[Mergeable] | None, Sequence[Unit]]]) -> None:
     """Lock the rows of all lanes of the batch in one order (see ``gateway.store.op.Locking``)."""
-    touched = {lane for unit in units for op in unit for lane in lanes_of(op)}
-    if len(touched) > 1:
-        conn.execute(_LOCK_LANES, {"lanes": sorted(touched)})
+    touched = [{lane for unit in run for op in unit for lane in lanes_of(op)} for _, run in runs]
+    first = runs[0][0]
+    if first is not None and locks_first(first) and not any(touched[1:]):
+        # It is about to do the same.
+        return
+    together = set().union(*touched)
+    if len(together) > 1:
+        conn.execute(_LOCK_LANES, {"lanes": sorted(together)})
 
 
 _LOCK_LANES: Final = select(lanes.c.name).where(among(lanes.c.name, "lanes")).order_by(lanes.c.name).with_for_update()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from sqlalchemy import Connection, Insert, func
+from sqlalchemy import Connection, Insert
 
 from gateway.ids import EnsName, EnvelopeId, LaneKey
 from gateway.store.schema import jobs, lanes
@@ -77,6 +77,7 @@ class Enqueue:
     A lane that was idle becomes due at the job's time; a lane that is due, in back-off or waiting stays as it is.
     """
 
+    locks_first: ClassVar = True
     job: NewJob
 
     def lanes(self) -> tuple[LaneKey, ...]:
@@ -112,8 +113,9 @@ def insert_held(conn: Connection, job: NewJob, reason: str) -> None:
 
 def _waking(dialect: str) -> Insert:
     wake = insert_for(dialect, lanes)
+    # A lane that is due is not written anew; its row is locked all the same.
     return wake.on_conflict_do_update(
-        index_elements=[lanes.c.name], set_={"due": func.coalesce(lanes.c.due, wake.excluded.due)}
+        index_elements=[lanes.c.name], set_={"due": wake.excluded.due}, where=lanes.c.due.is_(None)
     )
 
 
@@ -153,8 +155,8 @@ def _wake(conn: Connection, new: Sequence[NewJob]) -> None:
 
 def job_of(row: Any) -> Job:
     """A ``Job`` from a row of the jobs table."""
-    fields: Mapping[str, Any] = row._mapping
-    return Job(**{**fields, "state": JobState(fields["state"])})
+    id_, lane, kind, payload, envelope, state, attempts, reason, created_at, expires_at = row
+    return Job(id_, lane, kind, payload, envelope, JobState(state), attempts, reason, created_at, expires_at)
 
 
 def jobs_of(rows: Iterable[Any]) -> list[Job]:

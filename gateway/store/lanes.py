@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import ClassVar, Final
 
 from sqlalchemy import Connection, Integer, bindparam, case, delete, exists, null, select, update
 
@@ -150,6 +150,7 @@ class FinishJob:
     next one, and to give the lane back.
     """
 
+    locks_first: ClassVar = True
     lease: LaneLease
     job_id: int
     now: int

@@ -63,7 +63,8 @@ class Locking(Protocol):
     """Optional ability of an operation: names the lanes whose rows it will lock.
 
     A batch locks them all beforehand in one order, so that batches of two nodes cannot wait for each other in a
-    circle (PostgreSQL; on SQLite there is one writer).
+    circle (PostgreSQL; on SQLite there is one writer). A mergeable class may say ``locks_first``: its ``apply_many``
+    begins with just that.
     """
 
     def lanes(self) -> tuple[LaneKey, ...]:
@@ -119,6 +120,11 @@ def lanes_of(op: Op[Any]) -> tuple[LaneKey, ...]:
 def mailboxes_of(op: Op[Any]) -> tuple[EthAddress | EnvelopeId, ...]:
     """Mailboxes that ``op`` says it will write to; none for an operation that does not say."""
     return cast("Posting", op).mailboxes() if can(type(op), Posting) else ()
+
+
+def locks_first(kind: type[Any]) -> bool:
+    """True when operations of a class begin by locking their lanes in order."""
+    return bool(getattr(kind, "locks_first", False))
 
 
 @cache

@@ -32,6 +32,7 @@ from gateway.store.lanes import (
 from gateway.store.op import Op
 from gateway.store.queue import AddHeld
 from tests.integration.store.values import NOW, job, lane
+from tests.support.statements import statements
 
 LEASE = 30_000
 
@@ -359,6 +360,21 @@ async def test_many_completions_in_one_batch(store: Store) -> None:
     # What is ended once more was not there: the lane still has the same job behind it.
     assert [each.next for each in done] == following + [queues[0][5]] * 3
     assert [len(await waiting(store, which)) for which in sorted(leases)] == [5] * 6
+
+
+async def test_lanes_are_locked_before_anything_else_of_a_batch(postgres_store_url: str) -> None:
+    """Beforehand, or by completions themselves when no other part of the batch touches lanes."""
+    async with await Store.open(postgres_store_url) as store:
+        for n in range(6):
+            await store.commit(Enqueue(job(n, lane=lane(n))))
+        done = [FinishJob(lease, lease.first.id, NOW) for lease in await lease_all(store) if lease.first is not None]
+        locks = []
+        batches: tuple[list[Op[Any]], ...] = ([*done[:3]], [*done[3:], Enqueue(job("more", lane=lane("new")))])
+        for ops in batches:
+            with statements() as seen:
+                await asyncio.gather(*(store.commit(op) for op in ops))
+            locks.append(["FOR UPDATE" in each for each in seen])
+        assert [(which[0], sum(which)) for which in locks] == [(True, 1), (True, 2)]
 
 
 async def test_one_lost_lease_among_many_completions_fails_alone(store: Store) -> None:
