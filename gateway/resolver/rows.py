@@ -23,7 +23,9 @@ LIFE: Final = 1.0
 TOGETHER: Final = 32
 """Rows of one read."""
 READS: Final = 2
-"""Reads under way at one time; one that is slow does not hold up everybody."""
+"""Reads under way at one time at most."""
+SLOW: Final = 0.05
+"""Seconds after which those who wait for a read get another: until then the more wait, the less each costs."""
 WAITING: Final = 1_000
 """Names that may wait to be read; more are refused, as the store refuses reads."""
 
@@ -55,6 +57,11 @@ class Rows(Generic[T]):
         self._wanted: dict[EnsName, _Wanted[T]] = {}
         self._queue: deque[_Wanted[T]] = deque()
         self._readers = 0
+        self._latest = 0
+        """Number of the read that began last."""
+        self._begun = 0.0
+        """When that was, by the event loop's clock."""
+        self._look: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, name: EnsName) -> T | None:
@@ -83,21 +90,46 @@ class Rows(Generic[T]):
             raise LimitExceeded(f"{WAITING} names wait for the database")
         wanted = self._wanted[name] = _Wanted(name)
         self._queue.append(wanted)
-        if self._readers < READS:
-            self._readers += 1
-            task = asyncio.get_running_loop().create_task(self._read_on())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if not self._readers:
+            self._start()
+        else:
+            self._look_later()
         return wanted
 
+    def _start(self) -> None:
+        self._readers += 1
+        task = asyncio.get_running_loop().create_task(self._read_on())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _look_later(self) -> None:
+        if self._look is None and self._readers < READS:
+            self._look = asyncio.get_running_loop().call_later(SLOW, self._look_now)
+
+    def _look_now(self) -> None:
+        """Those who wait for a slow read are read by another."""
+        self._look = None
+        if not self._queue or self._readers >= READS:
+            return
+        if asyncio.get_running_loop().time() - self._begun >= SLOW:
+            self._start()
+        else:
+            self._look_later()
+
     async def _read_on(self) -> None:
-        """Read until nobody waits."""
+        """Read until nobody waits, or another read began later: it goes on."""
         try:
             while self._queue:
+                number = self._latest = self._latest + 1
+                self._begun = asyncio.get_running_loop().time()
                 await self._read([self._queue.popleft() for _ in range(min(TOGETHER, len(self._queue)))])
+                if number != self._latest:
+                    break
         finally:
             # Counted here and not when the task is done: those who were answered may ask again before that.
             self._readers -= 1
+        if self._queue:
+            self._look_later()
 
     async def _read(self, batch: Sequence[_Wanted[T]]) -> None:
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from sqlalchemy.util import await_only
 
 from gateway.ens.names import namehash
 from gateway.errors import InvalidInput, LimitExceeded, Unavailable
@@ -42,6 +44,23 @@ class Watched:
             raise InvalidInput("this row cannot be read")
         self.reads.batches[-1].extend(self.names)
         return NamesNamed(self.names).run(conn)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A query that waits in its thread or connection until it may go on."""
+
+    query: Watched
+    begun: threading.Event
+    gate: threading.Event | None
+
+    def run(self, conn: Any) -> dict[EnsName, NameRow]:
+        self.begun.set()
+        if self.gate is not None and conn.dialect.name == "sqlite":
+            assert self.gate.wait(20)
+        elif self.gate is not None:
+            await_only(asyncio.to_thread(self.gate.wait, 20))
+        return self.query.run(conn)
 
 
 @pytest.fixture
@@ -149,6 +168,26 @@ async def test_somebody_who_leaves_takes_nothing_from_the_others(store: Store, r
     leaving.cancel()
     assert await staying == "1"
     assert leaving.cancelled()
+
+
+async def test_a_read_that_is_slow_holds_up_nobody_else(store: Store, reads: Reads) -> None:
+    begun, gate, names = threading.Event(), threading.Event(), [EnsName(f"n{index}.gw.eth") for index in range(3)]
+    await store.commit_all(*(PutName(row(name, name)) for name in names))
+
+    def query(asked: tuple[EnsName, ...]) -> Held:
+        return Held(reads.query(asked), begun, gate if BOB in asked else None)
+
+    rows = Rows(store, query)
+    slow = asyncio.create_task(url_of(rows))
+    try:
+        assert await asyncio.to_thread(begun.wait, 10)
+        async with asyncio.timeout(10):
+            # The first finds a slow read before it, those behind it one that is quick.
+            assert [await url_of(rows, name) for name in names] == names
+        assert not slow.done()
+    finally:
+        gate.set()
+    assert await slow is None
 
 
 async def test_a_database_that_is_gone(store: Store, rows: Rows[NameRow]) -> None:
