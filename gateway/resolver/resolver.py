@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+from gateway.dm3.eth import keccak256
 from gateway.ens.names import is_under, namehash
 from gateway.errors import InvalidInput, NotFound, Unavailable, UnknownName
 from gateway.ids import EnsName, EthAddress
@@ -15,22 +17,33 @@ from gateway.resolver.calls import Call, Request, parse_request
 from gateway.resolver.records import EMPTY, NameRecords, RecordSource, answer_call
 from gateway.resolver.registries.registries import Registries
 from gateway.resolver.registries.wanted import readable
-from gateway.resolver.signer import Signer, answer_digest, encode_response
+from gateway.resolver.signer import Signer, digest_of, encode_response
 from gateway.watch import Counted, Timed, Watch
 
 MAX_RESULT: Final = 60 * 2**10
 """Bytes of one result; a little less than the contract's callback takes."""
 REMEMBERED: Final = 1_000
 """Look-ups of which the last answer is remembered."""
+READ: Final = 16_384
+"""Look-ups of which what they ask is remembered, as the nodes of as many names are."""
 MAX_REMEMBERED: Final = 1_024
 """Bytes of calldata, and of a result, that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is the same each time that something is asked."""
+
+    request: Request
+    node: bytes
+    hash: bytes
+    """Keccak-256 of the calldata, which is signed with the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
     """A look-up as it was answered last. The same result with the same end has the same signature."""
 
-    request: Request
     result: bytes
     expires: int
     answer: Answer
@@ -75,26 +88,26 @@ class Resolver:
         """
         if sender not in self._senders:
             raise NotFound("this gateway does not answer for that contract")
-        last = self._answered.get((sender, calldata))
-        request = parse_request(calldata) if last is None else last.request
-        if not any(request.name == zone or is_under(request.name, zone) for zone in self._zones):
+        asked = _remembered(calldata) if len(calldata) <= MAX_REMEMBERED else _read(calldata)
+        name = asked.request.name
+        if not any(name == zone or is_under(name, zone) for zone in self._zones):
             raise UnknownName("this gateway does not serve that name")
-        node = namehash(request.name)
-        call, records = await self._find(request, node, followed)
-        result = answer_call(call, node, records)
+        call, records = await self._find(asked.request, asked.node, followed)
+        result = answer_call(call, asked.node, records)
         if len(result) > MAX_RESULT:
             raise InvalidInput(f"the result would have more than {MAX_RESULT} bytes; ask for less at once")
         life = self._answer_ttl if records.ttl is None else min(self._answer_ttl, records.ttl)
         expires = int(self._clock()) + life
+        last = self._answered.get((sender, calldata))
         if last is not None and (last.expires, last.result) == (expires, result):
             return last.answer
-        signature = await self._sign(answer_digest(sender, expires, calldata, result))
+        signature = await self._sign(digest_of(sender, expires, asked.hash, keccak256(result)))
         answer = Answer(encode_response(result, expires, signature), life)
         if max(len(calldata), len(result)) <= MAX_REMEMBERED:
             if len(self._answered) >= REMEMBERED:
                 # What is asked for all the time is soon there again.
                 self._answered.clear()
-            self._answered[sender, calldata] = _Answered(request, result, expires, answer)
+            self._answered[sender, calldata] = _Answered(result, expires, answer)
         return answer
 
     async def _sign(self, digest: bytes) -> bytes:
@@ -117,3 +130,11 @@ class Resolver:
         # Nobody else is bothered with a call that we refuse.
         answer_call(request.call, node, EMPTY)
         return readable(request.call), await self._registries.find(request.name, request.call, followed=followed)
+
+
+def _read(calldata: bytes) -> _Asked:
+    request = parse_request(calldata)
+    return _Asked(request, namehash(request.name), keccak256(calldata))
+
+
+_remembered: Final = lru_cache(READ)(_read)

@@ -93,9 +93,12 @@ def answer_digest(resolver: EthAddress, expires: int, request: bytes, result: by
     0x1900 is version 0 of ERC-191, which no wallet signs by personal_sign or EIP-712. ``request`` is the whole
     calldata of resolve(bytes,bytes); ``expires`` counts seconds since 1970.
     """
-    return keccak256(
-        b"\x19\x00" + address_bytes(resolver) + expires.to_bytes(8, "big") + keccak256(request) + keccak256(result)
-    )
+    return digest_of(resolver, expires, keccak256(request), keccak256(result))
+
+
+def digest_of(resolver: EthAddress, expires: int, request_hash: bytes, result_hash: bytes) -> bytes:
+    """The same, for whoever has the hashes."""
+    return keccak256(b"\x19\x00" + address_bytes(resolver) + expires.to_bytes(8, "big") + request_hash + result_hash)
 
 
 def encode_response(result: bytes, expires: int, signature: bytes) -> bytes:
