@@ -9,11 +9,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select
 
 from gateway.errors import DamagedRow, GatewayError, MailboxFull
 from gateway.ids import EnsName, EnvelopeId, EthAddress, LaneKey
 from gateway.store import usage
+from gateway.store.among import among
 from gateway.store.jobs import NewJob, insert_jobs
 from gateway.store.schema import HASHES_DIFFER, envelopes, seen
 from gateway.store.statement import Statement
@@ -25,11 +26,8 @@ log = structlog.get_logger(__name__)
 PAGE_BYTES: Final = 8 * 1024 * 1024
 """A pick-up stops before its bodies pass this size; one envelope always comes, however large."""
 
-ACK_CHUNK: Final = 200
-"""Acknowledged pairs per DELETE: three values each, well under SQLite's limit of bound values."""
 
 _BODY: Final = tuple(envelopes.c[name] for name in ("seq", "id", "recipient", "size", "body", "checksum"))
-_DIFFER: Final = text(HASHES_DIFFER)
 _CHARGED: Final = (envelopes.c.recipient, envelopes.c.recipient_name, envelopes.c.holder, envelopes.c.size)
 
 
@@ -243,21 +241,12 @@ class Acknowledge:
 
     def apply(self, conn: Connection) -> int:
         """Delete by the hash indexes, so that the time does not depend on the mailbox's size."""
-        pairs = sorted(set(self.pairs))
-        removed = 0
-        for start in range(0, len(pairs), ACK_CHUNK):
-            chunk = pairs[start : start + ACK_CHUNK]
-            for column, indexed in ((envelopes.c.message_hash, ()), (envelopes.c.encrypted_hash, (_DIFFER,))):
-                removed += remove(
-                    conn,
-                    envelopes.c.recipient == self.recipient,
-                    # Implied by the pairs, but only a plain IN makes both planners use the index.
-                    column.in_([digest for _, digest in chunk]),
-                    tuple_(envelopes.c.sender, column).in_(chunk),
-                    *indexed,
-                    *addressed_to(self.names),
-                )
-        return removed
+        given = {
+            "hashes": sorted({digest for _, digest in self.pairs}),
+            "pairs": sorted({f"{sender}\n{digest}" for sender, digest in self.pairs}),
+        }
+        theirs = envelopes.c.recipient == self.recipient, *addressed_to(self.names)
+        return sum(remove(conn, *theirs, *acknowledged, given=given) for acknowledged in (_BY_MESSAGE, _BY_ENCRYPTED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,17 +267,9 @@ class AcknowledgeIds:
 
     def apply(self, conn: Connection) -> int:
         """Delete by the unique index."""
-        ids = sorted(set(self.ids))
-        return sum(
-            remove(
-                conn,
-                # An expression: SQLite would take an index of the recipient, which reads the whole mailbox.
-                envelopes.c.recipient.concat("") == self.recipient,
-                envelopes.c.id.in_(ids[start : start + ACK_CHUNK]),
-                *addressed_to(self.names),
-            )
-            for start in range(0, len(ids), ACK_CHUNK)
-        )
+        # An expression: SQLite would take an index of the recipient, which reads the whole mailbox.
+        theirs = envelopes.c.recipient.concat("") == self.recipient, *addressed_to(self.names)
+        return remove(conn, *theirs, among(envelopes.c.id, "ids"), given={"ids": sorted(set(self.ids))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,11 +397,20 @@ def _without_room(new: Sequence[AcceptEnvelope], before: Mapping[usage.Key, Usag
     return refused
 
 
-def remove(conn: Connection, *where: ColumnElement[bool]) -> int:
-    """Delete envelopes and give back what they took of quotas; returns how many."""
-    gone = conn.execute(delete(envelopes).where(*where).returning(*_CHARGED)).all()
+def remove(conn: Connection, *where: ColumnElement[bool], given: Mapping[str, Any] | None = None) -> int:
+    """Delete envelopes and give back what they took of quotas; returns how many. ``given`` are values by parameter."""
+    gone = conn.execute(delete(envelopes).where(*where).returning(*_CHARGED), given).all()
     usage.release(conn, gone)
     return len(gone)
+
+
+def _acknowledged(digest: ColumnElement[str], *indexed: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+    """The condition that sender and hash are one of ``pairs``. ``hashes`` is implied; the planners need it."""
+    return among(digest, "hashes"), among(envelopes.c.sender.concat("\n").concat(digest), "pairs"), *indexed
+
+
+_BY_MESSAGE: Final = _acknowledged(envelopes.c.message_hash)
+_BY_ENCRYPTED: Final = _acknowledged(envelopes.c.encrypted_hash, HASHES_DIFFER)
 
 
 def addressed_to(names: tuple[EnsName, ...] | None) -> list[ColumnElement[bool]]:

@@ -21,7 +21,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    text,
 )
 
 HISTORY: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
@@ -36,9 +35,6 @@ Key = Text().with_variant(Text(collation="C"), "postgresql")
 Millis = BigInteger
 Serial = BigInteger().with_variant(Integer, "sqlite")
 """Row number; SQLite numbers only a column whose type is literally INTEGER."""
-
-HASHES_DIFFER: Final = "encrypted_hash <> message_hash"
-"""What a query must say, in these words, to use the index of the second hashes."""
 
 metadata = MetaData()
 
@@ -63,17 +59,20 @@ envelopes = Table(
     Index("envelopes_id", "id", unique=True),
     Index("envelopes_mailbox", "recipient", "folder", "seq"),
     Index("envelopes_by_message", "recipient", "message_hash"),
-    # Older clients name one hash for both: those envelopes are found by the index above.
-    Index(
-        "envelopes_by_encrypted",
-        "recipient",
-        "encrypted_hash",
-        sqlite_where=text(HASHES_DIFFER),
-        postgresql_where=text(HASHES_DIFFER),
-    ),
     Index("envelopes_expiry", "expires_at"),
     # A number is never given twice, so that a page cursor taken before a deletion stays right.
     sqlite_autoincrement=True,
+)
+
+HASHES_DIFFER: Final = envelopes.c.encrypted_hash != envelopes.c.message_hash
+"""What a query must say to use the index of second hashes. Older clients name one for both: the first index has it."""
+
+Index(
+    "envelopes_by_encrypted",
+    envelopes.c.recipient,
+    envelopes.c.encrypted_hash,
+    sqlite_where=HASHES_DIFFER,
+    postgresql_where=HASHES_DIFFER,
 )
 
 mailbox_usage = Table(

@@ -10,7 +10,7 @@ a quota is exact on any number of nodes, and transactions that write to several 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -196,14 +196,15 @@ _ADD: Final = Statement([column.name for column in mailbox_usage.c], _adding)
 
 
 def _by_key(envelopes: Iterable[Any]) -> dict[Key, Usage]:
-    messages: Counter[Key] = Counter()
-    sizes: Counter[Key] = Counter()
+    alike: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for each in envelopes:
-        named = each.recipient, NAME, each.recipient_name
-        for key in (whole(each.recipient), named, of_holder(each.recipient, each.holder)):
-            messages[key] += 1
-            sizes[key] += each.size
-    return {key: Usage(count, sizes[key]) for key, count in messages.items()}
+        alike[each.recipient, each.recipient_name, each.holder].append(each.size)
+    found: dict[Key, Usage] = {}
+    for (recipient, name, holder), sizes in alike.items():
+        usage = Usage(len(sizes), sum(sizes))
+        for key in (whole(recipient), (recipient, NAME, name), of_holder(recipient, holder)):
+            found[key] = found[key] + usage if key in found else usage
+    return found
 
 
 def _in_order(changes: Mapping[Key, Usage]) -> list[tuple[Key, Usage]]:
