@@ -38,7 +38,10 @@ DOUBT_MS: Final = 600_000
 
 def passed_ms() -> int:
     """Milliseconds that have passed since this machine started, those of its sleep included."""
-    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1_000_000
+    return time.clock_gettime_ns(_SINCE_START) // 1_000_000
+
+
+_SINCE_START: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SteadyClock:

@@ -100,6 +100,14 @@ def _worth_writing(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or isinstance(record.msg, dict)
 
 
+class Logger(structlog.stdlib.BoundLogger):
+    """Makes nothing up for the debug log unless it is written: some of its lines are about each single message."""
+
+    def debug(self, event: str | None = None, *args: Any, **fields: Any) -> Any:
+        """A line of the debug log."""
+        return super().debug(event, *args, **fields) if self._logger.isEnabledFor(logging.DEBUG) else None
+
+
 def set_up_logging(level: str = "INFO", form: LogFormat = "console") -> None:
     """Send structlog and the standard library's loggers to stderr in one form. Call once at start."""
     shared: list[structlog.types.Processor] = [
@@ -142,6 +150,6 @@ def set_up_logging(level: str = "INFO", form: LogFormat = "console") -> None:
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        wrapper_class=Logger,
         cache_logger_on_first_use=True,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter, Response
@@ -28,15 +29,17 @@ class Traffic:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._counted: dict[int, Interval] = {}
+        self._counted: dict[int, _Counted] = {}
 
     def count(self, envelope: StoredEnvelope) -> None:
         """One envelope was accepted."""
-        self._add(Interval(self._interval(), messages=1, bytes=envelope.size))
+        now = self._now()
+        now.messages += 1
+        now.bytes += envelope.size
 
     def count_notification(self) -> None:
         """Somebody was told by e-mail or push that mail waits."""
-        self._add(Interval(self._interval(), notifications=1))
+        self._now().notifications += 1
 
     async def run(self) -> None:
         """Write until cancelled, and once more then."""
@@ -62,7 +65,8 @@ class Traffic:
     async def write(self) -> None:
         """Add what was counted to the store's figures; what cannot be written is kept for the next time."""
         while self._counted:
-            _, figures = self._counted.popitem()
+            start, counted = self._counted.popitem()
+            figures = Interval(start, counted.messages, counted.bytes, counted.notifications)
             try:
                 await self._store.commit(AddTraffic(figures))
             except GatewayError:
@@ -92,14 +96,28 @@ class Traffic:
         return Response("\n".join([HEAD, *rows]), media_type="text/csv")
 
     def _add(self, figures: Interval) -> None:
-        before = self._counted.get(figures.start, Interval(figures.start))
-        self._counted[figures.start] = Interval(
-            figures.start,
-            before.messages + figures.messages,
-            before.bytes + figures.bytes,
-            before.notifications + figures.notifications,
-        )
+        counted = self._counted.setdefault(figures.start, _Counted())
+        counted.messages += figures.messages
+        counted.bytes += figures.bytes
+        counted.notifications += figures.notifications
+
+    def _now(self) -> _Counted:
+        """What is counted in the present interval."""
+        start = self._interval()
+        counted = self._counted.get(start)
+        if counted is None:
+            counted = self._counted[start] = _Counted()
+        return counted
 
     def _interval(self) -> int:
         length = INTERVAL_SECONDS * 1000
         return self._clock() // length * length
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What was not written yet of one interval."""
+
+    messages: int = 0
+    bytes: int = 0
+    notifications: int = 0

@@ -188,11 +188,7 @@ class GroupCommit:
                 _fail(waiting, result[0])
             elif not waiting.done.done():
                 waiting.done.set_result(result)
-        if any(
-            wakes(op, result)
-            for waiting, unit in zip(batch, results, strict=True)
-            for op, result in zip(waiting.unit, unit, strict=True)
-        ):
+        if any(any(map(wakes, waiting.unit, result)) for waiting, result in zip(batch, results, strict=True)):
             self._on_work()
 
 
