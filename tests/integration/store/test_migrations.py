@@ -24,7 +24,7 @@ from gateway.store.accounts import PutAccount
 from gateway.store.identities import IdentityOf, IssueIdentity
 from gateway.store.lanes import Enqueue, LaneJobs
 from gateway.store.links import LinkIdentity
-from gateway.store.mailbox import AcceptEnvelope, EmptyMailbox, Folder, PickUp
+from gateway.store.mailbox import AcceptEnvelope, Acknowledge, EmptyMailbox, Folder, PickUp
 from gateway.store.names import NameNamed, Origin
 from gateway.store.once import Once
 from gateway.store.ownership import ReplaceName
@@ -214,6 +214,34 @@ def test_the_migrations_build_the_tables_of_the_program(empty_url: str) -> None:
         return list(compare_metadata(context, metadata))
 
     assert migrate.run(empty_url, differences) == []
+
+
+def test_second_hashes_are_indexed_where_they_differ(empty_url: str) -> None:
+    """Before and after it, and again: what waits is found by either hash."""
+    migrate.upgrade(empty_url, "0005")
+    migrate.run(empty_url, put_as_0001)
+    one = replace(envelope("one"), encrypted_hash=envelope("one").message_hash)
+
+    def definition(conn: Connection) -> str:
+        named = {
+            "sqlite": "sql FROM sqlite_master WHERE name",
+            "postgresql": "indexdef FROM pg_indexes WHERE indexname",
+        }
+        return str(conn.scalar(text(f"SELECT {named[conn.dialect.name]} = 'envelopes_by_encrypted'")))
+
+    async def acknowledge() -> None:
+        async with await Store.open(empty_url) as store:
+            assert await store.commit(AcceptEnvelope(one)) is True
+            known = envelope(0, recipient=address("bob"))
+            assert await store.commit(Acknowledge(address("bob"), ((known.sender, known.encrypted_hash),))) == 1
+            assert await store.commit(Acknowledge(one.recipient, ((one.sender, one.encrypted_hash),))) == 1
+
+    assert "WHERE" not in migrate.run(empty_url, definition)
+    migrate.upgrade(empty_url)
+    assert "WHERE" in migrate.run(empty_url, definition)
+    asyncio.run(acknowledge())
+    migrate.downgrade(empty_url, "0005")
+    assert "WHERE" not in migrate.run(empty_url, definition)
 
 
 def test_numbers_are_not_reused_on_sqlite(tmp_path: Path) -> None:
