@@ -19,7 +19,7 @@ from tests.bench.scale import Scale
 from tests.bench.world import World, founded
 
 CLIENTS: Final = (1, 8, 64)
-RATIO: Final = {8: 2.5, 64: 2.5}
+RATIO: Final = {8: 2.0, 64: 2.0}
 """CPU of an accepted envelope by that of the floor, by number of clients; of one client it is only shown."""
 P99_MS: Final = {8: 50.0, 64: 120.0}
 TAKEN: Final = '"result":"OK"'
