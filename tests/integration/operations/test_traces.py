@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator, MutableMapping
@@ -45,8 +46,9 @@ async def house(tmp_path: Path, paper: PaperAdapter) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-def written(house: House) -> Iterator[Events]:
-    """Every line of the log, as it is before people are hidden in it."""
+def written(house: House, caplog: pytest.LogCaptureFixture) -> Iterator[Events]:
+    """Every line of the log, those for debugging too, as it is before people are hidden in it."""
+    caplog.set_level(logging.DEBUG)
     for name, module in list(sys.modules.items()):
         if name.startswith("gateway."):
             # A logger that an earlier test of this process has used keeps the way it wrote then.
