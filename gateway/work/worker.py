@@ -43,10 +43,9 @@ EXCUSED: Final = 96
 services: who is silent there must not stop the conversations with everybody else."""
 MAX_LANES: Final = 256 + EXCUSED
 """Lanes that one node works on at the same time; most of them wait for a network."""
-LEASE_AT_FIRST: Final = 16
-"""Lanes of one lease while little is due: a node keeps them until they are empty, and others want some too."""
-LEASE_AT_MOST: Final = 64
-"""The same while leases are full: however many lanes it has, a lease takes as many statements."""
+LEASE_AT_ONCE: Final = 16
+"""Lanes of one lease. More would be fewer statements, but a node keeps lanes until they are empty: one that took all
+that is due would leave the others idle."""
 HANDLE_SECONDS: Final = 180.0
 """One try of one job. Longer than the steps of a slow but living network, or its answer would never be heard."""
 STOP_SECONDS: Final = 5.0
@@ -89,7 +88,6 @@ class Worker:
         self._elsewhere = elsewhere
         self._watch = watch or Watch()
         self._tasks: dict[asyncio.Task[None], _UnderWay] = {}
-        self._at_once = LEASE_AT_FIRST
         self._stopping = False
 
     async def run(self) -> None:
@@ -98,15 +96,14 @@ class Worker:
         try:
             while True:
                 self.looked_at = time.monotonic()
-                rooms, at_once = self._rooms(), self._at_once
+                rooms = self._rooms()
                 leased = await self._lease(rooms)
                 for lease in leased:
                     under_way = _UnderWay(destination_of(lease.lane), asyncio.get_running_loop().time())
                     task = asyncio.create_task(self._serve(lease, under_way), name=f"lane {lease.lane}")
                     self._tasks[task] = under_way
                     task.add_done_callback(self._tasks.pop)
-                self._at_once = _next_size(at_once, len(leased))
-                if len(leased) < at_once and not _is_filled(rooms, leased):
+                if len(leased) < LEASE_AT_ONCE and not _is_filled(rooms, leased):
                     # That was all: what becomes due from here on is announced.
                     await self._wait()
         finally:
@@ -127,7 +124,7 @@ class Worker:
 
     async def _lease(self, rooms: Mapping[str, int]) -> list[LaneLease]:
         """More lanes, when there is room; none while the store does not answer."""
-        room = min(MAX_LANES - len(self._tasks), self._at_once)
+        room = min(MAX_LANES - len(self._tasks), LEASE_AT_ONCE)
         if room <= 0:
             return []
         lease = LeaseLanes(
@@ -298,13 +295,6 @@ class Worker:
                 await work
         except Exception:
             log.exception("job.afterwards_failed", job=job.id)
-
-
-def _next_size(at_once: int, leased: int) -> int:
-    """Of the next lease, after one that might have had ``at_once`` lanes."""
-    if leased >= at_once:
-        return min(at_once + (at_once + 1) // 2, LEASE_AT_MOST)
-    return max(at_once // 2, LEASE_AT_FIRST) if leased < at_once // 2 else at_once
 
 
 def _full(rooms: Mapping[str, int]) -> frozenset[str]:

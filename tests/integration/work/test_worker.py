@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import Connection
 
 from gateway.errors import GatewayError, InvalidInput, LeaseLost, LimitExceeded, Unavailable
 from gateway.ids import EnsName, EnvelopeId, NativeId, Network
@@ -19,7 +18,7 @@ from gateway.lifecycle import now_ms
 from gateway.sdk import DeliveryState
 from gateway.store import Store
 from gateway.store.jobs import Enqueue, Job, JobState, NewJob, destination_of, lane_key
-from gateway.store.lanes import ExtendLease, FinishJob, LaneJobs, LaneLease, LeaseLanes
+from gateway.store.lanes import ExtendLease, FinishJob, LaneJobs, LeaseLanes
 from gateway.store.leases import AcquireLease
 from gateway.store.mailbox import DropEnvelope
 from gateway.store.op import Op
@@ -27,7 +26,7 @@ from gateway.store.queue import QueueList
 from gateway.store.status import SetStatus
 from gateway.work import ending, keeper, worker
 from gateway.work.results import Checkpoint, Done, Handler, Hold, Later, Result
-from gateway.work.worker import EXCUSED, GAVE_UP, LEASE_AT_FIRST, LEASE_AT_MOST, MAX_LANES, SHARE, Worker
+from gateway.work.worker import EXCUSED, GAVE_UP, MAX_LANES, SHARE, Worker
 from tests.support.waiting import until
 
 LIFE_MS = 3_600_000
@@ -232,8 +231,7 @@ async def test_tries_that_take_long_are_excused_within_a_bound(store: Store, mon
 
 async def test_a_full_destination_goes_on_as_its_lanes_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "SHARE", 2)
-    monkeypatch.setattr(worker, "LEASE_AT_FIRST", 1)
-    monkeypatch.setattr(worker, "LEASE_AT_MOST", 1)
+    monkeypatch.setattr(worker, "LEASE_AT_ONCE", 1)
     at_once, most = 0, 0
 
     async def work(_job: Job) -> Result:
@@ -268,29 +266,6 @@ async def test_no_destination_gets_more_lanes_than_it_has_room_for(store: Store)
     assert Counter(destination_of(each.lane) for each in left) == {"tar": 3, "pitch": 5}, "they are nobody's yet"
 
 
-async def test_leases_grow_while_much_is_due_and_shrink_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a burst is shared with other nodes, and a long queue is leased with few statements."""
-    sizes: list[int] = []
-
-    class Seen(LeaseLanes):
-        def apply(self, conn: Connection) -> list[LaneLease]:
-            sizes.append(self.limit)
-            return super().apply(conn)
-
-    async def work(_job: Job) -> Result:
-        await asyncio.sleep(0)
-        return Done()
-
-    monkeypatch.setattr(worker, "LeaseLanes", Seen)
-    for number in range(300):
-        await add(store, str(number), destination=f"to {number % 10}")
-    async with working(store, {"work": Scripted(work)}):
-        await emptied(store)
-        await eventually(lambda: sizes[-1] == LEASE_AT_FIRST)
-    assert sizes[:4] == [16, 24, 36, 54]
-    assert max(sizes) == LEASE_AT_MOST
-
-
 async def test_lanes_behind_those_of_a_full_destination_are_leased_at_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,8 +282,8 @@ async def test_lanes_behind_those_of_a_full_destination_are_leased_at_once(
             await gate.wait()
         return Done()
 
-    monkeypatch.setattr(worker, "LEASE_AT_FIRST", LEASE_AT_MOST)
-    for number in range(LEASE_AT_MOST + 10):
+    monkeypatch.setattr(worker, "LEASE_AT_ONCE", 64)
+    for number in range(80):
         await add(store, str(number), destination="tar")
     await add(store, "1", destination="live")
     assert await store.wait_for_work(1), "from here on nothing is announced"
