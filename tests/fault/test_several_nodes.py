@@ -15,8 +15,8 @@ from tests.support.waiting import until
 
 EACH = 25
 """Envelopes in each of 48 conversations."""
-DRAIN_SECONDS = 2
-"""The balancer looks every 0.2 s at /readyz."""
+DRAIN_SECONDS = 5
+"""The balancer looks at /readyz every 0.2 s and waits 4 s for an answer: so long it may take a node for ready."""
 TAKE_OVER_SECONDS = 15.0
 AIR_SECONDS = 15.0
 """For a busy machine."""
