@@ -40,7 +40,7 @@ async def test_a_dead_network_takes_nothing_of_the_share_of_another(tmp_path: Pa
 async def most_busy(cluster: Cluster, conversations: Sequence[Sequence[Prepared]]) -> int:
     """Write it, and wait until everything is delivered, of which nothing is before a share of it is under way at once.
 
-    Returns how many deliveries were under way at a time: a lease may add some to the share.
+    Returns how many deliveries were under way at a time.
     """
     cluster.sink.closed, cluster.sink.most_busy, cluster.sink.together = True, 0, SHARE
     senders = await cluster.written(conversations)
