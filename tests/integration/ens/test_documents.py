@@ -22,7 +22,7 @@ TEXT = json.dumps(DOCUMENT, indent=1).encode()
 @pytest.fixture
 async def client() -> AsyncIterator[GuardedClient]:
     """A client that may talk to this machine."""
-    async with GuardedClient(allow_private=True) as opened:
+    async with GuardedClient(allow_private=True, timeout=20) as opened:
         yield opened
 
 
