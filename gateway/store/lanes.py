@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
-from sqlalchemy import Connection, Integer, bindparam, case, delete, exists, null, select, update
+from sqlalchemy import Connection, Integer, Select, bindparam, case, delete, exists, func, null, select, update
 
 from gateway.errors import LeaseLost
 from gateway.ids import LaneKey
@@ -72,13 +72,14 @@ class LeaseLanes:
     """Lease up to ``limit`` lanes that are due and that nobody holds, the longest waiting first.
 
     Lanes of the destinations ``except_for`` are left alone, and no destination gets more than its ``rooms``, or
-    ``share`` where it has none.
+    ``share`` where it has none. Beyond ``own`` lanes, half of what is due is left to other nodes.
     """
 
     owner: str
     now: int
     lease_ms: int
     limit: int
+    own: int | None = None
     except_for: tuple[str, ...] = ()
     share: int | None = None
     rooms: Mapping[str, int] = field(default_factory=dict)
@@ -86,7 +87,8 @@ class LeaseLanes:
     def apply(self, conn: Connection) -> list[LaneLease]:
         """Pick and lock, skipping what another node is just taking, then mark, then read the first jobs."""
         due = _DUE if not self.except_for else _DUE.where(lanes.c.destination.not_in(self.except_for))
-        found = conn.scalars(due.limit(self.limit), {"now": self.now}).all()
+        limit = self.limit if self.own is None or self.own >= self.limit else self._half(conn, due, self.own)
+        found = conn.scalars(due.limit(limit).with_for_update(skip_locked=True), {"now": self.now}).all()
         picked = found if self.share is None else _shared_out(found, self.share, self.rooms)
         if not picked:
             return []
@@ -95,6 +97,11 @@ class LeaseLanes:
         tokens = {row.name: row.token for row in marked}
         first = _first_of_each(conn, picked)
         return [LaneLease(LaneKey(name), self.owner, until, tokens[name], first.get(LaneKey(name))) for name in picked]
+
+    def _half(self, conn: Connection, due: Select[Any], own: int) -> int:
+        """Counted without locks: lanes that were locked and left would look taken to the node that is to have them."""
+        found = conn.scalar(select(func.count()).select_from(due.limit(2 * self.limit).subquery()), {"now": self.now})
+        return max(own, (found or 0) // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +378,6 @@ _DUE: Final = (
     select(lanes.c.name)
     .where(lanes.c.due <= bindparam("now"), lanes.c.lease_until <= bindparam("now"))
     .order_by(lanes.c.due)
-    .with_for_update(skip_locked=True)
 )
 _MARK: Final = (
     update(lanes)

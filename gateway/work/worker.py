@@ -44,8 +44,10 @@ services: who is silent there must not stop the conversations with everybody els
 MAX_LANES: Final = 256 + EXCUSED
 """Lanes that one node works on at the same time; most of them wait for a network."""
 LEASE_AT_ONCE: Final = 16
-"""Lanes of one lease. More would be fewer statements, but a node keeps lanes until they are empty: one that took all
-that is due would leave the others idle."""
+"""Lanes of one lease."""
+LEASE_AT_MOST: Final = 64
+"""The same behind a full one, which takes as few statements. A node keeps lanes until they are empty, so it leaves half
+of what is due to the others."""
 HANDLE_SECONDS: Final = 180.0
 """One try of one job. Longer than the steps of a slow but living network, or its answer would never be heard."""
 STOP_SECONDS: Final = 5.0
@@ -93,16 +95,18 @@ class Worker:
     async def run(self) -> None:
         """Work until cancelled; then let the jobs under way end, for some seconds, and give their lanes back."""
         self._stopping = False
+        at_most = LEASE_AT_ONCE
         try:
             while True:
                 self.looked_at = time.monotonic()
                 rooms = self._rooms()
-                leased = await self._lease(rooms)
+                leased = await self._lease(rooms, at_most)
                 for lease in leased:
                     under_way = _UnderWay(destination_of(lease.lane), asyncio.get_running_loop().time())
                     task = asyncio.create_task(self._serve(lease, under_way), name=f"lane {lease.lane}")
                     self._tasks[task] = under_way
                     task.add_done_callback(self._tasks.pop)
+                at_most = LEASE_AT_MOST if len(leased) >= LEASE_AT_ONCE else LEASE_AT_ONCE
                 if len(leased) < LEASE_AT_ONCE and not _is_filled(rooms, leased):
                     # That was all: what becomes due from here on is announced.
                     await self._wait()
@@ -122,9 +126,9 @@ class Worker:
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _lease(self, rooms: Mapping[str, int]) -> list[LaneLease]:
+    async def _lease(self, rooms: Mapping[str, int], at_most: int) -> list[LaneLease]:
         """More lanes, when there is room; none while the store does not answer."""
-        room = min(MAX_LANES - len(self._tasks), LEASE_AT_ONCE)
+        room = min(MAX_LANES - len(self._tasks), at_most)
         if room <= 0:
             return []
         lease = LeaseLanes(
@@ -132,6 +136,7 @@ class Worker:
             self._clock(),
             LEASE_MS,
             room,
+            own=LEASE_AT_ONCE,
             except_for=(*sorted(_full(rooms)), *self._elsewhere()),
             share=SHARE,
             rooms=rooms,

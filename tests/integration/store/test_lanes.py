@@ -66,6 +66,14 @@ async def test_ids_rise_in_the_order_of_submission(store: Store) -> None:
         assert payloads == list(range(which, 90, 3))
 
 
+async def test_half_of_what_is_due_is_left_to_others(store: Store) -> None:
+    for number in range(30):
+        await store.commit(Enqueue(job(number, lane=lane(number))))
+    sizes = [len(await store.commit(LeaseLanes(f"w{turn}", NOW, LEASE, 20, own=4))) for turn in range(6)]
+    assert sizes == [15, 7, 4, 4, 0, 0]
+    assert len(await store.commit(LeaseLanes("late", NOW + LEASE, LEASE, 10, own=4))) == 10, "no more than the limit"
+
+
 async def test_a_lane_is_leased_to_one_owner(store: Store) -> None:
     await store.commit(Enqueue(job()))
     lease = await lease_one(store)

@@ -259,7 +259,7 @@ def test_queries_use_an_index(plans: Plans, query: Query[Any]) -> None:
 def test_lanes_that_are_leased_and_end_together_use_an_index(plans: Plans) -> None:
     for number in range(40):
         Enqueue(job(number, lane=lane(number % 20))).apply(plans.conn)
-    leases = LeaseLanes("w1", NOW, 30_000, 10).apply(plans.conn)
+    leases = LeaseLanes("w1", NOW, 30_000, 10, own=5).apply(plans.conn)
     first = [FinishJob(each, each.first.id, NOW) for each in leases if each.first is not None]
     following = [each.next for each in FinishJob.apply_many(plans.conn, first) if isinstance(each, Finished)]
     assert len(following) == 10

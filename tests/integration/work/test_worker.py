@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import Connection
 
 from gateway.errors import GatewayError, InvalidInput, LeaseLost, LimitExceeded, Unavailable
 from gateway.ids import EnsName, EnvelopeId, NativeId, Network
@@ -18,7 +19,7 @@ from gateway.lifecycle import now_ms
 from gateway.sdk import DeliveryState
 from gateway.store import Store
 from gateway.store.jobs import Enqueue, Job, JobState, NewJob, destination_of, lane_key
-from gateway.store.lanes import ExtendLease, FinishJob, LaneJobs, LeaseLanes
+from gateway.store.lanes import ExtendLease, FinishJob, LaneJobs, LaneLease, LeaseLanes
 from gateway.store.leases import AcquireLease
 from gateway.store.mailbox import DropEnvelope
 from gateway.store.op import Op
@@ -26,7 +27,7 @@ from gateway.store.queue import QueueList
 from gateway.store.status import SetStatus
 from gateway.work import ending, keeper, worker
 from gateway.work.results import Checkpoint, Done, Handler, Hold, Later, Result
-from gateway.work.worker import EXCUSED, GAVE_UP, MAX_LANES, SHARE, Worker
+from gateway.work.worker import EXCUSED, GAVE_UP, LEASE_AT_ONCE, MAX_LANES, SHARE, Worker
 from tests.support.waiting import until
 
 LIFE_MS = 3_600_000
@@ -264,6 +265,32 @@ async def test_no_destination_gets_more_lanes_than_it_has_room_for(store: Store)
     assert Counter(destination_of(each.lane) for each in leased) == {"tar": 2, "live": 3}
     left = await store.commit(LeaseLanes("node", now_ms(), 1000, 20))
     assert Counter(destination_of(each.lane) for each in left) == {"tar": 3, "pitch": 5}, "they are nobody's yet"
+
+
+async def test_leases_are_larger_behind_a_full_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, int]] = []
+
+    class Seen(LeaseLanes):
+        def apply(self, conn: Connection) -> list[LaneLease]:
+            leased = super().apply(conn)
+            sizes.append((self.limit, len(leased)))
+            return leased
+
+    monkeypatch.setattr(worker, "LeaseLanes", Seen)
+    gate = asyncio.Event()
+
+    async def work(_job: Job) -> Result:
+        await gate.wait()
+        return Done()
+
+    for number in range(96):
+        await add(store, str(number), destination=f"to {number % 10}")
+    async with working(store, {"work": Scripted(work)}):
+        await eventually(lambda: sum(lanes for _, lanes in sizes) == 96)
+        gate.set()
+        await emptied(store)
+        await eventually(lambda: sizes[-1] == (LEASE_AT_ONCE, 0))
+    assert sizes[:5] == [(16, 16), (64, 40), (64, 20), (64, 16), (64, 4)]
 
 
 async def test_lanes_behind_those_of_a_full_destination_are_leased_at_once(
