@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import httpx2
 
+from gateway.ens.chain import Chain, _Web3Wire
 from tests.integration.ens.servers import Asked, Script, response
 
 Alter: TypeAlias = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
@@ -51,6 +52,15 @@ def forwarding(url: str, alter: Alter = lambda _request, reply: reply) -> Script
 
 def _is_block(reply: dict[str, Any]) -> bool:
     return "number" in reply
+
+
+def short_with(chain: Chain, *mute: int, seconds: float = 0.3) -> Chain:
+    """The same chain client, which soon gives up these endpoints: the others keep their time, on a busy machine too."""
+    for index in mute:
+        wire = chain._endpoints[index].wire
+        assert isinstance(wire, _Web3Wire)
+        wire._timeout = seconds
+    return chain
 
 
 def raw(data: bytes) -> Script:

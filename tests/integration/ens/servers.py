@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gateway.ens.egress import GuardedClient
+from gateway.ens.targets import Target
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -96,6 +99,20 @@ def answering(data: bytes) -> Script:
 async def silence(asked: Asked, writer: asyncio.StreamWriter) -> None:
     """A script that never answers."""
     await asyncio.sleep(3600)
+
+
+class ShortClient(GuardedClient):
+    """May talk to this machine, and soon gives up servers that are mute; all others have their time."""
+
+    def __init__(self, *mute: Server, seconds: float = 2) -> None:
+        super().__init__(allow_private=True, timeout=30)
+        self._mute = {server.port for server in mute}
+        self._seconds = seconds
+
+    @asynccontextmanager
+    async def _in_time(self, target: Target, timeout: float | None) -> AsyncIterator[None]:
+        async with super()._in_time(target, self._seconds if target.port in self._mute else timeout):
+            yield
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked:

@@ -22,7 +22,7 @@ from gateway.ens.lookup import Ens
 from gateway.errors import ChainUnavailable, ConfigError
 from gateway.ids import EnsName, EthAddress
 from tests.integration.chain.node import embedded_node
-from tests.integration.ens.rpc import forwarding, reverting, rpc
+from tests.integration.ens.rpc import forwarding, reverting, rpc, short_with
 from tests.integration.ens.servers import Asked, Script, Server, scripted, silence
 from tests.integration.ens.tokens import TokenWorld, found_tokens
 
@@ -54,8 +54,8 @@ class Nodes:
     async def start(self, *scripts: Script) -> list[Server]:
         return [await self._stack.enter_async_context(scripted(script)) for script in scripts]
 
-    def chain(self, servers: list[Server], quorum: int = 2, **options: Any) -> Chain:
-        chain = Chain([each.url("/secret-key") for each in servers], CHAIN_ID, quorum=quorum, **options)
+    def chain(self, servers: list[Server], quorum: int = 2, timeout: float = 30) -> Chain:
+        chain = Chain([each.url("/secret-key") for each in servers], CHAIN_ID, quorum=quorum, timeout=timeout)
         self._stack.push_async_callback(chain.close)
         return chain
 
@@ -90,7 +90,7 @@ async def test_one_of_three_lies_and_the_two_are_believed(world: TokenWorld, lia
     async with AsyncExitStack() as stack:
         nodes = Nodes(stack)
         chain = nodes.chain(await nodes.start(*scripts))
-        holdings = Holdings(chain, limits=HoldingLimits(patience=20))
+        holdings = Holdings(chain, limits=HoldingLimits(patience=60))
         rich = SenderRules(min_stake=Stake(world.tokens.stakes.address, 6), min_nonce=1)
         with capture_logs() as logs:
             (unmet,) = await holdings.unmet(world.alice, rich)
@@ -105,7 +105,7 @@ async def test_three_that_all_differ_are_refused_with_an_alert(world: TokenWorld
         nodes = Nodes(stack)
         liars = [forwarding(world.url, lying("0x" + f"{number:064x}")) for number in (6, 7)]
         servers = await nodes.start(forwarding(world.url), *liars)
-        holdings = Holdings(nodes.chain(servers), limits=HoldingLimits(patience=20))
+        holdings = Holdings(nodes.chain(servers), limits=HoldingLimits(patience=60))
         with capture_logs() as logs, pytest.raises(ChainUnavailable, match="do not agree") as caught:
             await holdings.unmet(world.alice, SenderRules(min_stake=Stake(world.tokens.stakes.address, 1)))
         (alert,) = disagreements(logs)
@@ -126,7 +126,7 @@ async def test_names_are_read_by_agreement_too(running: RunningChain) -> None:
     async with AsyncExitStack() as stack:
         nodes = Nodes(stack)
         servers = await nodes.start(forwarding(running.url, thief), forwarding(running.url), forwarding(running.url))
-        client = await stack.enter_async_context(GuardedClient(allow_private=True))
+        client = await stack.enter_async_context(GuardedClient(allow_private=True, timeout=30))
         ens = Ens(nodes.chain(servers), running.registry, client)
         assert await ens.address(name) == owner
 
@@ -195,7 +195,7 @@ async def test_refusals_of_contracts_with_their_reasons(nodes: Nodes, replies: l
 @pytest.mark.parametrize("away", [silence, rpc(eth_chainId="0x1"), rpc(eth_getBalance=None)])
 async def test_an_endpoint_that_is_away_is_not_waited_for(nodes: Nodes, away: Script) -> None:
     servers = await nodes.start(away, rpc(eth_getBalance="0x5"), rpc(eth_getBalance="0x5"))
-    chain = nodes.chain(servers, timeout=0.5)
+    chain = short_with(nodes.chain(servers), 0)
     with capture_logs() as logs:
         assert await chain.balance(NOBODY) == 5
     assert not disagreements(logs)
@@ -290,7 +290,7 @@ async def test_a_batch_is_agreed_on_question_by_question(nodes: Nodes) -> None:
         rpc(eth_getBlockByNumber=block, eth_getBalance="0x5", eth_getTransactionCount="0x9"),
         rpc(eth_getBlockByNumber=block, eth_getBalance="0x5", eth_getTransactionCount="0x7"),
     )
-    holdings = Holdings(nodes.chain(servers), limits=HoldingLimits(patience=20))
+    holdings = Holdings(nodes.chain(servers), limits=HoldingLimits(patience=60))
     unmet = await holdings.unmet(NOBODY, SenderRules(min_balance=100, min_nonce=100))
     assert [each.found for each in unmet] == [7, 5]
     assert any(isinstance(json.loads(asked.body), list) for asked in servers[0].asked)
@@ -298,9 +298,9 @@ async def test_a_batch_is_agreed_on_question_by_question(nodes: Nodes) -> None:
 
 async def test_the_check_at_the_start_wants_as_many_as_must_agree(nodes: Nodes) -> None:
     good, other, mute, wrong = await nodes.start(rpc(), rpc(), silence, rpc(eth_chainId="0x1"))
-    await nodes.chain([good, other, mute], timeout=0.3).check_chain_id()
+    await short_with(nodes.chain([good, other, mute]), 2).check_chain_id()
     with pytest.raises(ChainUnavailable, match="1 endpoints of the chain answer, and 2 must"):
-        await nodes.chain([good, mute], timeout=0.3).check_chain_id()
+        await short_with(nodes.chain([good, mute]), 1).check_chain_id()
     with pytest.raises(ConfigError, match="chain 1, not 31337"):
         await nodes.chain([good, other, wrong]).check_chain_id()
 

@@ -17,7 +17,7 @@ from gateway.dm3.eth import keccak256
 from gateway.ens.chain import CallReverted, Chain, _Web3Wire
 from gateway.errors import ChainUnavailable, ConfigError
 from gateway.ids import EthAddress
-from tests.integration.ens.rpc import raw, rpc
+from tests.integration.ens.rpc import raw, rpc, short_with
 from tests.integration.ens.servers import Asked, Script, response, scripted, silence
 
 NOBODY = EthAddress("0x" + "99" * 20)
@@ -39,7 +39,7 @@ async def world() -> AsyncIterator[RunningChain]:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_reading_a_real_chain(world: RunningChain) -> None:
-    chain = Chain([world.url], world.chain_id)
+    chain = Chain([world.url], world.chain_id, timeout=30)
     try:
         await chain.check_chain_id()
         root = world.accounts["root"].address
@@ -60,7 +60,7 @@ async def test_reading_a_real_chain(world: RunningChain) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_chain_opens_again_after_it_was_closed(world: RunningChain) -> None:
-    chain = Chain([world.url], world.chain_id)
+    chain = Chain([world.url], world.chain_id, timeout=30)
     first = await chain.block_number()
     await chain.close()
     assert await chain.block_number() == first
@@ -82,7 +82,7 @@ async def test_a_chain_opens_again_after_it_was_closed(world: RunningChain) -> N
 )
 async def test_refusals_as_nodes_word_them(error: dict[str, object], data: str) -> None:
     async with scripted(rpc(eth_call={"error": error})) as server:
-        chain = Chain([server.url()], 31337)
+        chain = Chain([server.url()], 31337, timeout=30)
         with pytest.raises(CallReverted) as caught:
             await chain.eth_call(NOBODY, b"")
         assert caught.value.data.hex() == data
@@ -91,7 +91,7 @@ async def test_refusals_as_nodes_word_them(error: dict[str, object], data: str) 
 
 async def test_a_result_that_is_too_long_to_read_is_a_refusal_and_its_node_does_not_rest() -> None:
     async with scripted(rpc(eth_call="0x" + "00" * (2**20 + 1))) as server, scripted(rpc()) as other:
-        chain = Chain([server.url(), other.url()], 31337)
+        chain = Chain([server.url(), other.url()], 31337, timeout=30)
         for _ in range(2):
             with pytest.raises(CallReverted) as caught:
                 await chain.eth_call(NOBODY, b"")
@@ -128,7 +128,8 @@ FAULTS: list[Script] = [
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_an_endpoint_that_fails_is_replaced_by_the_next(fault: Script) -> None:
     async with scripted(fault) as bad, scripted(rpc(eth_call="0x1234")) as good:
-        chain = Chain([bad.url("/secret-key"), good.url()], 31337, timeout=0.3)
+        # Long enough for the silent one to be asked.
+        chain = short_with(Chain([bad.url("/secret-key"), good.url()], 31337, timeout=30), 0, seconds=2)
         assert await chain.eth_call(NOBODY, b"") == b"\x12\x34"
         before = len(bad.asked)
         assert before >= 1
@@ -150,7 +151,7 @@ async def test_an_endpoint_is_asked_first_again_after_its_rest() -> None:
         await (raw(response(500)) if failing else rpc(eth_blockNumber="0x1"))(asked, writer)
 
     async with scripted(script) as first, scripted(rpc(eth_blockNumber="0x2")) as second:
-        chain = Chain([first.url(), second.url()], 31337, rest=10, clock=lambda: now)
+        chain = Chain([first.url(), second.url()], 31337, timeout=30, rest=10, clock=lambda: now)
         assert await chain.block_number() == 2
         failing = False
         assert await chain.block_number() == 2
@@ -166,7 +167,7 @@ async def test_resting_endpoints_are_asked_when_there_is_no_other() -> None:
         await (raw(response(500)) if failing else rpc(eth_blockNumber="0x1"))(asked, writer)
 
     async with scripted(script) as only:
-        chain = Chain([only.url()], 31337)
+        chain = Chain([only.url()], 31337, timeout=30)
         with pytest.raises(ChainUnavailable):
             await chain.block_number()
         failing = False
@@ -183,18 +184,18 @@ async def test_the_check_at_the_start() -> None:
             ([mute.url()], ChainUnavailable),
             ([], ChainUnavailable),
         ):
-            chain = Chain(urls, 31337, timeout=0.3)
+            chain = Chain(urls, 31337, timeout=0.3 if urls == [mute.url()] else 30)
             with pytest.raises(error):
                 await chain.check_chain_id()
             await chain.close()
-        chain = Chain([mute.url(), good.url()], 31337, timeout=0.3)
+        chain = short_with(Chain([mute.url(), good.url()], 31337, timeout=30), 0)
         await chain.check_chain_id()
         await chain.close()
 
 
 async def test_connections_are_kept() -> None:
     async with scripted(rpc(eth_blockNumber="0x1")) as server:
-        chain = Chain([server.url()], 31337)
+        chain = Chain([server.url()], 31337, timeout=30)
         for _ in range(10):
             await chain.block_number()
         assert (server.connections, len(server.asked)) == (1, 11)
@@ -213,7 +214,7 @@ async def test_calls_that_are_cancelled_do_not_hold_up_later_ones() -> None:
         await rpc(eth_blockNumber="0x1", eth_getBalance="0x2")(asked, writer)
 
     async with scripted(slow) as server:
-        chain = Chain([server.url()], 31337, timeout=2)
+        chain = Chain([server.url()], 31337, timeout=30)
         assert await chain.block_number() == 1
         # Somebody else holds the lock: all calls wait for it when they are cancelled.
         HTTPSessionManager._lock.acquire()
@@ -240,15 +241,25 @@ async def test_calls_that_are_cancelled_do_not_hold_up_later_ones() -> None:
 
 
 async def test_closing_waits_for_calls_that_nobody_waits_for() -> None:
-    async with scripted(silence) as mute:
-        chain = Chain([mute.url()], 31337, timeout=0.3)
+    released = asyncio.Event()
+
+    async def slow(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+        await rpc(eth_blockNumber="0x1")(asked, writer)
+
+    async with scripted(slow) as server:
+        chain = Chain([server.url()], 31337, timeout=30)
         call = asyncio.create_task(chain.block_number())
-        while not mute.asked:  # noqa: ASYNC110 - the server has a list only
+        while not server.asked:  # noqa: ASYNC110 - the server has a list only
             await asyncio.sleep(0.01)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await chain.close()
+        closing = asyncio.create_task(chain.close())
+        done, _ = await asyncio.wait({closing}, timeout=0.1)
+        assert not done
+        released.set()
+        await closing
         assert not wire_of(chain).under_way
 
 
@@ -256,7 +267,7 @@ async def test_closing_finds_the_connections_of_a_question_that_was_cancelled_wh
     from aiohttp import ClientSession
 
     async with scripted(rpc(eth_blockNumber="0x1")) as server:
-        chain = Chain([server.url()], 31337)
+        chain = Chain([server.url()], 31337, timeout=30)
         call = asyncio.create_task(chain.block_number())
         while not wire_of(chain).under_way:  # noqa: ASYNC110 - a set has no event
             await asyncio.sleep(0)

@@ -28,7 +28,7 @@ async def canary() -> AsyncIterator[Server]:
 @pytest.fixture
 async def open_client() -> AsyncIterator[GuardedClient]:
     """A client that may talk to this machine."""
-    async with GuardedClient(allow_private=True, timeout=5) as client:
+    async with GuardedClient(allow_private=True, timeout=30) as client:
         yield client
 
 
@@ -98,7 +98,7 @@ async def test_tls_is_for_the_name_and_the_socket_for_the_address() -> None:
     resolve, asked = resolving(["127.0.0.1"])
     async with (
         scripted(answering(response(200, b"{}")), theirs) as server,
-        GuardedClient(allow_private=True, resolve=resolve, tls=ours) as client,
+        GuardedClient(allow_private=True, resolve=resolve, tls=ours, timeout=30) as client,
     ):
         fetched = await client.get(server.url("/", "good.example", "https"))
         assert fetched.status == 200
@@ -111,7 +111,10 @@ async def test_tls_is_for_the_name_and_the_socket_for_the_address() -> None:
 async def test_a_certificate_of_nobody() -> None:
     theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(theirs)
-    async with scripted(answering(response()), theirs) as server, GuardedClient(allow_private=True) as client:
+    async with (
+        scripted(answering(response()), theirs) as server,
+        GuardedClient(allow_private=True, timeout=30) as client,
+    ):
         with pytest.raises(FetchFailed):
             await client.get(server.url(scheme="https"))
     assert server.asked == []
@@ -276,7 +279,7 @@ async def test_a_redirect_to_this_machine(canary: Server) -> None:
         redirect = response(307, b"", "text/plain", ("Location", location))
         async with (
             scripted(answering(redirect), theirs) as server,
-            GuardedClient(resolve=resolve, tls=ours, connect=recorder) as client,
+            GuardedClient(resolve=resolve, tls=ours, connect=recorder, timeout=30) as client,
         ):
             with pytest.raises(FetchRefused):
                 await client.get("https://public.example/")

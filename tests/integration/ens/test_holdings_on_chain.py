@@ -51,8 +51,8 @@ async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 @pytest_asyncio.fixture(loop_scope="module")
 async def holdings(world: TokenWorld) -> AsyncIterator[Holdings]:
     # The embedded chain takes a third of a second to burn the gas of one read.
-    chain = Chain([world.url], CHAIN_ID, timeout=20)
-    opened = Holdings(chain, limits=HoldingLimits(patience=20))
+    chain = Chain([world.url], CHAIN_ID, timeout=30)
+    opened = Holdings(chain, limits=HoldingLimits(patience=60))
     yield opened
     await opened.close()
     await chain.close()
@@ -155,8 +155,8 @@ async def test_a_deposit_that_was_taken_for_spam_no_longer_counts(world: TokenWo
     settle(world)
     now = time.monotonic()
     clock = [now]
-    chain = Chain([world.url], CHAIN_ID)
-    watched = Holdings(chain, limits=HoldingLimits(patience=20), clock=lambda: clock[0])
+    chain = Chain([world.url], CHAIN_ID, timeout=30)
+    watched = Holdings(chain, limits=HoldingLimits(patience=60), clock=lambda: clock[0])
     assert await watched.unmet(bob.address, rules) == ()
     stakes.do(root, "slash(address,uint256)", bob.address, 1)
     settle(world)
@@ -218,17 +218,17 @@ async def test_gas_bounds_what_a_contract_can_return(world: TokenWorld) -> None:
     """A result past the bound of the chain client would look like a fault of the node, and stop mail."""
     words = MAX_RETURN // 32
     assert 3 * words + words**2 // 512 > READ_GAS
-    chain = Chain([world.url], CHAIN_ID)
+    chain = Chain([world.url], CHAIN_ID, timeout=30)
     largest = world.deploy_code(bytes.fromhex("620a00005ff3"))
     settle(world)
-    holdings = Holdings(chain, limits=HoldingLimits(patience=20))
+    holdings = Holdings(chain, limits=HoldingLimits(patience=60))
     (unmet,) = await holdings.unmet(world.alice, SenderRules(min_token_balance=TokenBalance(largest, 1)))
     assert unmet.found == 0
     await chain.close()
 
 
 async def test_another_view_of_a_stake_contract(world: TokenWorld) -> None:
-    chain = Chain([world.url], CHAIN_ID)
+    chain = Chain([world.url], CHAIN_ID, timeout=30)
     rules = SenderRules(min_stake=Stake(world.tokens.coin.address, 1_000))
     assert await Holdings(chain, stake_view="balanceOf(address)").unmet(world.alice, rules) == ()
     assert len(await Holdings(chain).unmet(world.alice, rules)) == 1

@@ -72,8 +72,8 @@ class World:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world() -> AsyncIterator[World]:
     """One chain for all tests of this module; each uses names of its own."""
-    async with running_chain() as running, GuardedClient(allow_private=True, timeout=2) as client:
-        chain = Chain([running.url], running.chain_id)
+    async with running_chain() as running, GuardedClient(allow_private=True, timeout=30) as client:
+        chain = Chain([running.url], running.chain_id, timeout=30)
         yield World(running, chain, client)
         await chain.close()
 

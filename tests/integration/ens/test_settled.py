@@ -43,7 +43,7 @@ class Watched:
         self.bob = world.people["bob"]
         self._rules = SenderRules(min_stake=Stake(world.tokens.stakes.address, 100))
         self._now = 0.0
-        self._holdings = Holdings(chain, block=block, limits=HoldingLimits(patience=20), clock=lambda: self._now)
+        self._holdings = Holdings(chain, block=block, limits=HoldingLimits(patience=60), clock=lambda: self._now)
 
     async def let_in(self) -> bool:
         self._now += 1_000
@@ -52,7 +52,7 @@ class Watched:
 
 @asynccontextmanager
 async def watching(world: TokenWorld, block: str, url: str = "") -> AsyncIterator[Watched]:
-    chain = Chain([url or world.url], CHAIN_ID)
+    chain = Chain([url or world.url], CHAIN_ID, timeout=30)
     yield Watched(world, chain, block)
     await chain.close()
 

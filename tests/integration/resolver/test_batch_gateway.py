@@ -194,8 +194,8 @@ async def test_slow_gateways_and_long_responses_are_cut_off(monkeypatch: pytest.
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": body})
 
-    async with serving(server) as port, GuardedClient(allow_private=True) as client:
-        gateway = BatchGateway(CcipReader(Chain((), 1), client), seconds=1)
+    async with serving(server) as port, GuardedClient(allow_private=True, timeout=30) as client:
+        gateway = BatchGateway(CcipReader(Chain((), 1), client), seconds=3)
         urls = [f"http://127.0.0.1:{port}/{path}/{{data}}" for path in ("slow", "long", "long")]
         data = query(*((ANYBODY, [url], b"") for url in urls))
         answer = (await gateway.answer(EthAddress(ANYBODY), bytes.fromhex(data[2:]))).data

@@ -201,7 +201,7 @@ async def test_a_node_that_hangs_leaves_time_for_the_next(world: World) -> None:
         }
     )
     async with scripted(silence) as hanging, AsyncExitStack() as closing:
-        table = table.model_copy(update={"rpc_urls": (hanging.url(), world.url), "timeout": 2})
+        table = table.model_copy(update={"rpc_urls": (hanging.url(), world.url), "timeout": 6})
         main = Chain(["http://127.0.0.1:1"], 1)
         ground = Ground(
             parent=EnsName("gw.eth"),
@@ -218,9 +218,9 @@ async def test_a_node_that_hangs_leaves_time_for_the_next(world: World) -> None:
 
 
 async def test_a_chain_of_another_id_is_never_believed(world: World) -> None:
-    chain = Chain([world.url], 1, strict=True)
+    chain = Chain([world.url], 1, strict=True, timeout=30)
     contracts = Contracts(registry=world.registry.address)
-    origin = ChainOrigin(chain, contracts, block="finalized", timeout=5, breaker=Breaker(BreakerLimits(2, 30)))
+    origin = ChainOrigin(chain, contracts, block="finalized", timeout=30, breaker=Breaker(BreakerLimits(2, 30)))
     with pytest.raises(ChainUnavailable):
         await origin.read(ALICE, URL)
     await chain.close()

@@ -41,22 +41,29 @@ def registries(*tables: Mapping[str, Any]) -> dict[str, str]:
 
 
 def alias(zone: str, target: str, **changes: Any) -> dict[str, Any]:
-    return {"type": "alias", "zone": zone, "target": target, **changes}
+    return {"type": "alias", "zone": zone, "target": target, "timeout": 20, **changes}
 
 
-def web(server: Server, zone: str = "web") -> dict[str, Any]:
+def web(server: Server, zone: str = "web", timeout: float = 20) -> dict[str, Any]:
     return {
         "type": "http",
         "zone": zone,
         "target": "gno.eth",
         "urls": [server.url("/{name}")],
         "signers": [REGISTRY.address],
-        "timeout": 1,
+        "timeout": timeout,
     }
 
 
 def evm(other: RunningChain, **changes: Any) -> dict[str, Any]:
-    table = {"type": "evm", "zone": "base", "target": "example.eth", "rpc_urls": [other.url], "chain_id": BASE}
+    table = {
+        "type": "evm",
+        "zone": "base",
+        "target": "example.eth",
+        "rpc_urls": [other.url],
+        "chain_id": BASE,
+        "timeout": 20,
+    }
     return table | (changes or {"registry": other.registry})
 
 
@@ -110,7 +117,7 @@ async def test_records_of_another_chain_through_ccip_read(tmp_path: Path) -> Non
 
 async def test_while_a_chain_or_a_server_is_down_its_names_are_errors_and_others_are_not(tmp_path: Path) -> None:
     async with running_chain(chain_id=BASE) as other, scripted(silence) as hanging:
-        tables = [evm(other) | {"rpc_urls": [hanging.url()], "timeout": 0.5}, web(hanging)]
+        tables = [evm(other) | {"rpc_urls": [hanging.url()], "timeout": 0.5}, web(hanging, timeout=1)]
         async with running_house(tmp_path, overrides=registries(*tables)) as house:
             for name in ("alice.base.gw.eth", "alice.web.gw.eth"):
                 pending = asyncio.create_task(house.ens.text(EnsName(name), "url"))

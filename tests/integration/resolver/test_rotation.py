@@ -52,13 +52,13 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     path = tmp_path / "resolver.key"
     first = create_signer(path)
-    async with running_chain() as chain, GuardedClient(allow_private=True) as client:
+    async with running_chain() as chain, GuardedClient(allow_private=True, timeout=30) as client:
         owner = chain.accounts["parent-owner"]
         contracts = [
             await asyncio.to_thread(chain.ens.deploy_offchain_resolver, ["https://x/{data}"], [first.address], each)
             for each in (owner.address, owner.address)
         ]
-        reader = Chain((chain.url,), chain.chain_id)
+        reader = Chain((chain.url,), chain.chain_id, timeout=30)
 
         async def signing() -> EthAddress:
             return load_signer(path).address
@@ -168,7 +168,7 @@ async def test_nothing_is_removed_when_the_new_signer_is_gone(desk: Desk) -> Non
 
 
 async def test_a_stranger_cannot_send(desk: Desk) -> None:
-    async with GuardedClient(allow_private=True) as client:
+    async with GuardedClient(allow_private=True, timeout=30) as client:
         stranger = Wallet(desk.chain.accounts["mallory"].key, desk.chain.url, desk.chain.chain_id, client)
         with pytest.raises(InvalidInput, match="eth_estimateGas"):
             await replace(desk.rotation, send=stranger.send).advance()
@@ -231,7 +231,7 @@ async def test_no_look_up_fails_during_a_rotation(tmp_path: Path) -> None:
         after = load_signer(path).address
         assert after != before
         assert [each for each in os.listdir(tmp_path) if each.startswith("resolver.key")] == ["resolver.key"]
-        reader = Chain((house.chain.url,), house.chain.chain_id)
+        reader = Chain((house.chain.url,), house.chain.chain_id, timeout=30)
         (contract,) = map(EthAddress, house.settings.ens.resolver_addresses)
         listed = [
             await reader.eth_call(contract, SIGNERS + bytes(12) + address_bytes(each)) for each in (before, after)
@@ -248,7 +248,7 @@ async def test_a_key_of_the_service_is_still_the_services(tmp_path: Path) -> Non
         os.chown(path, 12345, 12345)
     async with running_chain() as chain:
         contract = await asyncio.to_thread(chain.ens.deploy_offchain_resolver, ["https://x/{data}"], [signer.address])
-        reader = Chain((chain.url,), chain.chain_id)
+        reader = Chain((chain.url,), chain.chain_id, timeout=30)
 
         async def signing() -> EthAddress:
             return signer.address

@@ -36,8 +36,8 @@ class World:
     seconds: float = 0.0
     clients: list[GuardedClient] = field(default_factory=list)
 
-    def alias(self, *, chain: Chain | None = None, timeout: float = 5, private: bool = True) -> AliasOrigin:
-        client = GuardedClient(allow_private=private)
+    def alias(self, *, chain: Chain | None = None, timeout: float = 30, private: bool = True) -> AliasOrigin:
+        client = GuardedClient(allow_private=private, timeout=30)
         self.clients.append(client)
         return AliasOrigin(
             Ens(chain or self.chain, self.running.registry, client),
@@ -58,7 +58,7 @@ async def world() -> AsyncIterator[World]:
     async with running_chain() as running:
         await asyncio.to_thread(running.ens.register, EnsName("plain.eth"))
         await asyncio.to_thread(running.ens.set_text, EnsName("plain.eth"), "url", "on chain")
-        made = World(running, Chain([running.url], running.chain_id))
+        made = World(running, Chain([running.url], running.chain_id, timeout=30))
         await made.chain.block_number()
         yield made
         await made.chain.close()
@@ -97,10 +97,11 @@ async def test_slow_gateways_are_given_up_left_alone_and_tried_again(world: Worl
 
     async with scripted(script) as server:
         await world.zone("slow.eth", server.url("/{sender}/{data}"))
-        alias = world.alias(timeout=1)
+        alias = world.alias(timeout=2)
         for _ in range(2):
             with pytest.raises(FetchFailed):
                 await alias.read(EnsName("bob.slow.eth"), URL)
+        alias._timeout = 30
         with pytest.raises(RegistryDown):
             await alias.read(EnsName("bob.slow.eth"), URL)
         assert len(server.asked) == 2

@@ -154,8 +154,8 @@ async def test_what_a_reorganisation_takes_back_never_gave_a_name(tmp_path: Path
             await asyncio.to_thread(node.rpc, "anvil_setBalance", each.address, hex(ACCOUNT_BALANCE))
         tokens = await asyncio.to_thread(found_tokens, node, people)
         await asyncio.to_thread(_mine, node, 3)
-        chain = Chain([url], 31337)
-        holdings = Holdings(chain, limits=HoldingLimits(ttl=0, unmet_ttl=0, patience=20))
+        chain = Chain([url], 31337, timeout=30)
+        holdings = Holdings(chain, limits=HoldingLimits(ttl=0, unmet_ttl=0, patience=60))
         gate = SenderRules(min_token_balance=TokenBalance(tokens.coin.address, 100))
         policy = Policy(parent=EnsName("gw.eth"), admission=Admission.TOKEN, gate=gate)
         async with await store_in(tmp_path) as store:
