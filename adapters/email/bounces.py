@@ -7,7 +7,6 @@ are told that nobody reads there.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 import structlog
 
@@ -17,11 +16,9 @@ from adapters.email.dsn import Bounce, Fate, by_program, explained, read_bounce
 from adapters.email.replies import MailRefused
 from adapters.email.returnpath import message_prefix
 from adapters.email.sent import SentMail, SentMails
-from gateway.sdk import NOTICE_MARK, AdapterContext, MessageType, NativeId, Outgoing, Person
+from gateway.sdk import NOTICE_MARK, AdapterContext, MessageType, NativeId, Outgoing, Person, quoted
 
 log = structlog.get_logger(__name__)
-
-_HIDDEN: Final = str.maketrans({'"': "'", "\u201c": "'", "\u201d": "'"})
 
 
 class Bounces:
@@ -74,16 +71,10 @@ def failure_text(mail: SentMail, bounce: Bounce) -> str:
     """Why a mail did not arrive: the code and our words for it, then theirs in quotation marks."""
     person, code = one_line(mail.person, 254), f" ({bounce.status})" if bounce.status else ""
     sentence = f"{NOTICE_MARK}Your message did not reach {person}: {explained(bounce.status)}{code}."
-    return f'{sentence} It said: "{_quotable(bounce.words)}"' if bounce.words else sentence
+    return f"{sentence} It said: {quoted(bounce.words)}" if bounce.words else sentence
 
 
 def answer_text(mail: SentMail, bounce: Bounce) -> str:
     """What a program of the person answered. Nobody proved that it is theirs, so it is not said in their voice."""
     sentence = f"{NOTICE_MARK}An automatic answer to your message came from the mailbox of {one_line(mail.person, 254)}"
-    return f'{sentence}: "{_quotable(bounce.words)}"' if bounce.words else f"{sentence}."
-
-
-def _quotable(words: str) -> str:
-    """Without what cannot be seen, and without what would end the quotation."""
-    seen = "".join(each if each.isprintable() else " " for each in words)
-    return " ".join(seen.translate(_HIDDEN).split())
+    return f"{sentence}: {quoted(bounce.words)}" if bounce.words else f"{sentence}."

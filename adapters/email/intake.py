@@ -8,7 +8,7 @@ from adapters.email.automatic import AUTOMATIC_MARK
 from adapters.email.parse import ParsedMail
 from adapters.email.subjects import base_subject
 from adapters.email.threads import ThreadMail
-from gateway.sdk import NOTICE_MARK, Attachment, EnsName, MessageType, Outgoing, Person
+from gateway.sdk import Attachment, EnsName, MessageType, Outgoing, Person, said_by_people
 
 REACTED: Final = "Reacted with {emoji}"
 """What a reaction to a mail that nobody knows is in words."""
@@ -61,4 +61,4 @@ def message_text(mail: ParsedMail, thread: ThreadMail | None, original: str | No
         said = f"**{mail.subject}**\n\n{said}".rstrip()
     if mail.automatic and not said.startswith(AUTOMATIC_MARK):
         return f"{AUTOMATIC_MARK}{said}".rstrip()
-    return f"> {said}" if said.startswith(NOTICE_MARK) else said
+    return said_by_people(said)

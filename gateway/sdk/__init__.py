@@ -74,6 +74,7 @@ from gateway.sdk.people import (
     blocking,
 )
 from gateway.sdk.portrait import Portrait
+from gateway.sdk.quoting import quoted, said_by_people
 from gateway.sdk.values import Value, Values
 from gateway.sections import FilePath, Section, WebAddress
 
@@ -160,4 +161,6 @@ __all__ = [
     "degrade",
     "encoded_attachment",
     "file_attachment",
+    "quoted",
+    "said_by_people",
 ]
