@@ -140,7 +140,10 @@ def could_listen(port: Port, where: str) -> Finding:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
     except PermissionError:
-        fix = "AmbientCapabilities=CAP_NET_BIND_SERVICE in its systemd unit, or a port above 1023 behind a mail server"
+        fix = (
+            "AmbientCapabilities=CAP_NET_BIND_SERVICE and PrivateUsers=no in its systemd unit (deploy/systemd), "
+            "or a port above 1023 behind a mail server"
+        )
         return bad(port.check, f"this user may not listen on {where}", fix)
     except OSError as error:
         reason = errno.errorcode.get(error.errno or 0, "no such address")

@@ -23,6 +23,7 @@ import pytest
 import trustme
 
 from adapters.email.adapter import EmailAdapter
+from adapters.email.examination import ports, subject
 from adapters.email.examination.ports import Port, could_listen
 from adapters.email.examination.subject import Subject, policy_text, sts_lines
 from adapters.email.keys import FILES, make_keys
@@ -34,6 +35,7 @@ from gateway.sdk.testing import MemoryContext
 from tests.integration.email.peers import Zone, dns_server
 from tests.integration.email.test_mta_sts import PolicyServer, certificate, trusted, web
 from tests.integration.email.test_two_gateways import free_port
+from tests.support.examining import be_patient
 
 __all__ = ["trusted"]
 
@@ -75,8 +77,11 @@ class World:
 
 
 @pytest.fixture
-async def world(trusted: trustme.CA, tmp_path: Path, users_file: Path) -> AsyncIterator[World]:
+async def world(
+    trusted: trustme.CA, tmp_path: Path, users_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
     """Where everything is as it should be; the adapter is running."""
+    be_patient(monkeypatch)
     issued = trusted.issue_cert("mx.gw.example")
     issued.private_key_pem.write_to_path(tmp_path / "key.pem")
     issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
@@ -289,10 +294,11 @@ async def test_somebody_else_s_port(world: World) -> None:
     assert "\x1b" not in finding.found
 
 
-async def test_a_port_where_nobody_listens(world: World) -> None:
+async def test_a_port_where_nobody_listens(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     free = free_port("127.0.0.1")
     finding = (await world.examine(smtp_port=free))["port.mx"]
     assert (finding.state, "nothing listens" in finding.found) == (State.WARN, True)
+    monkeypatch.setattr(ports, "STEP_SECONDS", 2.0)
     elsewhere = (await world.examine(smtp_host="192.0.2.1", smtp_port=free))["port.mx"]
     assert elsewhere.state is State.FAIL
 
@@ -316,14 +322,19 @@ def test_a_port_that_this_user_may_not_open() -> None:
     assert finding.state is State.FAIL
     assert "may not listen" in finding.found
     assert "CAP_NET_BIND_SERVICE" in finding.fix
+    # Without it the capability is that of a user namespace which has no ports of the host.
+    assert "PrivateUsers=no" in finding.fix
 
 
-async def test_a_dns_that_fails_or_is_silent_ends_the_checks_in_time(world: World) -> None:
+async def test_a_dns_that_fails_or_is_silent_ends_the_checks_in_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.zone.failing = frozenset({"gw.example"})
     found = await world.examine()
     assert (found["mx"].state, found["spf"].state) == (State.FAIL, State.FAIL)
     assert "does not answer" in found["mx"].found
     assert found["dmarc"].state is State.OK
+    monkeypatch.setattr(subject, "LOOKUP_SECONDS", 3.0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         before = time.monotonic()
@@ -359,7 +370,7 @@ async def test_the_command(world: World) -> None:
     config = create_installation(world.folder / "home", answers)
 
     async def doctor(*arguments: str) -> tuple[int, str]:
-        command = (sys.executable, "-m", "gateway", "doctor", "--config", str(config), *arguments)
+        command = (sys.executable, "-m", "tests.support.patient_doctor", "doctor", "--config", str(config), *arguments)
         done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, env=dict(os.environ))
         return done.returncode, done.stdout + done.stderr
 
