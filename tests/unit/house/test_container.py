@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,25 @@ def test_the_database_is_for_the_gateway_only() -> None:
     assert services()["postgres"]["networks"] == ["inside"]
     assert yaml.safe_load(COMPOSE)["networks"]["inside"] == {"internal": True}
     assert all(each.startswith("127.0.0.1:") for each in services()["gateway"]["ports"])
+
+
+def test_fixed_addresses_are_given_to_nobody_else() -> None:
+    """A service without an address of its own gets the next free one of the range."""
+    document = yaml.safe_load(COMPOSE)
+    fixed = 0
+    for service in document["services"].values():
+        of_networks = service["networks"] if isinstance(service["networks"], dict) else {}
+        for name, wanted in of_networks.items():
+            (pool,) = document["networks"][name]["ipam"]["config"]
+            address, subnet = IPv4Address(wanted["ipv4_address"]), IPv4Network(pool["subnet"])
+            dynamic = IPv4Network(pool.get("ip_range", pool["subnet"]))
+            assert dynamic.subnet_of(subnet), name
+            assert address in subnet, name
+            assert address not in dynamic, name
+            # The network itself, its gateway, and the broadcast.
+            assert address not in (subnet[0], subnet[1], subnet[-1]), name
+            fixed += 1
+    assert fixed == 1
 
 
 def test_no_secret_is_written_down() -> None:
