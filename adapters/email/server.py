@@ -68,6 +68,15 @@ class MailSession(Session):
         self.failed_logins = 0
 
 
+class Transaction(Envelope):
+    """The envelope of one mail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accepted = 0
+        """RCPT commands that were taken; ``rcpt_tos`` has a recipient who was named twice once."""
+
+
 class MailServer(SMTP):
     """The server's end of one connection."""
 
@@ -135,6 +144,9 @@ class MailServer(SMTP):
     def _create_session(self) -> MailSession:
         return MailSession(self.loop)
 
+    def _create_envelope(self) -> Transaction:
+        return Transaction()
+
     async def _finish(self, reply: Reply) -> None:
         await self.push(str(reply))
         if self.transport is not None:
@@ -155,7 +167,7 @@ class MailServer(SMTP):
             log.info("smtp.tls_failed", client=self._client().address)
         else:
             log.error("smtp.fault", exc_info=error, client=self._client().address)
-        self.envelope = Envelope()
+        self.envelope = self._create_envelope()
         return str(replies.FAULT)
 
     # Methods and no properties: aiosmtpd reads every property of its hooks when it is made.
@@ -164,8 +176,8 @@ class MailServer(SMTP):
             raise TypeError("no session before the connection is made")
         return self.session
 
-    def _transaction(self) -> Envelope:
-        if self.envelope is None:
+    def _transaction(self) -> Transaction:
+        if not isinstance(self.envelope, Transaction):
             raise TypeError("no transaction before the connection is made")
         return self.envelope
 
@@ -256,13 +268,15 @@ class MailServer(SMTP):
     async def handle_RCPT(
         self, server: SMTP, session: MailSession, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """One recipient; the same one twice counts once."""
+        """One recipient; the mail comes once to one who is named twice."""
         client = self._client()
         if not address.isascii() and not client.smtp_utf8:
             return str(replies.UTF8_NOT_ANNOUNCED)
         reply = await self._handler.rcpt(client, envelope.mail_from or "", len(envelope.rcpt_tos), address)
-        if reply.code < 400 and address not in envelope.rcpt_tos:
-            envelope.rcpt_tos.append(address)
+        if reply.code < 400:
+            self._transaction().accepted += 1
+            if address not in envelope.rcpt_tos:
+                envelope.rcpt_tos.append(address)
         return str(reply)
 
     # --- the mail itself ----------------------------------------------------------------------------------------
@@ -286,12 +300,12 @@ class MailServer(SMTP):
                 reply = refusal or await self._hand_over(spool)
         finally:
             self.busy = False
-        recipients = len(self._transaction().rcpt_tos)
-        self.envelope = Envelope()
+        accepted = self._transaction().accepted
+        self.envelope = self._create_envelope()
         self._reset_timeout()
-        await self._tell(reply, recipients)
+        await self._tell(reply, accepted)
 
-    async def _tell(self, reply: Reply, recipients: int) -> None:
+    async def _tell(self, reply: Reply, accepted: int) -> None:
         await self.push(str(reply))
 
     async def _hand_over(self, spool: Spool) -> Reply:
@@ -367,9 +381,9 @@ class LmtpServer(MailServer):
         self.hang_up(replies.CLOSING)
         return str(replies.CLOSING)
 
-    async def _tell(self, reply: Reply, recipients: int) -> None:
-        """One reply for each recipient (section 4.2); a mail is taken for all or for none."""
-        for _ in range(recipients):
+    async def _tell(self, reply: Reply, accepted: int) -> None:
+        """One reply for each RCPT that was taken (section 4.2); a mail is taken for all or for none."""
+        for _ in range(accepted):
             await self.push(str(reply))
 
 

@@ -41,6 +41,26 @@ async def test_lmtp_hears_of_each_recipient(open_door: OpenDoor) -> None:
         assert (await talk.say("QUIT")).startswith("221")
 
 
+async def test_lmtp_hears_of_a_recipient_as_often_as_it_is_named(open_door: OpenDoor) -> None:
+    """RFC 2033, section 4.2: the other side waits for a reply for each RCPT that got 250."""
+    door = await open_door(lmtp_port=0)
+    assert door.adapter.lmtp_port is not None
+    async with talk_to(door.adapter.lmtp_port) as talk:
+        await talk.reply()
+        for over in ("RSET", "LHLO mx.example.net"):
+            await talk.say("LHLO mx.example.net")
+            await begin(talk, "carol.eth", "carol.eth")
+            # What was named before counts no more.
+            assert (await talk.say(over)).startswith("250")
+            replies = await begin(talk, "alice.eth", "nobody.eth", "alice.eth", "alice.eth", "carol.eth")
+            assert [each[:3] for each in replies] == ["250", "250", "550", "250", "250", "250"]
+            assert (await talk.say("DATA")).startswith("354")
+            await talk.send(MAIL % over[:4].encode())
+            assert [(await talk.reply())[:9] for _ in range(4)] == ["250 2.0.0"] * 4
+            assert (await talk.say("NOOP")).startswith("250 "), "and for nothing else"
+    assert sorted(each.recipient for each in door.ctx.taken) == ["alice.eth", "alice.eth", "carol.eth", "carol.eth"]
+
+
 def version_2(source: str) -> bytes:
     """The header in binary."""
     addresses = socket.inet_aton(source) + socket.inet_aton("127.0.0.1") + struct.pack("!HH", 4711, 25)
