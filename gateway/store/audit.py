@@ -95,14 +95,17 @@ class AuditPage:
 
 @dataclass(frozen=True, slots=True)
 class LatestEntries:
-    """The newest entries about ``subject``, newest first; at most ``limit``."""
+    """The newest entries about ``subject``, newest first, of some ``actions`` when given; at most ``limit``."""
 
     subject: EnsName
     limit: int
+    actions: tuple[str, ...] | None = None
 
     def run(self, conn: Connection) -> list[LoggedEntry]:
         """Read by the index of subjects."""
         page = select(audit).where(audit.c.subject == self.subject).order_by(audit.c.seq.desc()).limit(self.limit)
+        if self.actions is not None:
+            page = page.where(audit.c.action.in_(self.actions))
         return [logged(row) for row in conn.execute(page)]
 
 

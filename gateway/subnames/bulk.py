@@ -21,6 +21,7 @@ from gateway.store.links import UnlinkStrangers
 from gateway.store.names import NameRow
 from gateway.store.op import Op
 from gateway.store.reservations import Hold
+from gateway.subnames.history import IMPORTED
 from gateway.subnames.names_file import FileRow, RowError
 from gateway.subnames.orders import profile_text
 
@@ -230,7 +231,7 @@ class Bulk:
 
 def _entry(row: NameRow, actor: str, now: int) -> AuditEntry:
     detail = stringify({"owner": row.owner, "sequence": row.sequence})
-    return AuditEntry(at=now, actor=actor, action="name.imported", subject=row.name, detail=detail)
+    return AuditEntry(at=now, actor=actor, action=IMPORTED, subject=row.name, detail=detail)
 
 
 def _against(row: NameRow, among: Among, rested_since: int, tally: _Tally) -> str:

@@ -17,8 +17,7 @@ from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.rates import Rate, asker_of
 from gateway.store import Store
-from gateway.store.audit import LatestEntries
-from gateway.store.names import ListNames, NameRow
+from gateway.store.names import ListNames, NameNamed, NameRow
 from gateway.subnames.forms import (
     AvailabilityOut,
     Claim,
@@ -31,6 +30,7 @@ from gateway.subnames.forms import (
     described,
     read_form,
 )
+from gateway.subnames.history import public_history
 from gateway.subnames.orders import LIFE_SECONDS, Order, order_json, read_order
 from gateway.subnames.primary import primary_help
 from gateway.subnames.registrar import Registrar, required_name
@@ -129,9 +129,13 @@ class NamesApi:
         return answered(shown_availability(found))
 
     async def history(self, name: str, request: Request) -> Response:
-        """What was done to a name, newest first."""
+        """What was done to a name that somebody has or had, newest first."""
         self._looks.take(asker_of(request.scope))
-        entries = await self._store.read(LatestEntries(required_name(name), HISTORY))
+        asked = required_name(name)
+        self._registrar.policy_of(asked)
+        if await self._store.read(NameNamed(asked)) is None:
+            raise NotFound(f"nobody has {asked}")
+        entries = await self._store.read(public_history(asked, HISTORY))
         shown = [
             {
                 "at": logged.entry.at,

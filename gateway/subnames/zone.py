@@ -22,6 +22,7 @@ from gateway.store.identities import Identity, IdentityNamed, ListIdentities
 from gateway.store.names import NameRow
 from gateway.store.op import Op
 from gateway.store.reservations import ListReservations, PutReservation, Reservation
+from gateway.subnames.history import IMPORTED
 from gateway.subnames.zone_file import Entry, Person, ZoneHeader, ZoneReader, ZoneSummary, ZoneWriter
 
 PAGE: Final = 500
@@ -179,7 +180,7 @@ def _others(page: Sequence[Entry]) -> list[Op[Any]]:
 
 def _log(written: Sequence[NameRow], actor: str, now: int) -> tuple[AuditAll]:
     entries = (
-        AuditEntry(now, actor, "name.imported", row.name, stringify({"owner": row.owner, "sequence": row.sequence}))
+        AuditEntry(now, actor, IMPORTED, row.name, stringify({"owner": row.owner, "sequence": row.sequence}))
         for row in written
     )
     return (AuditAll(tuple(entries)),)

@@ -14,9 +14,9 @@ from gateway.errors import InvalidName, NameRefused, NotFound
 from gateway.ids import EnsName
 from gateway.rates import Rate, asker_of
 from gateway.store import Store
-from gateway.store.audit import LatestEntries
 from gateway.store.identities import IdentityNamed
 from gateway.store.names import ListNames
+from gateway.subnames.history import public_history
 from gateway.subnames.labels import label_of, warnings
 from gateway.subnames.policy import DAY_MS
 from gateway.subnames.primary import primary_help
@@ -112,7 +112,7 @@ class Pages:
         return await self._renderer.page(
             "name",
             view=view,
-            history=history_of(await self._store.read(LatestEntries(name, HISTORY))),
+            history=history_of(await self._store.read(public_history(name, HISTORY))),
             warnings=warnings(view.label),
             resembles=await self._registrar.alike(name, policy) or looks_like(view.label),
             primary=primary_help(row, self._site.chain_id) if view.owner else None,

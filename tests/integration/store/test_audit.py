@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -88,3 +89,6 @@ async def test_the_history_of_one_name(store: Store) -> None:
     history = await store.read(LatestEntries(BOB, 2))
     assert [logged.entry for logged in history] == [entry(5), entry(3)]
     assert [logged.entry.at for logged in await store.read(AuditPage(0, 9, BOB))] == [NOW + 1, NOW + 3, NOW + 5]
+    await store.commit(Audit(replace(entry(7), action="key.created")))
+    some = await store.read(LatestEntries(BOB, 1, (entry(5).action,)))
+    assert [logged.entry for logged in some] == [entry(5)], "the others do not take the room of these"

@@ -156,6 +156,7 @@ QUERIES: list[Query[Any]] = [
     ReservationOf(BOB),
     AuditPage(5, 10),
     LatestEntries(BOB, 10),
+    LatestEntries(BOB, 10, ("name.claimed", "name.set")),
     IdentityOwning(BOB),
     IdentityBearing(BOB),
     LaneJobs(lane(), 10),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gateway.ids import EnsName
 from gateway.lifecycle import now_ms
-from gateway.store.audit import LatestEntries
+from gateway.store.audit import Audit, AuditEntry, LatestEntries
 from gateway.store.names import ListNames, NameRow
 from gateway.subnames.api_keys import ApiKeys
 from gateway.subnames.callers import EVERYTHING, Scope
@@ -236,6 +236,34 @@ async def test_reservations(house: House, shop: Program) -> None:
     assert [each["name"] for each in (await shop.ask("GET", "/reservations")).json()["reservations"]] == [NAME]
     assert (await shop.ask("DELETE", f"/reservations/{NAME}")).status_code == 204
     assert (await shop.ask("GET", "/reservations")).json()["reservations"] == []
+
+
+@pytest.mark.attack(49)
+async def test_the_history_of_a_name_does_not_tell_how_its_parent_is_run(house: House, shop: Program) -> None:
+    """Neither by its own name, nor by that of a parent which is a name below another, nor by one that is kept back."""
+    deep = await program(house, EnsName("deep.gw.eth"))
+    for each in (shop, deep):
+        assert (await each.ask("PUT", f"/admins/{somebody()}")).status_code == 204
+    assert (await shop.ask("PUT", "/names/deep.gw.eth", {"records": {}})).status_code == 200
+    assert (await shop.ask("PUT", f"/reservations/{NAME}", {"holder": somebody()})).status_code == 200
+    await house.gateway.store.commit(Audit(AuditEntry(now_ms(), "0x" + "12" * 20, "admin.entered", "admin")))
+    bob = Wallet(house, secrets.token_bytes(32))
+    for name in ("admin", GW, "stranger.eth", "nobody.gw.eth", NAME):
+        answer = await bob.get(f"/names/{name}/history")
+        assert (answer.status_code, "entries" in answer.text) == (404, False), (name, answer.text)
+    assert await told_of(bob, "deep.gw.eth") == ["name.set"]
+    assert (await shop.ask("PUT", f"/names/{NAME}", {"records": {}})).status_code == 200
+    assert (await shop.ask("DELETE", f"/names/{NAME}")).status_code == 200
+    assert await told_of(bob, NAME) == ["name.released", "name.set"], "of a name that was given up, too"
+    page = (await house.http.get(f"{house.url}/names/deep.gw.eth")).text
+    assert ("Set by who runs" in page, "key.created" in page, "admin.added" in page) == (True, False, False)
+
+
+async def told_of(asker: Wallet, name: str) -> list[str]:
+    """What everybody hears of what was done to a name."""
+    answer = await asker.get(f"/names/{name}/history")
+    assert answer.status_code == 200, answer.text
+    return [each["action"] for each in answer.json()["entries"]]
 
 
 async def test_an_owner_and_the_operator_do_not_overtake_each_other(house: House, shop: Program) -> None:
