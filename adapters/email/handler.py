@@ -10,6 +10,7 @@ from typing import Protocol
 
 from adapters.email.replies import Reply
 from adapters.email.spool import Spool
+from gateway.sdk import asker_of
 
 
 class Role(Enum):
@@ -34,6 +35,16 @@ class Client:
     helo: str = ""
     """What it calls itself."""
     tls: bool = False
+
+    @property
+    def asker(self) -> str:
+        """For whom it is counted."""
+        return counted_for(self.address)
+
+
+def counted_for(address: str) -> str:
+    """Who has an IP address: of an IPv6 network of 64 bits one customer has all of them."""
+    return asker_of({"client": (address, 0)})
 
 
 class Handler(Protocol):
@@ -63,7 +74,7 @@ class Connection(Protocol):
 
 
 class Gate(Protocol):
-    """Counts connections, the bytes of mails on their way in, and failed log-ins."""
+    """Counts connections, the bytes of mails on their way in, and failed log-ins; addresses by who has them."""
 
     def enter(self, connection: Connection, address: str) -> bool:
         """False when there are too many."""

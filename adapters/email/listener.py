@@ -12,14 +12,14 @@ from typing import Final
 from cachetools import TTLCache
 
 from adapters.email import replies
-from adapters.email.handler import Connection, Handler, Role, ServerOptions
+from adapters.email.handler import Connection, Handler, Role, ServerOptions, counted_for
 from adapters.email.server import LmtpServer, MailServer
 from adapters.email.settings import EmailSettings
 
 _CLOSING_TIME: Final = 20.0
 """Seconds that mails on their way in get to end when we stop."""
 FAILED_LOG_INS: Final = 20
-"""Of one address, in the time below; then nobody logs in from there until it is over."""
+"""Of one address or customer's network, in the time below; then nobody logs in from there until it is over."""
 FAILED_SECONDS: Final = 900.0
 FAILED_ADDRESSES: Final = 10_000
 _CLOSING_STEP: Final = 0.05
@@ -34,7 +34,7 @@ class Listener:
         self._handler = handler
         self._servers: dict[Role, asyncio.Server] = {}
         self._connections: set[Connection] = set()
-        self._per_address: collections.Counter[str] = collections.Counter()
+        self._per_asker: collections.Counter[str] = collections.Counter()
         self._bytes = 0
         self._failures: TTLCache[str, int] = TTLCache(FAILED_ADDRESSES, FAILED_SECONDS)
         self._idle = asyncio.Event()
@@ -74,17 +74,18 @@ class Listener:
         """Count a connection; False when there are too many, of one client or of all."""
         if len(self._connections) >= self._settings.max_connections:
             return False
-        if self._per_address[address] >= self._settings.max_connections_per_address:
+        asker = counted_for(address)
+        if self._per_asker[asker] >= self._settings.max_connections_per_address:
             return False
         self._connections.add(connection)
-        self._per_address[address] += 1
+        self._per_asker[asker] += 1
         self._idle.clear()
         return True
 
     def leave(self, connection: Connection, address: str) -> None:
         """A connection that had entered is over."""
         self._connections.discard(connection)
-        self._per_address -= collections.Counter({address: 1})  # drops what reaches zero
+        self._per_asker -= collections.Counter({counted_for(address): 1})  # drops what reaches zero
         if not self._connections:
             self._idle.set()
 
@@ -101,11 +102,12 @@ class Listener:
 
     def log_in_failed(self, address: str) -> None:
         """Count a wrong password."""
-        self._failures[address] = self._failures.get(address, 0) + 1
+        asker = counted_for(address)
+        self._failures[asker] = self._failures.get(asker, 0) + 1
 
     def may_log_in(self, address: str) -> bool:
         """False after too many of them."""
-        return self._failures.get(address, 0) < FAILED_LOG_INS
+        return self._failures.get(counted_for(address), 0) < FAILED_LOG_INS
 
     async def close(self) -> None:
         """Stop listening; idle clients are told to come back, mails on their way in get time to end."""

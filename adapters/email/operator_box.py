@@ -43,7 +43,7 @@ class OperatorBox:
             if client.role is Role.SUBMISSION or refusal.reply not in UNPROVED:
                 raise
         # Behind a server of ours all clients have its address.
-        self._of_one.take(sender.rpartition("@")[2] if client.role is Role.LMTP else client.address)
+        self._of_one.take(sender.rpartition("@")[2] if client.role is Role.LMTP else client.asker)
         self._of_all.take("")
         return self._admission.admitted(client, Assurance.NONE)
 

@@ -123,7 +123,7 @@ class EmailSettings(Section):
         True, description="cut quoted mail and signatures from answers in known threads; the original is behind a link"
     )
     max_connections: int = Field(200, ge=1, description="open connections on all ports together")
-    max_connections_per_address: int = Field(20, ge=1, description="open connections of one client address")
+    max_connections_per_address: int = Field(20, ge=1, description="open connections of one client address or IPv6 /64")
     max_bytes_at_once: int = Field(
         500_000_000, ge=50_000_000, description="bytes of all mails that are being received; more get 452"
     )

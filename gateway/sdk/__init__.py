@@ -24,7 +24,7 @@ from gateway.errors import (
     UnknownName,
 )
 from gateway.ids import CanonicalId, EnsName, MessageHash, NativeId, Network
-from gateway.rates import Rate
+from gateway.rates import Rate, asker_of
 from gateway.sdk.adapter import (
     Adapter,
     BringsKeys,
@@ -156,6 +156,7 @@ __all__ = [
     "Values",
     "WebAddress",
     "allowing",
+    "asker_of",
     "attachment_content",
     "blocking",
     "degrade",

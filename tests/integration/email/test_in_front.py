@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 
@@ -90,6 +91,38 @@ async def test_a_proxy_says_who_it_is(open_door: OpenDoor, header: bytes) -> Non
                 await other.send(MAIL % b"two")
                 replies.append(await other.reply())
             assert replies[-1][:3] in ("451", "550"), "of another network, and with nothing that proves who it is"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third"),
+    [
+        ("TCP6 2001:db8:1:2::1 ::1", "TCP6 2001:db8:1:2:ffff::9 ::1", "TCP6 2001:db8:1:3::1 ::1"),
+        ("TCP4 192.0.2.7 127.0.0.1", "TCP6 ::ffff:192.0.2.7 ::1", "TCP4 192.0.2.8 127.0.0.1"),
+    ],
+)
+async def test_connections_of_one_ipv6_network_are_those_of_one_client(
+    open_door: OpenDoor, first: str, second: str, third: str
+) -> None:
+    """One customer has all of its addresses."""
+    door = await open_door(proxy_networks=("127.0.0.1/32",), max_connections_per_address=1)
+    assert door.adapter.mx_port is not None
+
+    async def greeting(talk: Talk, source: str) -> str:
+        await talk.send(f"PROXY {source} 4711 25\r\n".encode())
+        return (await talk.reply())[:9]
+
+    async with talk_to(door.adapter.mx_port) as one:
+        assert (await greeting(one, first))[:4] == "220 "
+        async with talk_to(door.adapter.mx_port) as two, talk_to(door.adapter.mx_port) as other:
+            assert await greeting(two, second) == "421 4.7.0"
+            assert (await greeting(other, third))[:4] == "220 "
+        assert (await one.say("QUIT"))[:3] == "221"
+        assert await one.reply() == ""
+    async with asyncio.timeout(60):
+        while True:
+            async with talk_to(door.adapter.mx_port) as again:
+                if (await greeting(again, second))[:4] == "220 ":
+                    break
 
 
 @pytest.mark.parametrize(
