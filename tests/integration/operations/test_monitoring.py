@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import typer
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.cli import app
 from gateway.operations.metrics import COUNTERS, HISTOGRAMS, PREFIX
 from tests.support.adapters import PaperAdapter
 from tests.support.house import running_house
@@ -22,6 +25,8 @@ HERE: Final = Path(__file__).parents[3] / "deploy" / "monitoring"
 OF_PROMETHEUS: Final = {"up": {"job", "instance"}}
 EVERYWHERE: Final = {"job", "instance", "le"}
 IN_TEXTS: Final = re.compile(r"\{\{ *(?:\$labels\.)?(\w+) *\}\}")
+
+COMMANDS: Final = re.compile(r"`(dm3-gateway [^`]*)`")
 
 Known = Mapping[str, set[str]]
 
@@ -81,8 +86,26 @@ def rules() -> Iterator[dict[str, Any]]:
         yield from group["rules"]
 
 
+def parse_command(line: str) -> None:
+    """As `dm3-gateway` reads it, without doing it: raises SyntaxError for what it does not know."""
+    own, *words = shlex.split(line)
+    assert own == "dm3-gateway"
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        name = words.pop(0) if words else ""
+        inner = command.get_command(None, name)
+        if inner is None:
+            raise SyntaxError(f"{line}: no command {name!r}")
+        command = inner
+    try:
+        command.make_context(command.name, words).close()
+    except Exception as error:
+        # Typer keeps the class of these to itself.
+        raise SyntaxError(f"{line}: {error}") from None
+
+
 async def test_rules_and_board_read_what_there_is(known: Known, subtests: pytest.Subtests) -> None:
-    names = set()
+    names, commands = set(), set[str]()
     for rule in rules():
         with subtests.test(rule["alert"]):
             assert set(rule) - {"for"} == {"alert", "expr", "labels", "annotations"}
@@ -90,8 +113,14 @@ async def test_rules_and_board_read_what_there_is(known: Known, subtests: pytest
             assert rule["labels"]["severity"] in {"page", "warn"}
             assert set(rule["annotations"]) == {"summary", "fix"}
             check(rule["expr"], rule["annotations"]["summary"], known)
+            told = " ".join(rule["annotations"].values())
+            for line in COMMANDS.findall(told):
+                parse_command(line)
+                commands.add(line)
+            assert not re.search(r"dm3-gateway\b", re.sub("`[^`]*`", "", told)), "commands stand in backquotes"
         names.add(rule["alert"])
     assert len(names) > 10
+    assert "dm3-gateway queue list --held" in commands
     board = json.loads((HERE / "board.json").read_text())
     assert {each["name"] for each in board["templating"]["list"]} == {"source", "instance"}
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
@@ -122,3 +151,25 @@ async def test_rules_and_board_read_what_there_is(known: Known, subtests: pytest
 def test_a_reader_that_takes_anything_would_prove_nothing(expression: str) -> None:
     with pytest.raises(PromqlError):
         parse(expression)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dm3-gateway",
+        "dm3-gateway queue",
+        "dm3-gateway lane list",
+        "dm3-gateway queue lanes",
+        "dm3-gateway queue list --state hold",
+        "dm3-gateway queue list hold",
+        "dm3-gateway queue list --older",
+    ],
+)
+def test_a_command_that_there_is_not_is_noticed(line: str) -> None:
+    with pytest.raises(SyntaxError):
+        parse_command(line)
+
+
+@pytest.mark.parametrize("line", ["dm3-gateway queue list --older 10m --json", "dm3-gateway doctor --only names"])
+def test_a_command_that_there_is_is_read(line: str) -> None:
+    parse_command(line)
