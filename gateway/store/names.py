@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, not_, select
 
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName, EthAddress
@@ -120,7 +120,8 @@ class NamesNamed:
 class ListNames:
     """Names in use below ``suffix``, sorted by their labels from the right, after ``after``; at most ``limit``.
 
-    ``listed`` leaves out those that do not want to be found, ``containing`` those whose name lacks a text.
+    ``listed`` leaves out those that do not want to be found, ``containing`` those whose name lacks a text, ``without``
+    those that are below one of these names.
     """
 
     suffix: EnsName
@@ -128,10 +129,12 @@ class ListNames:
     after: EnsName | None = None
     listed: bool = False
     containing: str = ""
+    without: tuple[EnsName, ...] = ()
 
     def run(self, conn: Connection) -> list[NameRow]:
         """Read one range of the turned-round names."""
         wanted: list[ColumnElement[bool]] = [names.c.listed] if self.listed else []
+        wanted += [not_(and_(*_range_below(each))) for each in self.without]
         if self.containing:
             wanted.append(names.c.name.contains(self.containing, autoescape=True))
         return _some(conn, _below(self.suffix, self.after).where(*wanted), self.limit)
@@ -295,11 +298,14 @@ def _bytes_of(values: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def _below(suffix: EnsName, after: EnsName | None) -> Select[Any]:
+    later = () if after is None else (names.c.path > path_of(after),)
+    return select(names).where(*later, *_range_below(suffix), names.c.released_at.is_(None))
+
+
+def _range_below(suffix: EnsName) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     parent = path_of(suffix)
-    start = parent + "." if after is None else path_of(after)
     # "/" is the character after "."; no name holds one.
-    within = (names.c.path > start, names.c.path > parent + ".", names.c.path < parent + "/")
-    return select(names).where(*within, names.c.released_at.is_(None))
+    return names.c.path > parent + ".", names.c.path < parent + "/"
 
 
 def _some(conn: Connection, rows: Select[Any], limit: int) -> list[NameRow]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from gateway.ids import EnsName, EthAddress
 from gateway.store.schema import reservations
@@ -70,14 +70,20 @@ class ReservationOf:
 
 @dataclass(frozen=True, slots=True)
 class ListReservations:
-    """Names kept back, in order, after ``after``; at most ``limit``."""
+    """Names kept back, in order, after ``after``, those directly below ``parent`` when given; at most ``limit``."""
 
     limit: int
     after: EnsName | None = None
+    parent: EnsName | None = None
 
     def run(self, conn: Connection) -> list[Reservation]:
         """Read one page."""
-        page = select(reservations).where(reservations.c.name > (self.after or "")).order_by(reservations.c.name)
+        name = reservations.c.name
+        page = select(reservations).where(name > (self.after or "")).order_by(name)
+        if self.parent is not None:
+            suffix = f".{self.parent}"
+            dots = func.length(name) - func.length(func.replace(name, ".", ""))
+            page = page.where(name.endswith(suffix, autoescape=True), dots == suffix.count("."))
         return [reservation_of(row) for row in conn.execute(page.limit(self.limit))]
 
 

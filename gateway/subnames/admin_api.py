@@ -146,9 +146,13 @@ class AdminApi:
         caller = await self._callers.caller(request)
         caller.require(Scope.READ, parent_of(caller))
         cursor = None if after is None else required_name(after)
-        rows = await self._store.read(ListNames(parent_of(caller), limit, cursor, containing=search.lower()))
-        mine = [row for row in rows if self._issued_under(row.name, caller)]
-        shown: list[Json] = [(await self._shown(row)).model_dump() for row in mine]
+        given, parents = parent_of(caller), self._registrar.policies
+        if given not in parents:
+            raise NotFound(f"no names are issued under {given}")
+        others = tuple(each for each in parents if is_under(each, given))
+        wanted = ListNames(given, limit, cursor, containing=search.lower(), without=others)
+        rows = await self._store.read(wanted)
+        shown: list[Json] = [(await self._shown(row)).model_dump() for row in rows]
         return JSONResponse({"names": shown, "next": rows[-1].name if len(rows) == limit else None})
 
     async def name(self, name: str, request: Request) -> Response:

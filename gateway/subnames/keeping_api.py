@@ -12,7 +12,6 @@ from gateway.bodies import Bodies
 from gateway.dm3.canonical import Json, stringify
 from gateway.dm3.eth import checksum, parse_address
 from gateway.errors import NotFound
-from gateway.ids import EnsName
 from gateway.lifecycle import Clock
 from gateway.store import Store
 from gateway.store.admins import AddAdmin, Admin, AdminsOf, DropAdmin
@@ -151,9 +150,8 @@ class KeepingApi:
         """Names that are kept back, in order."""
         caller = await self._admin(request)
         cursor = None if after is None else required_name(after)
-        page = await self._store.read(ListReservations(limit, cursor))
-        suffix = f".{parent_of(caller)}"
-        shown: list[Json] = [_reservation(each) for each in page if _label(each.name, suffix)]
+        page = await self._store.read(ListReservations(limit, cursor, parent_of(caller)))
+        shown: list[Json] = [_reservation(each) for each in page]
         return JSONResponse({"reservations": shown, "next": page[-1].name if len(page) == limit else None})
 
     async def reserve(self, name: str, request: Request) -> Response:
@@ -188,10 +186,6 @@ class KeepingApi:
 
     async def _form(self, model: type[BaseModel], request: Request) -> Any:
         return read_form(model, await self._bodies.json(request, max_bytes=MAX_BODY, max_depth=4))
-
-
-def _label(name: EnsName, suffix: str) -> bool:
-    return name.endswith(suffix) and "." not in name.removesuffix(suffix)
 
 
 def _key(key: ApiKey) -> dict[str, Json]:

@@ -153,6 +153,7 @@ QUERIES: list[Query[Any]] = [
     NamesLike("bob.gw.eth", 10),
     NamesEnding(EnsName("gw.eth"), NOW, 3, 10),
     ListNames(EnsName("gw.eth"), 10),
+    ListNames(EnsName("gw.eth"), 10, without=(EnsName("deep.gw.eth"),)),
     ReservationOf(BOB),
     AuditPage(5, 10),
     LatestEntries(BOB, 10),

@@ -26,6 +26,12 @@ async def test_kept_back_changed_and_given_free(store: Store) -> None:
         assert await store.read(ReservationOf(kept.name)) == kept
     assert await store.read(ListReservations(9)) == [ADMIN, ANN]
     assert await store.read(ListReservations(1, ADMIN.name)) == [ANN]
+    other, deeper = (replace(ANN, name=EnsName(name)) for name in ("ann.g_.eth", "bob.ann.gw.eth"))
+    for kept in (other, deeper, replace(other, name=EnsName("ann.gx.eth"))):
+        await store.commit(PutReservation(kept))
+    assert await store.read(ListReservations(2, parent=EnsName("gw.eth"))) == [ADMIN, ANN]
+    assert await store.read(ListReservations(2, ADMIN.name, EnsName("gw.eth"))) == [ANN]
+    assert await store.read(ListReservations(9, parent=EnsName("g_.eth"))) == [other]
     changed = replace(ANN, kind=Hold.BLOCKED, holder=None)
     await store.commit(PutReservation(changed))
     assert await store.read(ReservationOf(ANN.name)) == changed

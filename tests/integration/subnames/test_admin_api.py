@@ -110,6 +110,40 @@ async def test_the_whole_list_and_pages(shop: Program) -> None:
     assert [each["name"] for each in (await shop.ask("GET", "/names?search=BB")).json()["names"]] == ["bbb.gw.eth"]
 
 
+@pytest.mark.attack(49)
+async def test_pages_do_not_tell_of_names_below_other_parents(house: House, shop: Program) -> None:
+    """Neither in what they hold, nor by where the next one begins, nor by how full they are."""
+    deep, other = await program(house, EnsName("deep.gw.eth")), await program(house, OTHER)
+    mine = ["a.gw.eth", "deep.gw.eth", "z.gw.eth"]
+    for asker, names in (
+        (shop, mine),
+        (deep, ["b.deep.gw.eth", "y.deep.gw.eth"]),
+        (other, ["a0.other.eth", "c.other.eth"]),
+    ):
+        for name in names:
+            assert (await asker.ask("PUT", f"/names/{name}", {"records": {}})).status_code == 200
+            assert (await asker.ask("PUT", f"/reservations/{name}", {})).status_code == 200
+    for what in ("names", "reservations"):
+        for limit in (1, 2, 3):
+            seen: list[str] = []
+            after: str | None = ""
+            while after is not None:
+                page = (await shop.ask("GET", f"/{what}?limit={limit}" + (f"&after={after}" if after else ""))).json()
+                seen += [each["name"] for each in page[what]]
+                after = page["next"]
+                assert after is None or (after == seen[-1] and len(page[what]) == limit), (what, page)
+            assert seen == mine, (what, limit)
+
+
+async def test_a_key_of_a_parent_that_was_given_up(house: House, shop: Program) -> None:
+    await shop.ask("PUT", f"/names/{NAME}", {"records": {}})
+    rows = [{"name": "ann.old.gw.eth"}]
+    assert (await shop.ask("POST", "/names", {"names": rows})).json()["new"] == 1
+    for parent in (EnsName("gone.eth"), EnsName("old.gw.eth")):
+        old = await program(house, parent)
+        assert detail(await old.ask("GET", "/names"), 404) == f"no names are issued under {parent}"
+
+
 async def test_many_at_once(house: House, shop: Program) -> None:
     owner = somebody()
     rows = [{"name": f"name-{n}.gw.eth", "owner": owner, "records": {"text:n": str(n)}} for n in range(500)]
