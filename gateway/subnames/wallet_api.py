@@ -25,6 +25,7 @@ from gateway.subnames.forms import (
     described,
     read_form,
 )
+from gateway.subnames.labels import nearest_parent
 from gateway.subnames.linking import Linking
 from gateway.subnames.registrar import Registrar, required_name
 from gateway.subnames.shown import shown_name
@@ -96,6 +97,9 @@ class WalletApi:
         owner = await self._signing_in.wallet(authorization_of(request))
         shown = []
         for row in await self._store.read(NamesOf(owner, MAX_NAMES)):
+            # Whoever runs this no longer issues under every parent that there was.
+            if nearest_parent(row.name, self._registrar.policies) is None:
+                continue
             linked = await self._registrar.linked(row.name)
             out = shown_name(row, self._registrar.policy_of(row.name), linked).model_dump()
             shown.append(out | {"person": None if linked is None else linked.canonical_id})

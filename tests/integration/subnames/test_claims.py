@@ -11,6 +11,8 @@ import pytest
 from gateway.dm3.eth import address_bytes, sign_text
 from gateway.ids import EnsName
 from gateway.store.audit import LatestEntries
+from gateway.store.names import PutName
+from tests.integration.store.values import name_row
 from tests.integration.subnames.wallets import Wallet, detail, shown
 from tests.support.house import House
 
@@ -33,6 +35,14 @@ async def test_the_claim_signs_in(bob: Wallet) -> None:
     answer = (await bob.get("/wallet/names", session=True)).json()
     assert answer["address"] == bob.shown
     assert [each["name"] for each in answer["names"]] == [NAME]
+
+
+async def test_what_one_has_below_a_parent_that_was_given_up_does_not_hide_the_rest(house: House, bob: Wallet) -> None:
+    await house.gateway.store.commit(PutName(name_row("bob.gone.eth", owner=bob.address)))
+    await bob.claim(NAME)
+    answer = await bob.get("/wallet/names", session=True)
+    assert answer.status_code == 200, answer.text
+    assert [each["name"] for each in answer.json()["names"]] == [NAME]
 
 
 async def test_the_text_says_what_it_is_for(house: House, bob: Wallet) -> None:
