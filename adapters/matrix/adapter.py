@@ -38,7 +38,7 @@ from adapters.matrix.rooms import Rooms
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.status import Status
 from adapters.matrix.transactions import DEVICES, native_events, read_transaction
-from adapters.matrix.world import World
+from adapters.matrix.world import World, per_hour
 from gateway.sdk import (
     AdapterContext,
     CanonicalId,
@@ -138,7 +138,7 @@ class MatrixAdapter:
             portals=Portals(ctx.values),
             files=Files(settings, Links(ctx.public_url, ctx.secret(PURPOSE))),
             rate=Rate(settings.messages_per_minute),
-            chats=Rate(settings.new_chats_per_hour // 60 or 1, burst=settings.new_chats_per_hour),
+            chats=per_hour(settings.new_chats_per_hour),
         )
         rooms = Rooms(world)
         self._status = Status(world)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from dataclasses import dataclass
 
 from adapters.matrix.client import Homeserver
@@ -40,6 +41,12 @@ class World:
     def is_ignored(self, user: str) -> bool:
         """Whether somebody is the ghost of another bridge, whom nobody bridges again."""
         return any(re.fullmatch(pattern, user) for pattern in self.settings.ignored_users)
+
+
+def per_hour(count: int) -> Rate:
+    """At most so many of each asker in an hour on average, and so many at once."""
+    # A clock that counts minutes as if they were seconds: what is per minute is per hour then.
+    return Rate(count, clock=lambda: time.monotonic() / 60)
 
 
 def txn(*parts: str) -> str:
