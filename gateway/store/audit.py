@@ -63,11 +63,10 @@ class AuditAll:
     entries: tuple[AuditEntry, ...]
 
     def apply(self, conn: Connection) -> None:
-        """Continue the chain: SQLite has one writer, on PostgreSQL a lock lasts until the commit."""
+        """Continue the chain."""
         if not self.entries:
             return
-        if conn.dialect.name == "postgresql":
-            conn.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        lock_log(conn)
         last = conn.scalar(select(audit.c.digest).where(audit.c.seq == select(func.max(audit.c.seq)).scalar_subquery()))
         digest = BEGINNING if last is None else last
         rows: list[dict[str, Any]] = []
@@ -107,6 +106,12 @@ class LatestEntries:
         if self.actions is not None:
             page = page.where(audit.c.action.in_(self.actions))
         return [logged(row) for row in conn.execute(page)]
+
+
+def lock_log(conn: Connection) -> None:
+    """Nobody else adds entries until the commit: SQLite has one writer anyway, on PostgreSQL the others wait."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
 def digest_of(before: bytes, entry: AuditEntry) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, func, select, update
 
 from gateway.errors import NameChanged, NameRefused, NameTaken
 from gateway.ids import EnsName, EthAddress
+from gateway.store.audit import lock_log
 from gateway.store.names import NameRow, columns_of, name_of, path_of
 from gateway.store.schema import names
 from gateway.store.upsert import insert
@@ -40,6 +42,43 @@ class TakeName:
         new = replace(self.row, sequence=old.sequence + 1)
         conn.execute(update(names).where(names.c.name == new.name).values(columns_of(new)))
         return new
+
+
+@dataclass(frozen=True, slots=True)
+class TakenFor:
+    """A name in use that ``name`` can be taken for, or None: of those with its ``skeleton``, one that is ``same``."""
+
+    name: EnsName
+    skeleton: str
+    same: Callable[[EnsName], bool] = field(compare=False)
+
+    def run(self, conn: Connection) -> EnsName | None:
+        """Read by the index of skeletons."""
+        alike = select(names.c.name).where(names.c.skeleton == self.skeleton, names.c.released_at.is_(None))
+        found = conn.scalars(alike.where(names.c.name != self.name).order_by(names.c.path))
+        return next(filter(self.same, map(EnsName, found)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseAlike:
+    """Refuse the transaction when somebody has a name that this one can be taken for; NameRefused.
+
+    A name that was given out before may be given out again all the same. Comes before ``TakeName``; of two that look
+    alike and are claimed at one time, the second is refused.
+    """
+
+    alike: TakenFor
+
+    def apply(self, conn: Connection) -> None:
+        """Let nobody else claim until the commit, then look."""
+        # Each claim is logged. A lock of its own would be taken before that of the log by one and after it by another
+        # of a batch, and they would wait for each other in a circle.
+        lock_log(conn)
+        name = self.alike.name
+        if conn.scalar(select(names.c.name).where(names.c.name == name)) is not None:
+            return
+        if (other := self.alike.run(conn)) is not None:
+            raise NameRefused(f"{name} can be taken for {other}, which somebody has")
 
 
 @dataclass(frozen=True, slots=True)

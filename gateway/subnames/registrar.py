@@ -20,7 +20,7 @@ from gateway.store.identities import Identity, IdentityNamed
 from gateway.store.links import IdentityOwning, MoveIdentity, UnlinkName, UnlinkStrangers
 from gateway.store.names import NameNamed, NameRow, NamesLike, Origin
 from gateway.store.op import Op
-from gateway.store.ownership import LimitOwner, ReplaceName, TakeName
+from gateway.store.ownership import LimitOwner, RefuseAlike, ReplaceName, TakeName, TakenFor
 from gateway.store.reservations import Hold, ReservationOf
 from gateway.subnames.changes import Change
 from gateway.subnames.events import EventType
@@ -168,8 +168,10 @@ class Registrar:
             expires_at=policy.until(now),
         )
         change = Change(EventType.CLAIMED, name, policy.parent, actor or owner, now, {"owner": checksum(owner)})
-        limit = (LimitOwner(owner, policy.parent, policy.per_owner),) if policy.per_owner and actor is None else ()
-        return await self._commit(*limit, TakeName(row, now - policy.rest), change=change, result=len(limit))
+        checks: list[Op[Any]] = [RefuseAlike(_taken_for(name, policy.parent))]
+        if policy.per_owner and actor is None:
+            checks.append(LimitOwner(owner, policy.parent, policy.per_owner))
+        return await self._commit(*checks, TakeName(row, now - policy.rest), change=change, result=len(checks))
 
     async def set(self, name: EnsName, owner: EthAddress | None, records: Mapping[str, str], *, actor: str) -> NameRow:
         """Make a name, or give it this owner and these lines over its records, as who runs the parent may.
@@ -284,10 +286,9 @@ class Registrar:
             if row.released_at > self._clock() - policy.rest and row.owner != owner:
                 raise NameTaken(f"{name} was given up a short time ago and rests")
             return
-        look = letters(name.removesuffix(f".{policy.parent}"))
-        for other in await self.alike(name, policy):
-            if letters(other.removesuffix(f".{policy.parent}")) == look:
-                raise NameRefused(f"{name} can be taken for {other}, which somebody has")
+        other = await self._store.read(_taken_for(name, policy.parent))
+        if other is not None:
+            raise NameRefused(f"{name} can be taken for {other}, which somebody has")
 
     async def alike(self, name: EnsName, policy: Policy) -> tuple[EnsName, ...]:
         """Names in use that ``name`` can be taken for."""
@@ -298,6 +299,12 @@ class Registrar:
 def skeleton_of(name: EnsName, parent: EnsName) -> str:
     """What is compared to find look-alikes: names of other parents never are."""
     return f"{skeleton(name.removesuffix(f'.{parent}'))}.{parent}"
+
+
+def _taken_for(name: EnsName, parent: EnsName) -> TakenFor:
+    """The look for a name with the same letters to the eye; ``rnike`` beside ``mike`` is only warned of."""
+    look, suffix = letters(name.removesuffix(f".{parent}")), f".{parent}"
+    return TakenFor(name, skeleton_of(name, parent), lambda other: letters(other.removesuffix(suffix)) == look)
 
 
 def required_name(text: str) -> EnsName:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.errors import NameChanged, NameTaken
+from gateway.errors import NameChanged, NameRefused, NameTaken
 from gateway.ids import EnsName
 from gateway.store import Store
 from gateway.store.names import (
@@ -19,8 +19,8 @@ from gateway.store.names import (
     NamesOf,
     PutName,
 )
-from gateway.store.ownership import ReplaceName, TakeName
-from tests.integration.store.values import DAY, NOW, address, name_row
+from gateway.store.ownership import RefuseAlike, ReplaceName, TakeName, TakenFor
+from tests.integration.store.values import DAY, NOW, Sql, address, name_row
 
 BOB = name_row("bob.gw.eth", owner=address("bob"))
 OTHER = replace(BOB, owner=address("mallory"))
@@ -41,6 +41,44 @@ async def test_of_many_who_want_it_at_once_one_gets_it(store: Store) -> None:
     (winner,) = [row for row in got if not isinstance(row, BaseException)]
     assert [type(lost) for lost in got if lost is not winner] == [NameTaken] * 19
     assert await store.read(NameNamed(BOB.name)) == winner
+
+
+def alike(name: str, skeleton: str = "paypal") -> TakenFor:
+    """The look for names of this skeleton, of which those with an o are others to the eye."""
+    return TakenFor(EnsName(name), skeleton, lambda other: "o" not in other)
+
+
+def claimed(name: str) -> tuple[RefuseAlike, TakeName]:
+    return RefuseAlike(alike(name)), TakeName(name_row(name, skeleton="paypal"), 0)
+
+
+async def test_a_name_that_can_be_taken_for_another_is_refused(store: Store) -> None:
+    await store.commit_all(*claimed("paypol.gw.eth"))
+    await store.commit_all(*claimed("paypal.gw.eth"))
+    with pytest.raises(NameRefused, match=r"paypa1\.gw\.eth can be taken for paypal\.gw\.eth"):
+        await store.commit_all(*claimed("paypa1.gw.eth"))
+    assert await store.read(alike("paypa1.gw.eth")) == "paypal.gw.eth"
+    assert await store.read(alike("paypal.gw.eth")) is None
+    assert await store.read(alike("paypa1.gw.eth", "else")) is None
+    old = await store.read(NameNamed(EnsName("paypal.gw.eth")))
+    assert old is not None
+    await store.commit(ReplaceName(replace(old, released_at=NOW)))
+    await store.commit_all(*claimed("paypa1.gw.eth"))
+    await store.commit_all(*claimed("paypal.gw.eth"))
+    assert await store.read(alike("pay-pal.gw.eth")) is not None, "who gave a name up may have it back"
+
+
+async def test_of_two_nodes_that_give_out_look_alikes_at_once_one_does(store_url: str) -> None:
+    """The one that is later waits for the commit of the other, however long that takes, and sees it."""
+    async with await Store.open(store_url) as one, await Store.open(store_url) as two:
+        slow = [Sql("SELECT pg_sleep(0.3)")] if store_url.startswith("postgresql") else []
+        got = await asyncio.gather(
+            one.commit_all(*claimed("paypal.gw.eth"), *slow),
+            two.commit_all(*claimed("paypa1.gw.eth"), *slow),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in got if isinstance(each, BaseException)] == [NameRefused], got
+        assert len(await one.read(NamesLike("paypal", 9))) == 1
 
 
 async def test_a_name_with_the_node_of_another(store: Store) -> None:

@@ -56,7 +56,7 @@ from gateway.store.messagemap import (
 )
 from gateway.store.names import ListNames, NameNamed, NamesEnding, NamesLike, NamesNamed, NamesOf, PutName
 from gateway.store.op import Op, Query
-from gateway.store.ownership import ReplaceName, TakeName
+from gateway.store.ownership import RefuseAlike, ReplaceName, TakeName, TakenFor
 from gateway.store.requests import RefuseSender
 from gateway.store.reservations import ReservationOf
 from gateway.store.schema import metadata
@@ -107,6 +107,7 @@ OPS: list[Op[Any]] = [
     Enqueue(job()),
     TakeArrivals("event:email", tuple(Arrival(key, job()) for key in ("a", "b", "")), NOW),
     TakeName(name_row("bob.gw.eth"), 0),
+    RefuseAlike(TakenFor(EnsName("new.gw.eth"), "new.gw.eth", bool)),
     ReplaceName(name_row("carol.gw.eth")),
     Audit(AuditEntry(NOW, "gateway", "name.claimed", "bob.gw.eth")),
     TryLinkCode(EnsName("bob.gw.eth"), BOB_ADDRESS, b"digest", NOW, 5),
@@ -151,6 +152,7 @@ QUERIES: list[Query[Any]] = [
     NamesNamed((BOB, ALICE)),
     NamesOf(BOB_ADDRESS, 10),
     NamesLike("bob.gw.eth", 10),
+    TakenFor(EnsName("bob.gw.eth"), "bob.gw.eth", bool),
     NamesEnding(EnsName("gw.eth"), NOW, 3, 10),
     ListNames(EnsName("gw.eth"), 10),
     ListNames(EnsName("gw.eth"), 10, without=(EnsName("deep.gw.eth"),)),

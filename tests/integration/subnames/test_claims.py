@@ -104,6 +104,16 @@ async def test_of_many_who_claim_at_once_one_gets_it(house: House) -> None:
 
 
 @pytest.mark.attack(19)
+async def test_of_look_alikes_that_are_claimed_at_once_one_is_given_out(house: House, bob: Wallet) -> None:
+    wanted = [f"{label}.gw.eth" for label in ("paypal", "paypa1", "páypal", "paypál")]
+    messages = [await bob.claim_text(name) for name in wanted]
+    claims = (bob.post("/claims", bob.signed(*each)) for each in zip(wanted, messages, strict=True))
+    answers = await asyncio.gather(*claims)
+    assert sorted(answer.status_code for answer in answers) == [201, 403, 403, 403]
+    assert all("can be taken for" in answer.text for answer in answers if answer.status_code == 403)
+
+
+@pytest.mark.attack(19)
 @pytest.mark.parametrize(
     ("label", "status", "reason"),
     [
