@@ -210,16 +210,16 @@ class Intent:
             query = {**query, "from": end}
         return found
 
-    async def sent_with(self, room: RoomId, key: str, value: str, since: int) -> list[EventId]:
-        """Our own events whose content has ``value`` under ``key``, oldest first, from ``since`` (ms) on."""
-        events = []
+    async def sent_with(self, room: RoomId, key: str, value: str) -> list[tuple[EventId, Mapping[str, Any]]]:
+        """Our own events, with their contents, which have ``value`` under ``key``; oldest first, as `history` goes.
+
+        Their times say nothing of when they were sent: what waited is shown with the time at which it was written.
+        """
+        events: list[tuple[EventId, Mapping[str, Any]]] = []
         for event in await self.history(room):
-            content = event.get("content")
-            if event.get("sender") == self.user and isinstance(content, dict) and content.get(key) == value:
-                own = event_id(event.get("event_id"))
-                events += [own] if own else []
-            if isinstance(at := event.get("origin_server_ts"), int) and at < since:
-                break
+            own, content = event_id(event.get("event_id")), event.get("content")
+            if own and event.get("sender") == self.user and isinstance(content, dict) and content.get(key) == value:
+                events.append((own, content))
         return events[::-1]
 
     async def account_data(self, kind: str) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from adapters.matrix.errors import HomeserverDown, HomeserverRefused
 from adapters.matrix.ids import EventId, Mxid, event_id
 from adapters.matrix.intent import Intent
 from adapters.matrix.portals import Portal, PortalKind, Sending
+from adapters.matrix.reading import whole
 from adapters.matrix.rooms import Rooms
 from adapters.matrix.splitting import split_text
 from adapters.matrix.world import World, txn
@@ -52,7 +53,9 @@ CAPABILITIES: Final = Capabilities(
     ordered=True,
 )
 KEY: Final = "eth.dm3.key"
-"""In the content of what we send: by which delivery it came."""
+"""In the content of what we send: by which delivery it came,"""
+PART: Final = "eth.dm3.part"
+"""and which of its events it is, from 0 on."""
 PART_BYTES: Final = 12_000
 """Of a text in one event: it stands there twice, once as HTML, and everything together has at most 64 KiB."""
 MAX_PARTS: Final = 5
@@ -138,32 +141,36 @@ class Outward:
     async def _show(self, delivery: Delivery, portal: Portal) -> Outcome:
         ghost = await self._world.ghosts.of(delivery.sender)
         parts = await self._off_the_loop(delivery)
-        sending = await self._begun(delivery, portal, ghost)
+        sending, there = await self._begun(delivery, portal, ghost)
         at = delivery.sent_at if 0 < delivery.sent_at < self._world.ctx.now_ms() - OLD_MS else None
-        if delivery.first and not sending.events and portal.kind is PortalKind.DIRECT:
+        if delivery.first and not there and portal.kind is PortalKind.DIRECT:
             words = FIRST.format(name=delivery.sender, parent=self._world.ctx.parent)
             notice = text_content(words, kind="m.notice")
             await self._send(portal, ghost, "m.room.message", notice, txn("first", delivery.key))
-        for number in range(len(sending.events), len(parts)):
-            event = await self._part(delivery, portal, ghost, parts[number], number, at)
-            sending = replace(sending, events=(*sending.events, event))
+        events = [
+            there.get(number) or await self._part(delivery, portal, ghost, part, number, at)
+            for number, part in enumerate(parts)
+        ]
+        sending = replace(sending, events=tuple(events))
         kept = parts[0].kind == "m.room.message" and not delivery.automatic
         await self._world.portals.shown(portal, sending, unread=kept and portal.kind is PortalKind.DIRECT)
-        first, *others = map(NativeId, sending.events)
+        first, *others = map(NativeId, events)
         return Delivered(first, tuple(others))
 
-    async def _begun(self, delivery: Delivery, portal: Portal, ghost: Intent) -> Sending:
-        """What is there of this delivery already."""
+    async def _begun(self, delivery: Delivery, portal: Portal, ghost: Intent) -> tuple[Sending, Mapping[int, EventId]]:
+        """The note of this delivery, and which of its events are there already, by their number."""
         now = self._world.ctx.now_ms()
         before = await self._world.portals.sending(portal)
         if before is not None and before.key == delivery.key and before.room == portal.room:
             if before.events:
-                return before
-            there = await ghost.sent_with(portal.room, KEY, delivery.key, before.at - OLD_MS)
-            return replace(before, events=tuple(there))
+                return before, dict(enumerate(before.events))
+            there: dict[int, EventId] = {}
+            for event, content in await ghost.sent_with(portal.room, KEY, delivery.key):
+                there.setdefault(whole(content.get(PART)), event)
+            return before, there
         sending = Sending(delivery.key, portal.room, now)
         await self._world.portals.begin(portal, sending)
-        return sending
+        return sending, {}
 
     async def _part(
         self, delivery: Delivery, portal: Portal, ghost: Intent, part: Part, number: int, at: int | None
@@ -172,7 +179,7 @@ class Outward:
         if part.redacts is not None:
             return await ghost.redact(portal.room, part.redacts, tx)
         shown_at = None if part.kind == "m.reaction" else at
-        content = {**part.content, KEY: delivery.key}
+        content = {**part.content, KEY: delivery.key, PART: number}
         return await self._send(portal, ghost, part.kind, content, tx, shown_at, part.file)
 
     async def _send(

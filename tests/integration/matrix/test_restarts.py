@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.matrix.adapter import MatrixAdapter
 from adapters.matrix.errors import HomeserverDown
 from adapters.matrix.ids import EventId
+from adapters.matrix.intent import Intent
+from adapters.matrix.outward import PART_BYTES
 from adapters.matrix.portals import Portals, Sending
 from gateway.bridge.values import StoredValues
 from gateway.ids import CanonicalId, MessageHash
 from gateway.lifecycle import now_ms
-from gateway.sdk import Delivered, Delivery, MessageType
+from gateway.sdk import Delivered, Delivery, MessageType, Retry
 from tests.integration.matrix.test_kinds import words
 from tests.integration.matrix.worlds import matrix_world
 
@@ -89,6 +92,51 @@ async def test_a_delivery_broken_off_before_it_was_noted_is_found_in_the_room(tm
         assert await world.adapter.deliver(delivery) == first
         shown = [event for event in await alice.messages(room) if event["content"].get("body") == "once"]
         assert len(shown) == 1
+
+
+@pytest.mark.parametrize("waited_ms", [0, 3_600_000])
+async def test_a_message_in_parts_that_was_broken_off_goes_on_with_the_part_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waited_ms: int
+) -> None:
+    """Also one that waited, whose parts are shown with the time at which it was written: long before it began."""
+    async with matrix_world(tmp_path) as world:
+        alice, native = await world.person(), await world.native()
+        room = await world.chat(alice, native)
+        texts = [f"part {number} " + "x" * (PART_BYTES - 10) for number in range(3)]
+        delivery = Delivery(
+            key="cd" * 32,
+            recipient=CanonicalId(alice.user_id),
+            recipient_name=world.name_of(alice),
+            sender=native.name,
+            verified=True,
+            type=MessageType.NEW,
+            text="\n".join(texts),
+            attachments=(),
+            message_hash=MessageHash("0x" + "cd" * 32),
+            sent_at=now_ms() - waited_ms,
+        )
+        send, sent = Intent.send, 0
+
+        async def broken_off(self: Intent, *args: Any, **options: Any) -> EventId:
+            nonlocal sent
+            if sent == 2:
+                raise HomeserverDown("away")
+            sent += 1
+            return await send(self, *args, **options)
+
+        with monkeypatch.context() as away:
+            away.setattr(Intent, "send", broken_off)
+            assert isinstance(await world.adapter.deliver(delivery), Retry)
+        # It forgets transaction ids.
+        await world.synapse.restart()
+        done = await world.adapter.deliver(delivery)
+        assert isinstance(done, Delivered)
+        shown = [
+            (event["event_id"], event["content"]["body"][:6])
+            for event in reversed(await alice.messages(room))
+            if event["sender"] == world.ghost(native) and event["content"].get("body", "").startswith("part ")
+        ]
+        assert shown == list(zip([done.native_id, *done.others], ["part 0", "part 1", "part 2"], strict=True))
 
 
 async def test_a_conversation_goes_on_in_a_new_process(tmp_path: Path) -> None:
