@@ -172,7 +172,7 @@ class Gateway:
         if self.adapters:
             from gateway.joining.lending import lend
 
-            self._contexts = lend(parts, service, names)
+            self._contexts = lend(parts, service)
         handlers, self._route = join_bridge(parts, service)
         self._worker = Worker(
             store=self.store,

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from gateway import __version__
-from gateway.cli_common import ConfigOption, err, out
+from gateway.cli_common import ConfigOption, err, out, parents_of
 from gateway.errors import GatewayError
 from gateway.observability import LogFormat, set_up_logging
 from gateway.settings import Settings, find_config, load_settings, shown
@@ -316,6 +316,7 @@ def identities_delete(
     from gateway.store.identities import IdentityNamed
 
     settings = load_settings(find_config(config))
+    parents = parents_of(settings)
     if not yes:
         typer.confirm(f"Delete the keys of {name} and all that is known about them? Nobody can undo it.", abort=True)
 
@@ -325,7 +326,8 @@ def identities_delete(
             if person is None:
                 raise NotFound(f"{name} is nobody's name here")
             seed = load_seed(settings.custody.seed_file)
-            return await bury(store, person, tombstone(seed, person.network, person.canonical_id))
+            mark = tombstone(seed, person.network, person.canonical_id)
+            return await bury(store, person, mark, parents=parents)
 
     rows = asyncio.run(work())
     out.print(f"Deleted; {rows} rows went. What the adapter remembers goes within a minute when a node runs.")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli_common import ConfigOption, err, out
+from gateway.cli_common import ConfigOption, err, out, parents_of
 from gateway.errors import ConfigError
 from gateway.observability import set_up_logging
 from gateway.settings import Settings, find_config, load_settings
@@ -117,7 +118,7 @@ def restore(
     set_up_logging("ERROR")
     path = find_config(config)
     settings = load_settings(path)
-    url, seed = to or settings.store.url, _seed(settings)
+    url, seed, parents = to or settings.store.url, _seed(settings), parents_of(settings)
     files = [settings.operation.tombstone_file, *(tombstones or ())]
     buried = tuple(digest for each in files for digest in read_tombstones(each))
 
@@ -128,7 +129,7 @@ def restore(
         if dry_run:
             out.print("Nothing was changed.")
             return
-        done = await restoring.restore(opened, plan, seed, bury)
+        done = await restoring.restore(opened, plan, seed, partial(bury, parents=parents))
         renewed = done.renewed
         out.print(
             f"Restored, epoch {renewed.epoch}: {renewed.sessions} sessions and codes ended, "

@@ -96,6 +96,14 @@ async def opened(config: Path | None) -> AsyncIterator[House]:
         yield House(settings, parent, issuing, store)
 
 
+def parents_of(settings: Settings) -> tuple[EnsName, ...]:
+    """The names that names are issued under; raises ConfigError."""
+    from gateway.operations.installation import parent_name
+    from gateway.subnames.policy import policies
+
+    return tuple(policies(parent_name(settings.ens.parent), settings.subnames))
+
+
 @contextmanager
 def counting(what: str) -> Iterator[Callable[[int], None]]:
     """A line that counts rows while something long is done; nothing where nobody looks."""

@@ -14,10 +14,9 @@ from gateway.ids import Network
 from gateway.joining.parts import Parts
 from gateway.relay.service import DeliveryService
 from gateway.subnames.departure import Departure
-from gateway.subnames.service import NameService
 
 
-def lend(parts: Parts, relay: DeliveryService, names: NameService) -> dict[Network, BridgeContext]:
+def lend(parts: Parts, relay: DeliveryService) -> dict[Network, BridgeContext]:
     """A context for each adapter, all of one installation."""
     identities, settings = Identities(parts.keyring, parts.parent), parts.settings
     portraits = Portraits(
@@ -26,6 +25,7 @@ def lend(parts: Parts, relay: DeliveryService, names: NameService) -> dict[Netwo
         ipfs_gateways=settings.chain.ipfs_gateways,
         ipfs_client=parts.clients.named,
     )
+    departure = Departure(parts.store, parts.policies, parts.clock, parts.name_rows.forget)
     people = Household(
         store=parts.store,
         identities=identities,
@@ -35,7 +35,7 @@ def lend(parts: Parts, relay: DeliveryService, names: NameService) -> dict[Netwo
         clock=parts.clock,
         changed=parts.identity_rows.forget,
         forget_keys=parts.keyring.forget,
-        end_link=Departure(names.registrar, parts.clock).end_link,
+        end_link=departure.end_link,
     )
     installation = Installation(
         store=parts.store,

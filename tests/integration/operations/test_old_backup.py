@@ -58,7 +58,7 @@ async def brought_back(
     opened = open_backup(made.path, folder, None)
     plan = await plan_restore(opened, url, seed, buried, replacing=replacing)
     assert plan.sentences()[0].startswith("The backup has: ")
-    return await restore(opened, plan, seed, bury)
+    return await restore(opened, plan, seed, partial(bury, parents=(PARENT,)))
 
 
 @asynccontextmanager
