@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,7 +24,7 @@ from adapters.xmpp.stanzas import (
     Reactions,
     Retraction,
 )
-from adapters.xmpp.taking import changes, explained, told, unreadable, words
+from adapters.xmpp.taking import changes, explained, fingerprint, told, unreadable, words
 from adapters.xmpp.unread import Unread
 from adapters.xmpp.world import World
 from gateway.sdk import (
@@ -135,7 +134,8 @@ class Inward:
         ctx, head = self._world.ctx, reactions.head
         name, person = await self._world.name_of(head.to), canonical(head.sender)
         key = f"{person} {name} {reactions.id}"
-        found = await changes(ctx.values, key, reactions, head.id or str(ctx.now_ms()))
+        number = fingerprint(head.id or str(ctx.now_ms()), reactions.id)
+        found = await changes(ctx.values, key, reactions, number)
         news = [self._outgoing(person, name, each.type, each.text, each.about, each.id) for each in found.changes]
         if news:
             await ctx.submit_all(tuple(news))
@@ -151,7 +151,7 @@ class Inward:
 
     async def _about(self, head: Head, kind: MessageType, about: str) -> None:
         name, person = await self._world.name_of(head.to), canonical(head.sender)
-        own = f"{kind.value} {head.id or about}"
+        own = f"{kind.value} {fingerprint(head.id, about)}"
         await self._world.ctx.submit(self._outgoing(person, name, kind, "", about, own))
 
     async def _bounced(self, bounce: Bounce) -> None:
@@ -206,6 +206,7 @@ def _said(chat: Chat, name: EnsName, attachments: tuple[Attachment, ...], now: i
         sender=Person(canonical(chat.head.sender), chat.nick),
         recipient=name,
         native_id=_own_id(chat.head, chat.origin_id, text, now),
+        fingerprint=fingerprint(kind.value, about, text, *(each.url for each in chat.files)),
         sent_at=chat.sent_at or now,
         type=kind,
         text=text,
@@ -217,4 +218,4 @@ def _said(chat: Chat, name: EnsName, attachments: tuple[Attachment, ...], now: i
 
 def _own_id(head: Head, origin_id: str, words: str, now: int) -> NativeId:
     """What others refer to: the message's id, that of its first sender, or, without either, its text and time."""
-    return NativeId(head.id or origin_id or f"text {now} {hashlib.sha256(words.encode()).hexdigest()[:32]}")
+    return NativeId(head.id or origin_id or f"text {now} {fingerprint(words)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,11 @@ def explained() -> Iterator[None]:
 def words(chat: Chat) -> str:
     """The text, under its subject where it has one."""
     return chat.text if not chat.subject else f"**{chat.subject}**\n\n{chat.text}".rstrip()
+
+
+def fingerprint(*parts: str) -> str:
+    """32 hex digits, the same for the same parts, none of which holds a null character."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def unreadable(encrypted: Encrypted) -> BadStanza:

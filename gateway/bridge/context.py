@@ -271,7 +271,9 @@ class BridgeContext:
 
 def _once_key(outgoing: Outgoing) -> str:
     """Of one sender: a mail's Message-ID is chosen by its writer, so a stranger could take somebody else's."""
-    parts = (outgoing.sender.canonical_id, outgoing.recipient, outgoing.native_id)
+    parts = [outgoing.sender.canonical_id, outgoing.recipient, outgoing.native_id]
+    if outgoing.fingerprint:
+        parts.append(outgoing.fingerprint)
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -33,7 +33,7 @@ class Submitted:
     sender_name: EnsName
     """The sender's sub-name, issued on first use."""
     repeat: bool
-    """True when this native id had been taken before for this recipient; nothing was stored again."""
+    """True when this native id, with this fingerprint, had been taken before for this recipient; nothing was stored."""
     trace: str = ""
     """By which the message is found in the log, and which its sender is told when it fails (12 hex digits)."""
 

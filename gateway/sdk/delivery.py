@@ -45,6 +45,11 @@ class Outgoing:
     recipient: EnsName
     native_id: NativeId
     """The network's own id of the event: the same id for the same recipient is taken once, however often it comes."""
+    fingerprint: str = ""
+    """Of the content, in networks whose ids come again, as those of XMPP may with every new stream (RFC 6120, 8.1.3).
+
+    There the same id with another fingerprint is another message, and what the id names from then on. "" elsewhere.
+    """
     sent_at: int
     """Milliseconds since the epoch, as the network tells it."""
     type: MessageType = MessageType.NEW

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Boolean, ColumnElement, Connection, bindparam, delete, or_, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, Connection, Insert, bindparam, delete, or_, select, tuple_
 
 from gateway.ids import EnsName, EnvelopeId, NativeId, Network
 from gateway.store.schema import message_links
@@ -42,12 +42,16 @@ class MessageLink:
 
 @dataclass(frozen=True, slots=True)
 class MapMessage:
-    """Remember a link; the first one for (network, native id, conversation, part) stays. True when this one is new."""
+    """Remember a link; the first one for (network, native id, conversation, part) stays. True when this one is new.
+
+    Only what left the network under the id of an earlier message takes its place: ids come again in some networks, and
+    mean what was written last.
+    """
 
     link: MessageLink
 
     def apply(self, conn: Connection) -> bool:
-        """Insert unless there."""
+        """Insert, or replace the earlier message of the same id."""
         row = {name: getattr(self.link, name) for name in _LINK_COLUMNS}
         return bool(_MAP.run(conn, [row]))
 
@@ -147,24 +151,6 @@ class LinksOfPerson:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetPerson:
-    """Remove at most ``limit`` links of the person with the sub-name ``name``; returns how many."""
-
-    network: Network
-    name: EnsName
-    limit: int = 1_000
-
-    def apply(self, conn: Connection) -> int:
-        """Find keys by the index of conversations, then delete each: SQLite looks up no wide key in a list."""
-        key = tuple(message_links.primary_key)
-        found = conn.execute(select(*key).where(*_of_person(self.network, self.name)).limit(self.limit)).all()
-        if found:
-            one = delete(message_links).where(*(column == bindparam(f"old_{column.name}") for column in key))
-            conn.execute(one, [{f"old_{name}": value for name, value in row._mapping.items()} for row in found])
-        return len(found)
-
-
-@dataclass(frozen=True, slots=True)
 class ForgetMessages:
     """Remove at most ``limit`` links made before ``before`` (ms); returns how many."""
 
@@ -207,10 +193,21 @@ def _links(conn: Connection, *where: Any) -> list[MessageLink]:
 
 
 _LINK_COLUMNS: Final = tuple(column.name for column in message_links.c)
-_MAP: Final = Statement(
-    _LINK_COLUMNS,
-    lambda dialect: insert_for(dialect, message_links).on_conflict_do_nothing().returning(message_links.c.part),
-)
+
+
+def _map(dialect: str) -> Insert:
+    put = insert_for(dialect, message_links)
+    key = tuple(message_links.primary_key)
+    return put.on_conflict_do_update(
+        index_elements=key,
+        set_={column.name: put.excluded[column.name] for column in message_links.c if column not in key},
+        where=message_links.c.outbound
+        & put.excluded.outbound
+        & (message_links.c.message_hash != put.excluded.message_hash),
+    ).returning(message_links.c.part)
+
+
+_MAP: Final = Statement(_LINK_COLUMNS, _map)
 _TALKED: Final = (
     select(message_links.c.part)
     .where(message_links.c.network == bindparam("network"), message_links.c.conversation == bindparam("talk"))

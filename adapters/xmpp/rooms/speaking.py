@@ -56,12 +56,13 @@ class Speaking:
                 return
             person = canonical(head.sender)
             now = self._world.ctx.now_ms()
-            passed = Passed(table.id_of(person, head.id), head.id, seat.nick, person, now, message.payload)
+            id = table.id_of(person, head.id, message.payload)
+            passed = Passed(id, head.id, seat.nick, person, now, message.payload)
             if not self._fits(table, passed):
                 raise BadStanza(Condition.POLICY_VIOLATION, TOO_LARGE)
             match message.said:
                 case Chat() as chat:
-                    outgoing = self._chat(table, seat, chat, passed)
+                    outgoing = await self._chat(table, seat, chat, passed)
                     async with self._carrying.attachments(chat) as attachments:
                         await self._world.ctx.submit(replace(outgoing, attachments=attachments))
                 case Reactions() as reactions:
@@ -113,11 +114,12 @@ class Speaking:
         await table.put(replace(table.room, subject=subject))
         table.all(markup.subject)
 
-    def _chat(self, table: Table, seat: Seat, chat: Chat, passed: Passed) -> Outgoing:
+    async def _chat(self, table: Table, seat: Seat, chat: Chat, passed: Passed) -> Outgoing:
         kind, about = MessageType.NEW, ""
         if chat.replaces:
             # Corrections name their writer's own id, so that nobody corrects what others wrote.
-            kind, about = MessageType.EDIT, table.id_of(passed.person, chat.replaces)
+            meant = await table.find_own(passed.person, chat.replaces)
+            kind, about = MessageType.EDIT, "" if meant is None else meant.id
         elif chat.reply_to:
             kind, about = MessageType.REPLY, chat.reply_to
         said = words(chat)

@@ -120,12 +120,15 @@ class Table:
 
     # --- what goes round ------------------------------------------------------------------------------------------
 
-    def id_of(self, person: str, own_id: str) -> str:
-        """The room's id for a message of somebody's: the same when it comes again."""
+    def id_of(self, person: str, own_id: str, payload: Xml) -> str:
+        """The room's id for a message of somebody's: the same when it comes again, and not for another one.
+
+        Writers' own ids need not be unique for longer than a stream (RFC 6120, section 8.1.3).
+        """
         if not own_id:
             return secrets.token_hex(ID_DIGITS // 2)
-        text = f"{person}\n{own_id}"
-        return hmac.new(self._key, f"{self.room.jid}\n{text}".encode(), hashlib.sha256).hexdigest()[:ID_DIGITS]
+        text = f"{self.room.jid}\n{person}\n{own_id}\n{payload}"
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:ID_DIGITS]
 
     async def say(self, passed: Passed) -> None:
         """Keep it, and tell all who are there. Raises LinkDown when they cannot be told now."""
@@ -155,6 +158,11 @@ class Table:
     async def passed(self) -> list[Passed]:
         """What was said, oldest first."""
         return [each for _, each in await self._shelf.passed(self.room.jid)]
+
+    async def find_own(self, person: str, own_id: str) -> Passed | None:
+        """What somebody said last under an id of their own."""
+        said = await self.passed()
+        return next((each for each in reversed(said) if (each.person, each.own_id) == (person, own_id)), None)
 
     async def find(self, id: str) -> Passed | None:
         """Something that was said, by the room's id of it."""

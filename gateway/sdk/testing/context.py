@@ -87,7 +87,7 @@ class MemoryContext:
         return time.time_ns() // 1_000_000
 
     async def submit(self, outgoing: Outgoing) -> Submitted:
-        """Take one message; the same native id for the same recipient is a repeat."""
+        """Take one message; the same native id and fingerprint for the same recipient is a repeat."""
         (submitted,) = await self.submit_all((outgoing,))
         return submitted
 
@@ -99,8 +99,8 @@ class MemoryContext:
 
     def _take(self, outgoing: Outgoing) -> Submitted:
         person = self._issue(outgoing)
-        key = (outgoing.native_id, outgoing.recipient)
-        repeat = any((each.native_id, each.recipient) == key for each in self.taken)
+        key = (outgoing.native_id, outgoing.fingerprint, outgoing.recipient)
+        repeat = any((each.native_id, each.fingerprint, each.recipient) == key for each in self.taken)
         if not repeat:
             self.taken.append(outgoing)
         return Submitted(person.name, repeat)

@@ -30,11 +30,24 @@ async def test_nothing_is_found_for_others(store: Store) -> None:
     assert await store.read(NativeOf(EMAIL, message_hash(2))) == []
 
 
-async def test_mapping_again_changes_nothing(store: Store) -> None:
-    await store.commit(MapMessage(link(1)))
-    assert await store.commit(MapMessage(link(1, message_hash=message_hash("other"), created_at=NOW + 1))) is False
-    assert await store.read(HashesOf(EMAIL, link(1).native_id)) == [link(1)]
+@pytest.mark.parametrize(("before", "after"), [(False, False), (False, True), (True, False)])
+async def test_mapping_again_changes_nothing(store: Store, before: bool, after: bool) -> None:
+    first = link(1, outbound=before)
+    await store.commit(MapMessage(first))
+    again = link(1, outbound=after, message_hash=message_hash("other"), created_at=NOW + 1)
+    assert await store.commit(MapMessage(again)) is False
+    assert await store.commit(MapMessage(replace(first, created_at=NOW + 1))) is False
+    assert await store.read(HashesOf(EMAIL, first.native_id)) == [first]
     assert await store.read(NativeOf(EMAIL, message_hash("other"))) == []
+
+
+async def test_an_id_of_a_network_that_comes_again_means_what_was_written_last(store: Store) -> None:
+    await store.commit(MapMessage(link(1)))
+    later = link(1, message_hash=message_hash("later"), encrypted_hash=encrypted_hash("later"), created_at=NOW + 1)
+    assert await store.commit(MapMessage(later)) is True
+    assert await store.read(HashesOf(EMAIL, later.native_id)) == [later]
+    assert await store.read(NativeOf(EMAIL, message_hash("later"))) == [later]
+    assert await store.read(NativeOf(EMAIL, message_hash(1))) == []
 
 
 async def test_mapping_at_the_same_time_gives_one_link(store: Store) -> None:

@@ -5,98 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from copy import deepcopy
-from dataclasses import dataclass
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import pytest_asyncio
 
 from adapters.xmpp import asking
-from adapters.xmpp.adapter import XmppAdapter
-from adapters.xmpp.settings import XmppSettings
 from gateway.demo.xmpp_stanza import Stanza, element
-from gateway.demo.xmpp_user import RECEIPTS
 from gateway.ids import CanonicalId, EnsName, MessageHash
 from gateway.sdk import Attachment, Delivery, MessageType, Retry, file_attachment
-from gateway.sdk.testing import MemoryContext
-from tests.support.component_server import (
-    COMPONENT,
-    DOMAIN,
-    HOST,
-    SECRET,
-    ComponentServer,
-    component_server,
-    condition,
-    pong,
-)
-from tests.support.waiting import until
+from tests.integration.xmpp.gates import ALICE, BOB, CONTACT, Gate
+from tests.support.component_server import COMPONENT, DOMAIN, condition, pong
 
 pytestmark = pytest.mark.xdist_group("xmpp")
 
-ALICE = EnsName("alice.eth")
-CONTACT = f"{ALICE}@{COMPONENT}"
-BOB = f"bob@{DOMAIN}/phone"
 SEARCH = "<query xmlns='jabber:iq:search'><nick>alice.eth</nick></query>"
 _numbers = itertools.count(1)
-
-
-@dataclass
-class Gate:
-    """An adapter, and the server that it is connected to."""
-
-    server: ComponentServer
-    adapter: XmppAdapter
-    ctx: MemoryContext
-
-    def say(self, inside: str, *, name: str = "message", **attributes: str) -> None:
-        """A stanza of Bob's to the contact, unless it says otherwise; an empty attribute is left out."""
-        given = {"from": BOB, "to": CONTACT, "id": f"s{next(_numbers)}", **attributes}
-        self.server.say(element(name, {key: value or None for key, value in given.items()}, inside))
-
-    async def takes_messages(self, sender: str = BOB) -> None:
-        """A message of Bob's is taken, and he gets a receipt."""
-        id = f"good{next(_numbers)}"
-        self.say(f"<body>{id}</body><request xmlns='{RECEIPTS}'/>", **{"from": sender, "id": id, "type": "chat"})
-        await self.server.heard.first(lambda each: each.get("received", "id") == id, 15)
-        assert any(each.text == id for each in self.ctx.taken)
-
-    async def up_again(self, connections: int) -> None:
-        """Connected, for the so-manieth time."""
-
-        async def look() -> bool | None:
-            return (self.server.connections >= connections and self.adapter.connected) or None
-
-        await until(look, 20)
-
-    def since(self, before: int) -> list[Stanza]:
-        """What the adapter said after so many stanzas, without pings."""
-        return [each for each in self.server.heard.items[before:] if not each.has("ping")]
-
-
-@pytest_asyncio.fixture
-async def gate(tmp_path: Path) -> AsyncIterator[Gate]:
-    secret = tmp_path / "secret"
-    secret.write_text(SECRET)
-    async with component_server() as server:
-        adapter = XmppAdapter(
-            XmppSettings(
-                component=COMPONENT, host=HOST, port=server.port, secret_file=secret, messages_per_minute=100_000
-            )
-        )
-        ctx = MemoryContext(network=adapter.name, known_names={ALICE})
-        await adapter.open(ctx)
-        running = asyncio.create_task(adapter.run())
-        opened = Gate(server, adapter, ctx)
-        await opened.up_again(1)
-        try:
-            yield opened
-        finally:
-            await adapter.close()
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.mark.attack(57)
