@@ -59,9 +59,7 @@ async def document_of(store: Store, person: Identity, rules: RecipientRules, now
             "failedMessages": [{**_failure_json(each), "text": texts.get(each.native_id)} for each in failed],
             "messages": list(map(_link_json, links)),
             "waitingToLeave": [_waiting_json(job) for job in waiting if job.kind == JobKind.OUTBOUND],
-            "waitingForYou": [
-                {"from": each.sender, "messages": each.messages, "since": each.since} for each in senders
-            ],
+            "waitingForYou": list(map(_sender_json, senders)),
             "rememberedByYourNetwork": [{"kind": kind, "key": key, "value": value} for kind, key, value in values],
             "complete": max(len(statuses), len(failed), len(links), len(senders)) < MAX_ROWS
             and max(len(waiting), len(values)) < MAX_TEXTS,

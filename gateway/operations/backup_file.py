@@ -117,15 +117,6 @@ def open_backup(path: Path, folder: Path, identity: age.Identity | None) -> Open
         raise ConfigError(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from error
 
 
-def is_sealed(path: Path) -> bool:
-    """Whether a file is encrypted; raises ConfigError when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(age.MAGIC)) == age.MAGIC
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-
-
 def backups_in(folder: Path) -> list[Path]:
     """Backups of a folder, the oldest first: their names begin with the time."""
     return sorted(each for each in folder.glob(f"{PREFIX}*") if each.name.endswith((PLAIN, SEALED)))

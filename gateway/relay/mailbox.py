@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -28,16 +27,6 @@ LOOK_AGAIN_SECONDS: Final = 2.0
 """Mail that another node took is seen after this time at the latest."""
 ADMITTED_AT_ONCE: Final = 100
 """Envelopes of a stranger that move to the inbox in one transaction."""
-
-Reported = Callable[[Session, StoredEnvelope], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Envelopes that wait, oldest first, and where the next page begins."""
-
-    envelopes: tuple[StoredEnvelope, ...]
-    cursor: int
 
 
 class Mailbox:

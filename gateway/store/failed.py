@@ -152,20 +152,6 @@ class RetryFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class DropFailures:
-    """Remove what failed of one person, at most ``limit``; returns how many."""
-
-    network: Network
-    sender: EnsName
-    limit: int = 1_000
-
-    def apply(self, conn: Connection) -> int:
-        """Delete by the index of senders."""
-        some = select(failed_messages.c.id).where(*_of(self.network, self.sender, None)).limit(self.limit)
-        return conn.execute(delete(failed_messages).where(failed_messages.c.id.in_(some))).rowcount
-
-
-@dataclass(frozen=True, slots=True)
 class ForgetFailures:
     """Remove at most ``limit`` messages that failed before ``before`` (ms); returns how many."""
 

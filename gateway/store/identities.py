@@ -158,17 +158,6 @@ class IdentitiesNamed:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentityAt:
-    """The identity with this address, or None."""
-
-    address: EthAddress
-
-    def run(self, conn: Connection) -> Identity | None:
-        """Look up by the unique key."""
-        return find_identity(conn, identities.c.address == self.address)
-
-
-@dataclass(frozen=True, slots=True)
 class RotateIdentity:
     """Move an identity to ``epoch``, which must be the one after its present epoch, with the address of that epoch.
 

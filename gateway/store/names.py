@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, not_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, not_, select
 
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName, EthAddress
@@ -138,17 +138,6 @@ class ListNames:
         if self.containing:
             wanted.append(names.c.name.contains(self.containing, autoescape=True))
         return _some(conn, _below(self.suffix, self.after).where(*wanted), self.limit)
-
-
-@dataclass(frozen=True, slots=True)
-class CountNames:
-    """How many names below ``suffix`` are in use."""
-
-    suffix: EnsName
-
-    def run(self, conn: Connection) -> int:
-        """Count one range."""
-        return conn.scalar(select(func.count()).select_from(_below(self.suffix, None).subquery())) or 0
 
 
 @dataclass(frozen=True, slots=True)

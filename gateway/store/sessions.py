@@ -126,17 +126,6 @@ class RevokeToken:
 
 
 @dataclass(frozen=True, slots=True)
-class RevokeTokens:
-    """End every session of an address; returns how many there were."""
-
-    address: EthAddress
-
-    def apply(self, conn: Connection) -> int:
-        """Delete by the index."""
-        return conn.execute(delete(tokens).where(tokens.c.address == self.address)).rowcount
-
-
-@dataclass(frozen=True, slots=True)
 class ExpireSessions:
     """Remove at most ``limit`` challenges and ``limit`` tokens whose time is over at ``now``; returns how many."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, Insert, delete, func, select, tuple_
+from sqlalchemy import Connection, Insert, delete, select, tuple_
 
 from gateway.ids import EnsName, NativeId, Network
 from gateway.store.schema import statuses
@@ -115,24 +115,6 @@ class StatusesOfSender:
         )
         rows = conn.execute(select(*columns).where(*wanted).order_by(statuses.c.at.desc()).limit(self.limit))
         return [SenderStatus(**row._mapping) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetSender:
-    """Remove about ``limit`` statuses of messages of one person, the oldest; returns how many, 0 at the end."""
-
-    network: Network
-    sender: EnsName
-    limit: int = 1_000
-
-    def apply(self, conn: Connection) -> int:
-        """Delete a stretch of the index; the key is too wide for SQLite to look up in a list."""
-        theirs = (statuses.c.network == self.network, statuses.c.sender == self.sender)
-        oldest = select(statuses.c.at).where(*theirs).order_by(statuses.c.at).limit(self.limit).subquery()
-        upto = conn.scalar(select(func.max(oldest.c.at)))
-        if upto is None:
-            return 0
-        return conn.execute(delete(statuses).where(*theirs, statuses.c.at <= upto)).rowcount
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import asyncio
 from gateway.ids import EnsName, NativeId
 from gateway.store import Store
 from gateway.store.failed import (
-    DropFailures,
     Failure,
     FailuresOf,
     ForgetFailures,
@@ -82,13 +81,10 @@ async def test_a_retry_of_nothing_makes_no_lane(store: Store) -> None:
     assert await store.read(LaneJobs(lane(), 10)) == []
 
 
-async def test_they_are_forgotten_by_age_and_by_person(store: Store) -> None:
+async def test_they_are_forgotten_by_age(store: Store) -> None:
     for number in range(6):
         await store.commit(failed(number, at=NOW + number))
     assert await store.commit(ForgetFailures(NOW + 3, 2)) == 2
     assert await store.commit(ForgetFailures(NOW + 3, 2)) == 1
     assert await store.commit(ForgetFailures(NOW + 3, 2)) == 0
     assert await kept(store) == [b"3", b"4", b"5"]
-    assert await store.commit(DropFailures(MATRIX, ANN)) == 0
-    assert await store.commit(DropFailures(EMAIL, ANN, 2)) == 2
-    assert await store.commit(DropFailures(EMAIL, ANN)) == 1

@@ -11,7 +11,6 @@ from gateway.ids import CanonicalId, EnsName, IdentityId
 from gateway.store import Store
 from gateway.store.identities import (
     Identity,
-    IdentityAt,
     IdentityNamed,
     IdentityOf,
     IssueIdentity,
@@ -47,7 +46,6 @@ async def test_an_issued_identity_is_found_by_every_key(store: Store) -> None:
     )
     assert await store.read(IdentityOf(EMAIL, draft.canonical_id)) == issued
     assert await store.read(IdentityNamed(draft.name)) == issued
-    assert await store.read(IdentityAt(draft.address)) == issued
 
 
 async def test_unknown_people(store: Store) -> None:
@@ -56,7 +54,6 @@ async def test_unknown_people(store: Store) -> None:
     assert await store.read(IdentityOf(MATRIX, draft.canonical_id)) is None
     assert await store.read(IdentityOf(EMAIL, CanonicalId("other@example.org"))) is None
     assert await store.read(IdentityNamed(EnsName("other.eth"))) is None
-    assert await store.read(IdentityAt(address("other"))) is None
 
 
 async def test_the_first_issue_wins(store: Store) -> None:
@@ -101,8 +98,7 @@ async def test_rotation_changes_epoch_and_address(store: Store) -> None:
     rotated = await store.commit(RotateIdentity(ann.id, 1, address("new"), NOW + 5))
     assert (rotated.epoch, rotated.address, rotated.rotated_at) == (1, address("new"), NOW + 5)
     assert rotated.sealed_salt == ann.sealed_salt
-    assert await store.read(IdentityAt(address("new"))) == rotated
-    assert await store.read(IdentityAt(ann.address)) is None
+    assert await store.read(IdentityNamed(ann.name)) == rotated
 
 
 async def test_rotation_can_carry_a_new_seal(store: Store) -> None:
@@ -161,7 +157,7 @@ async def test_shredding_nobody(store: Store) -> None:
 async def test_display_names(store: Store) -> None:
     ann = await issue(store, "ann")
     assert await store.commit(SetDisplayName(ann.id, "Ann-Kathrin Ω 🎈")) is True
-    changed = await store.read(IdentityAt(ann.address))
+    changed = await store.read(IdentityNamed(ann.name))
     assert changed is not None
     assert changed.display_name == "Ann-Kathrin Ω 🎈"
     assert await store.commit(SetDisplayName(IdentityId(999), "x")) is False

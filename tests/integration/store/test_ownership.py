@@ -11,7 +11,6 @@ from gateway.errors import NameChanged, NameRefused, NameTaken
 from gateway.ids import EnsName
 from gateway.store import Store
 from gateway.store.names import (
-    CountNames,
     ListNames,
     NameNamed,
     NamesEnding,
@@ -126,7 +125,6 @@ async def test_released_names_are_in_no_listing(store: Store) -> None:
     left = ["ann.gw.eth", "cy.gw.eth"]
     for query in (ListNames(GW, 9), NamesOf(address(1), 9), NamesLike("s", 9), NamesEnding(GW, NOW + 1, 1, 9)):
         assert [row.name for row in await store.read(query)] == left, query
-    assert await store.read(CountNames(GW)) == 2
 
 
 async def test_the_directory_holds_who_wants_to_be_found(store: Store) -> None:

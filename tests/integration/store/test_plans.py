@@ -21,7 +21,6 @@ from gateway.store.backlog import BacklogOf, LanesOf, NewestWaiting, SendersTo, 
 from gateway.store.bulk import NamesAmong, PutNames, WholeZone
 from gateway.store.engine import sqlite_path
 from gateway.store.failed import (
-    DropFailures,
     Failure,
     FailuresOf,
     ForgetFailures,
@@ -31,7 +30,7 @@ from gateway.store.failed import (
     RetryFailed,
 )
 from gateway.store.idempotency import ClaimRequest, DropClaim, ForgetAnswers, KeepAnswer
-from gateway.store.identities import IdentitiesNamed, IdentityAt, IdentityNamed
+from gateway.store.identities import IdentitiesNamed, IdentityNamed
 from gateway.store.intake import Arrival, TakeArrivals
 from gateway.store.jobs import Enqueue
 from gateway.store.lanes import Finished, FinishJob, LaneJobs, LeaseLanes
@@ -48,7 +47,6 @@ from gateway.store.mailbox import (
 )
 from gateway.store.messagemap import (
     ConversationKnown,
-    ForgetPerson,
     HashesOf,
     LinksOfPerson,
     NativeOf,
@@ -60,9 +58,9 @@ from gateway.store.ownership import RefuseAlike, ReplaceName, TakeName, TakenFor
 from gateway.store.requests import RefuseSender
 from gateway.store.reservations import ReservationOf
 from gateway.store.schema import metadata
-from gateway.store.sessions import ConsumeChallenge, RevokeTokens, TokenSubject
+from gateway.store.sessions import ConsumeChallenge, TokenSubject
 from gateway.store.sqlite import sqlite_engine
-from gateway.store.status import ForgetSender, StatusesOfSender
+from gateway.store.status import StatusesOfSender
 from gateway.store.usage import MailboxNames, MailboxUsage, Quota, Usage
 from gateway.store.webhooks import (
     AddWebhook,
@@ -103,7 +101,6 @@ OPS: list[Op[Any]] = [
     DropEnvelope(IDS[1]),
     RefuseSender(BOB_ADDRESS, ALICE, (BOB,)),
     ConsumeChallenge(b"digest", "bob.eth", "login", NOW),
-    RevokeTokens(BOB_ADDRESS),
     Enqueue(job()),
     TakeArrivals("event:email", tuple(Arrival(key, job()) for key in ("a", "b", "")), NOW),
     TakeName(name_row("bob.gw.eth"), 0),
@@ -126,10 +123,7 @@ OPS: list[Op[Any]] = [
     SwitchWebhook(GW, "hook", NOW),
     KeepFailed(Failure(EMAIL, BOB, ALICE, NativeId("1"), "", NOW), b"x"),
     RetryFailed(((1, job()),)),
-    DropFailures(EMAIL, BOB),
     ForgetFailures(NOW, 10),
-    ForgetSender(EMAIL, BOB),
-    ForgetPerson(EMAIL, BOB),
     WakeLanes((lane(),), NOW),
     PutNames((name_row("bob.gw.eth"), name_row("carol.gw.eth")), 0, overwrite=True),
     TellWebhooks(GW, (News("name.claimed", b"{}"),), NOW, NOW + 1),
@@ -146,7 +140,6 @@ QUERIES: list[Query[Any]] = [
     AccountOf(BOB_ADDRESS),
     IdentityNamed(BOB),
     IdentitiesNamed((BOB, ALICE)),
-    IdentityAt(BOB_ADDRESS),
     NameNamed(BOB),
     NamesNamed((BOB, ALICE)),
     NamesNamed((BOB, ALICE)),

@@ -14,7 +14,6 @@ from gateway.store.sessions import (
     ExpireSessions,
     IssueChallenge,
     IssueToken,
-    RevokeTokens,
     Session,
     TokenSubject,
 )
@@ -90,16 +89,6 @@ async def test_a_token_is_issued_once(store: Store) -> None:
     with pytest.raises(InvalidInput):
         await store.commit(token(1, name=ALICE))
     assert await store.read(TokenSubject(sha(1), NOW)) == Session(BOB, address(BOB), b"k" * 32)
-
-
-async def test_revoking_ends_all_sessions_of_an_address_and_no_other(store: Store) -> None:
-    for n in range(3):
-        await store.commit(token(n))
-    await store.commit(token("alice", name=ALICE))
-    assert await store.commit(RevokeTokens(address(BOB))) == 3
-    assert await store.commit(RevokeTokens(address(BOB))) == 0
-    assert [await store.read(TokenSubject(sha(n), NOW)) for n in range(3)] == [None] * 3
-    assert await store.read(TokenSubject(sha("alice"), NOW)) == Session(ALICE, address(ALICE), b"k" * 32)
 
 
 async def test_expiry_removes_only_what_is_over_in_bounded_steps(store: Store) -> None:
