@@ -8,11 +8,12 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from adapters.xmpp import replies
+from adapters.xmpp.errors import ErrorType, Refused
 from adapters.xmpp.jids import Ids, Jid
 from adapters.xmpp.link import Link
 from adapters.xmpp.stanzas import Answer, Kind
 from adapters.xmpp.xml import Xml
-from gateway.sdk import InvalidInput, Unavailable
+from gateway.sdk import Unavailable
 
 SECONDS: Final = 10.0
 MOST: Final = 500
@@ -31,7 +32,10 @@ class Asking:
         return self._ids.is_ours(jid)
 
     async def ask(self, to: Jid, payload: Xml, kind: Kind = Kind.GET) -> Element | None:
-        """The answer's payload. Raises InvalidInput for an error, Unavailable when there is no answer."""
+        """The answer's payload.
+
+        Raises Refused for an error, Unavailable for one of type wait (RFC 6120, section 8.3.2) and without an answer.
+        """
         if len(self._open) >= MOST:
             raise Unavailable("too many questions wait for an answer")
         key = (secrets.token_hex(8), str(to))
@@ -46,7 +50,10 @@ class Asking:
         finally:
             del self._open[key]
         if answer.error is not None:
-            raise InvalidInput(f"{to} answered {answer.error.condition.value}")
+            detail = f"{to} answered {answer.error.condition.value}"
+            if answer.error.type is ErrorType.WAIT:
+                raise Unavailable(detail)
+            raise Refused(detail, answer.error.condition)
         return answer.payload
 
     def answered(self, answer: Answer) -> None:

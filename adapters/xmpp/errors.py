@@ -8,6 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from gateway.sdk import InvalidInput
+
 
 class ErrorType(StrEnum):
     """What the sender can do about it (RFC 6120, section 8.3.2)."""
@@ -87,3 +89,12 @@ class BadStanza(Exception):
         self.condition = condition
         self.text = text
         self.special = special
+
+
+class Refused(InvalidInput):
+    """The answer to a question of ours is an error that does not pass by itself."""
+
+    def __init__(self, detail: str, condition: Condition) -> None:
+        """`condition` is what the answer says."""
+        super().__init__(detail)
+        self.condition = condition

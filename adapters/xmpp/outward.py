@@ -13,7 +13,7 @@ from adapters.xmpp.contacts import Contacts
 from adapters.xmpp.errors import BadStanza
 from adapters.xmpp.inward import OWN_IDS
 from adapters.xmpp.jids import Jid
-from adapters.xmpp.link import MAX_STANZA, LinkDown
+from adapters.xmpp.link import MAX_STANZA
 from adapters.xmpp.presences import Step
 from adapters.xmpp.render import Content, Quote, Said, Way
 from adapters.xmpp.rooms.rooms import Rooms
@@ -34,6 +34,7 @@ from gateway.sdk import (
     Rejected,
     Retry,
     TextFormat,
+    Unavailable,
     Value,
     attachment_content,
 )
@@ -110,7 +111,7 @@ class Outward:
             if not all(len(each) <= MAX_STANZA and well_formed(each) for each in stanzas):
                 return Rejected("the message does not fit into the network's form")
             await self._world.link.deliver(*await self._first(to), *stanzas)
-        except LinkDown as error:
+        except Unavailable as error:
             return Retry(error.sentence)
         except (BadStanza, InvalidInput) as error:
             return Rejected(str(error))

@@ -13,8 +13,9 @@ import structlog
 
 from adapters.xmpp import namespaces as ns
 from adapters.xmpp.asking import Asking
-from adapters.xmpp.errors import BadStanza
+from adapters.xmpp.errors import BadStanza, Condition, Refused
 from adapters.xmpp.jids import Jid
+from adapters.xmpp.link import LinkDown
 from adapters.xmpp.services import upload
 from adapters.xmpp.services.upload import Slot
 from adapters.xmpp.stanzas import RemoteFile
@@ -31,6 +32,8 @@ RETRY_SECONDS: Final = 300.0
 PROBE: Final = FileContent("probe", "text/plain", b"1")
 """Never sent: its place tells where files of this server are."""
 NO_SERVICE: Final = "the recipient's server takes no files"
+MOVED: Final = frozenset({Condition.ITEM_NOT_FOUND, Condition.SERVICE_UNAVAILABLE})
+"""What is answered in the place of a service that is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,7 @@ class Uploads:
         """
         if isinstance(file, Link):
             return RemoteFile(file.url, file.name)
-        service, limit = await self._found()
-        if limit and len(file.data) > limit:
-            raise InvalidInput(f"the recipient's server takes files of up to {limit} bytes")
-        slot = await self._slot(service, file)
+        slot = await self._slot_anywhere(file)
         await self._put(slot, file)
         return RemoteFile(slot.get, file.name, file.media_type, len(file.data))
 
@@ -135,20 +135,41 @@ class Uploads:
             candidates = (
                 [] if items is None else [attribute(each, "jid") for each in children(items, ns.DISCO_ITEMS, "item")]
             )
+            silent: Unavailable | None = None
             for text in (str(self._server), *candidates[:20]):
-                jid = Jid.parse(text)
-                if self._asking.is_ours(jid):
-                    continue
                 try:
+                    jid = Jid.parse(text)
+                    if self._asking.is_ours(jid):
+                        continue
                     limit = upload.read_limit(await self._asking.ask(jid, tag("query", xmlns=ns.DISCO_INFO)))
-                except (InvalidInput, Unavailable):
+                except LinkDown:
+                    raise
+                except Unavailable as error:
+                    silent = error
+                    continue
+                except (BadStanza, Refused):
                     continue
                 if limit is not None:
                     self._service = (jid, limit)
                     break
             else:
-                raise InvalidInput(NO_SERVICE)
+                # One that does not answer now may be the one that takes files.
+                raise silent or InvalidInput(NO_SERVICE)
         return self._service
+
+    async def _slot_anywhere(self, file: FileContent, *, again: bool = True) -> Slot:
+        """At the service that was found some time ago or, where that is gone, at the one that is there now."""
+        service, limit = await self._found()
+        if limit and len(file.data) > limit:
+            raise InvalidInput(f"the recipient's server takes files of up to {limit} bytes")
+        try:
+            return await self._slot(service, file)
+        except Refused as error:
+            if error.condition in MOVED:
+                self._service = None
+                if again:
+                    return await self._slot_anywhere(file, again=False)
+            raise
 
     async def _slot(self, service: Jid, file: FileContent) -> Slot:
         asked = upload.ask_slot(file.name, len(file.data), file.media_type)

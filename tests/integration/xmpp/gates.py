@@ -13,7 +13,8 @@ from adapters.xmpp.adapter import XmppAdapter
 from adapters.xmpp.settings import XmppSettings
 from gateway.demo.xmpp_stanza import Stanza, element
 from gateway.demo.xmpp_user import RECEIPTS
-from gateway.ids import EnsName
+from gateway.ids import CanonicalId, EnsName, MessageHash
+from gateway.sdk import Attachment, Delivery, MessageType
 from gateway.sdk.testing import MemoryContext
 from tests.support.component_server import COMPONENT, DOMAIN, HOST, SECRET, ComponentServer, component_server
 from tests.support.waiting import until
@@ -55,6 +56,23 @@ class Gate:
     def since(self, before: int) -> list[Stanza]:
         """What the adapter said after so many stanzas, without pings."""
         return [each for each in self.server.heard.items[before:] if not each.has("ping")]
+
+
+def delivery(text: str, *attachments: Attachment) -> Delivery:
+    """From Alice for Bob."""
+    number = next(_numbers)
+    return Delivery(
+        key=f"{number:064x}",
+        recipient=CanonicalId(f"bob@{DOMAIN}"),
+        recipient_name=EnsName(f"bob.{DOMAIN}.xmpp.gw.eth"),
+        sender=ALICE,
+        verified=True,
+        type=MessageType.NEW,
+        text=text,
+        attachments=attachments,
+        message_hash=MessageHash(f"0x{number:064x}"),
+        sent_at=0,
+    )
 
 
 @asynccontextmanager

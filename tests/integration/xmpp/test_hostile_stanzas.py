@@ -13,9 +13,8 @@ import pytest
 
 from adapters.xmpp import asking
 from gateway.demo.xmpp_stanza import Stanza, element
-from gateway.ids import CanonicalId, EnsName, MessageHash
-from gateway.sdk import Attachment, Delivery, MessageType, Retry, file_attachment
-from tests.integration.xmpp.gates import ALICE, BOB, CONTACT, Gate
+from gateway.sdk import Retry, file_attachment
+from tests.integration.xmpp.gates import BOB, CONTACT, Gate, delivery
 from tests.support.component_server import COMPONENT, DOMAIN, condition, pong
 
 pytestmark = pytest.mark.xdist_group("xmpp")
@@ -251,22 +250,6 @@ def _mutate(rng: random.Random, whole: ElementTree.Element, seeds: list[ElementT
             target.tag = rng.choice([each.tag for seed in seeds for each in seed.iter()])
         case _:
             target.text = rng.choice(("", "\U0001f98a" * 100, "-1", "é\u0301", "]]>"))
-
-
-def delivery(text: str, *attachments: Attachment) -> Delivery:
-    number = next(_numbers)
-    return Delivery(
-        key=f"{number:064x}",
-        recipient=CanonicalId(f"bob@{DOMAIN}"),
-        recipient_name=EnsName(f"bob.{DOMAIN}.xmpp.gw.eth"),
-        sender=ALICE,
-        verified=True,
-        type=MessageType.NEW,
-        text=text,
-        attachments=attachments,
-        message_hash=MessageHash(f"0x{number:064x}"),
-        sent_at=0,
-    )
 
 
 async def _outcome(delivering: Awaitable[object]) -> object:
