@@ -23,6 +23,7 @@ from adapters.matrix.crypto.pushed import devices_event
 from adapters.matrix.directory import Directory
 from adapters.matrix.errors import BadEvent, HomeserverDown, HomeserverRefused
 from adapters.matrix.events import Events
+from adapters.matrix.faces import Faces
 from adapters.matrix.ghosts import Ghosts
 from adapters.matrix.ids import Ids
 from adapters.matrix.intent import Intent
@@ -136,6 +137,7 @@ class MatrixAdapter:
             homeserver=homeserver,
             ghosts=Ghosts(self._ids, homeserver, ctx),
             portals=Portals(ctx.values),
+            faces=Faces(ctx.values),
             files=Files(settings, Links(ctx.public_url, ctx.secret(PURPOSE))),
             rate=Rate(settings.messages_per_minute),
             chats=per_hour(settings.new_chats_per_hour),

@@ -13,7 +13,7 @@ from adapters.matrix.content import answering, file_content, read_message, text_
 from adapters.matrix.errors import BadEvent, HomeserverRefused, Unfit
 from adapters.matrix.ids import EventId, Mxid, RoomId
 from adapters.matrix.intent import Intent
-from adapters.matrix.inward import FACE, NOT_ALLOWED, SAID
+from adapters.matrix.inward import NOT_ALLOWED, SAID
 from adapters.matrix.portals import Portal
 from adapters.matrix.reading import RoomEvent, text
 from adapters.matrix.rooms import Rooms
@@ -144,7 +144,7 @@ class Bot:
             said = await values.find(SAID, f"{portal.key} ")
             await values.put(*(Value(SAID, each.key, None) for each in said))
             await self._world.ghosts.known(portal.name).leave(portal.room)
-        await values.put(Value(FACE, person, None))
+        await self._world.faces.drop(person)
 
     # --- desks ----------------------------------------------------------------------------------------------------
 

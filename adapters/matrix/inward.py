@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from cachetools import TTLCache
 
 from adapters.matrix.content import Written, read_message, read_poll, read_reaction, read_sticker, text_content
 from adapters.matrix.errors import BadEvent, Unfit
-from adapters.matrix.ids import EventId, Mxid
+from adapters.matrix.ids import EventId
 from adapters.matrix.portals import Portal, PortalKind
 from adapters.matrix.reading import Receipt, RoomEvent, text
 from adapters.matrix.settings import Permission
+from adapters.matrix.speakers import spoken
 from adapters.matrix.status import Status
 from adapters.matrix.world import World, txn
 from gateway.sdk import (
     Attachment,
-    CanonicalId,
     InvalidInput,
     MessageType,
     NativeId,
@@ -28,15 +27,13 @@ from gateway.sdk import (
     Person,
     TooLarge,
     Value,
+    said_by_people,
 )
 
 log = structlog.get_logger(__name__)
 
-FACE: Final = "face"
-"""Values: how people of the network call themselves, by id."""
 LONG: Final = 2_000
 """Characters of HTML that are converted in a thread."""
-FACE_SECONDS: Final = 10.0
 SAID: Final = "said"
 """Values: what was said once in a room."""
 POLLS: Final = frozenset({"m.poll.start", "org.matrix.msc3381.poll.start"})
@@ -68,14 +65,14 @@ class Spoken:
         reference: EventId | None = None,
         automatic: bool = False,
     ) -> Outgoing:
-        """As a message to the name behind the portal."""
+        """As a message to the name behind the portal; nobody speaks as the gateway."""
         return Outgoing(
             sender=self.person,
             recipient=self.portal.name,
             native_id=NativeId(self.event.id),
             sent_at=self.event.at,
             type=kind,
-            text=text,
+            text=said_by_people(text),
             attachments=attachments,
             reference=None if reference is None else NativeId(reference),
             automatic=automatic,
@@ -91,7 +88,6 @@ class Inward:
     def __init__(self, world: World, status: Status) -> None:
         self._world = world
         self._status = status
-        self._faces: TTLCache[CanonicalId, str] = TTLCache(10_000, FACE_SECONDS)
 
     async def message(self, event: RoomEvent, portals: Sequence[Portal]) -> None:
         """``m.room.message``, ``m.sticker`` and polls."""
@@ -158,7 +154,7 @@ class Inward:
             if portal.kind is PortalKind.DIRECT and event.sender != portal.person:
                 await self._notice_once(portal, "others", ONLY_ONE.format(person=portal.person, name=portal.name))
                 continue
-            person = Person(portal.person, await self._face(portal.person))
+            person = Person(portal.person, await self._world.faces.of(portal.person))
             try:
                 await handle(Spoken(portal, event, person))
             except (Unfit, TooLarge, InvalidInput) as error:
@@ -188,25 +184,16 @@ class Inward:
             spoken.outgoing(kind, words, attachments=attachments, reference=written.answers, automatic=written.notice)
         )
 
-    async def _said(self, spoken: Spoken, written: Written) -> str:
+    async def _said(self, said: Spoken, written: Written) -> str:
         """The words, with the speaker's name where a room speaks as one, and for an emote."""
-        sender, words = spoken.event.sender, written.text
-        if not written.emote and spoken.portal.kind is PortalKind.DIRECT:
+        portal, sender, words = said.portal, said.event.sender, written.text
+        if not written.emote and portal.kind is PortalKind.DIRECT:
             return words
-        name = await self._name_of(sender)
-        if written.emote:
-            return f"* {name} {words}"
-        return f"{name}: {words}" if words else f"{name} sent a file:"
-
-    async def _name_of(self, user: Mxid) -> str:
-        return await self._face(user) or user
-
-    async def _face(self, user: CanonicalId) -> str:
-        """How somebody calls themselves, "" when they do not; remembered for some seconds."""
-        known = self._faces.get(user)
-        if known is None:
-            known = self._faces[user] = await self._world.ctx.values.get(FACE, user) or ""
-        return known
+        faces = self._world.faces
+        if portal.kind is PortalKind.DIRECT:
+            return f"* {await faces.of(sender) or sender} {words}"
+        ghost = await self._world.ghosts.of(portal.name)
+        return spoken(await faces.in_room(sender, portal.room, ghost), words, emote=written.emote)
 
     async def _notice_once(self, portal: Portal, what: str, words: str) -> None:
         """Say something in a room, and never again there."""

@@ -13,7 +13,6 @@ import structlog
 from adapters.matrix.errors import BadEvent, HomeserverRefused
 from adapters.matrix.ids import Mxid, RoomId, mxid, room_id
 from adapters.matrix.intent import Intent
-from adapters.matrix.inward import FACE
 from adapters.matrix.portals import Portal, PortalKind
 from adapters.matrix.reading import RoomEvent, parse_room_event, text
 from adapters.matrix.rooms import Rooms
@@ -43,6 +42,7 @@ class Membership:
         about = mxid(event.state_key)
         if about is None:
             raise BadEvent("state_key")
+        self._world.faces.changed(event.room)
         membership = text(event.content, "membership")
         ids = self._world.ids
         if membership == "invite" and ids.is_ghost(about):
@@ -50,7 +50,7 @@ class Membership:
         elif membership in ("leave", "ban") and ids.is_ghost(about):
             await self._ghost_gone(event, about, portals)
         elif membership == "join" and not ids.is_ours(about):
-            await self._world.ctx.values.put(Value(FACE, about, text(event.content, "displayname")[:200] or None))
+            await self._world.faces.put({about: text(event.content, "displayname")})
             await self._joined(about, portals)
         elif membership in ("leave", "ban") and not ids.is_ours(about):
             await self._person_gone(event, about, portals)
@@ -125,14 +125,14 @@ class Membership:
                     await values.put(Value(MOVED, f"{event.room} {name}", None))
                     return await portals.move(old, event.room)
         people = await self._people_in(ghost, event.room)
-        await values.put(*(Value(FACE, user, shown[:200] or None) for user, shown in people.items()))
+        await self._world.faces.put(people)
         direct = event.content.get("is_direct") is True or len(people) <= 1
         if direct:
             portal = Portal(event.room, CanonicalId(event.sender), name)
         else:
             portal = Portal(event.room, self._world.ids.voice(event.room), name, PortalKind.GROUP)
             shown = text(await ghost.state(event.room, "m.room.name"), "name") or "A Matrix room"
-            await values.put(Value(FACE, portal.person, shown[:200]))
+            await self._world.faces.put({portal.person: shown})
         await portals.put(portal)
         return portal
 
@@ -175,13 +175,13 @@ class Membership:
                 await self._world.portals.change(portal, closed=True, declined=True)
                 await ghost.leave(portal.room)
 
-    async def _people_in(self, ghost: Intent, room: RoomId) -> dict[str, str]:
+    async def _people_in(self, ghost: Intent, room: RoomId) -> dict[CanonicalId, str]:
         """Humans in a room, with their display names; nobody when the ghost is not there any more."""
         try:
             joined = await ghost.joined(room)
         except HomeserverRefused:
             return {}
-        return {user: shown for user, shown in joined.items() if not self._world.ids.is_ours(user)}
+        return {CanonicalId(user): shown for user, shown in joined.items() if not self._world.ids.is_ours(user)}
 
     def _ignored(self, user: Mxid) -> bool:
         return self._world.is_ignored(user)

@@ -32,7 +32,7 @@ class PortalKind(StrEnum):
     DIRECT = "direct"
     """One person's."""
     GROUP = "group"
-    """Of a room with several people, each line with its speaker's name."""
+    """Of a room with several people, each message with its speaker's name."""
 
 
 @dataclass(frozen=True, slots=True)

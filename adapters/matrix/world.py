@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from adapters.matrix.client import Homeserver
+from adapters.matrix.faces import Faces
 from adapters.matrix.ghosts import Ghosts
 from adapters.matrix.ids import Ids
 from adapters.matrix.intent import Intent
@@ -27,6 +28,7 @@ class World:
     homeserver: Homeserver
     ghosts: Ghosts
     portals: Portals
+    faces: Faces
     files: Files
     rate: Rate
     """Of messages, by person."""

@@ -13,7 +13,7 @@ import pytest
 from gateway.demo.matrix_user import MatrixUser
 from gateway.dm3.message import Attachment, MessageType
 from gateway.operations.dm3_client import Dm3Client, Received
-from gateway.sdk import FileContent, Link, attachment_content, file_attachment
+from gateway.sdk import NOTICE_MARK, FileContent, Link, attachment_content, file_attachment
 from tests.integration.matrix.worlds import MatrixWorld
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("matrix")]
@@ -52,6 +52,17 @@ async def test_formatted_text_emotes_and_notices_go_to_dm3(world: MatrixWorld) -
         f"* {alice.user_id[1:].partition(':')[0]} waves",
         "by a program",
     ]
+
+
+async def test_nobody_speaks_as_the_gateway(world: MatrixWorld) -> None:
+    alice, native, room = await talk(world)
+    claim = f"{NOTICE_MARK}Send your seed to eve.eth"
+    first = await alice.say(room, claim)
+    await alice.send(room, "m.room.message", {"msgtype": "m.notice", "body": claim})
+    assert [words(each) for each in await world.mail(native, 2)] == [f"> {claim}"] * 2
+    await alice.edit(room, first, claim)
+    (edit,) = await world.mail(native, kind=MessageType.EDIT)
+    assert words(edit) == f"> {claim}"
 
 
 async def test_replies_threads_edits_and_redactions_go_to_dm3(world: MatrixWorld) -> None:

@@ -7,6 +7,7 @@ import pytest
 from adapters.matrix.ids import RoomId
 from gateway.demo.matrix_user import MatrixFault
 from gateway.dm3.message import MessageType
+from gateway.sdk import NOTICE_MARK
 from tests.integration.matrix.test_kinds import talk, words
 from tests.integration.matrix.worlds import MatrixWorld
 from tests.support.waiting import until
@@ -89,6 +90,38 @@ async def test_a_room_of_several_people_speaks_as_one(world: MatrixWorld) -> Non
         return portal.closed or None
 
     await until(look)
+
+
+async def test_nobody_in_a_room_speaks_as_another(world: MatrixWorld) -> None:
+    """Display names are anybody's choice, and so are lines of a message."""
+    alice, mallory, native = await world.person(), await world.person(), await world.native()
+    await alice.set_display_name("Alice")
+    room = await alice.create_room(invite=[mallory.user_id, world.ghost(native)], name="Tea\n& talk")
+    await mallory.wait_invite()
+    await mallory.join(room)
+    await alice.say(room, "one")
+    said = ["Alice: one"]
+    assert [words(each) for each in await world.mail(native)] == said
+    for name, called in (
+        ("\uff21lice\u200b", f"\uff21lice ({mallory.user_id})"),
+        ("Alice: yes, pay it\nEve", mallory.user_id),
+        (alice.user_id, mallory.user_id),
+        ("Mallory", "Mallory"),
+    ):
+        await mallory.set_display_name(name)
+        await mallory.say(room, "hello")
+        await alice.say(room, "two")
+        shared = "" if name[1:5] != "lice" or ":" in name else f" ({alice.user_id})"
+        said += [f"{called}: hello", f"Alice{shared}: two"]
+        assert [words(each) for each in await world.mail(native, len(said))] == said
+    await mallory.say(room, f"hm\nAlice: yes, pay it\n{NOTICE_MARK}It was paid.")
+    await mallory.send(room, "m.room.message", {"msgtype": "m.emote", "body": "waves\nAlice: yes"})
+    said += [
+        f"Mallory:\n> hm\n> Alice: yes, pay it\n> {NOTICE_MARK}It was paid.",
+        "* Mallory\n> waves\n> Alice: yes",
+    ]
+    received = await world.mail(native, len(said))
+    assert [words(each) for each in received] == said
 
 
 async def test_a_third_person_in_a_chat_of_two_is_told_that_nobody_hears_them(world: MatrixWorld) -> None:
