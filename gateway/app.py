@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.types import ASGIApp
 
+from gateway.bodies import Bodies
 from gateway.bridge.events import elsewhere
 from gateway.custody.directory import Directory
 from gateway.custody.keyring import Keyring
@@ -239,6 +240,7 @@ class Gateway:
             owner=self._owner,
             clock=clock,
             offload=Offload(),
+            bodies=Bodies(),
             watch=watch,
         )
 

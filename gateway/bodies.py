@@ -20,7 +20,7 @@ SLOW_SECONDS: Final = 8.0
 SLOW_BYTES: Final = 64 * 2**10
 """What a body must bring for each further second, on average."""
 BODY_BUDGET: Final = 256 * 2**20
-"""Bytes of all bodies that are held at one time, by this process."""
+"""Bytes of all bodies that are held at one time, by one listener: strangers cannot use up that of the operators."""
 
 
 class Bodies:

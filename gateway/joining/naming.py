@@ -33,6 +33,7 @@ def join_names(parts: Parts) -> NameService:
         looks_per_minute=settings.subnames.looks_per_minute,
         orders_per_minute=settings.subnames.orders_per_minute,
         offload=parts.offload,
+        bodies=parts.bodies,
         public_url=settings.server.public_url,
         chain_id=settings.chain.chain_id,
         owner=parts.owner,

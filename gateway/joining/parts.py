@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.bodies import Bodies
 from gateway.custody.directory import Directory
 from gateway.custody.keyring import Keyring
 from gateway.custody.seed import MasterSeed
@@ -71,6 +72,8 @@ class Parts:
     """Of leases: this node, since this start."""
     clock: Clock
     offload: Offload
+    bodies: Bodies
+    """Of the public listener, whichever part a request is for."""
     watch: Watch
 
     @property

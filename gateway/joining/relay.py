@@ -37,6 +37,7 @@ async def join_relay(parts: Parts) -> DeliveryService:
         notifications=await _notifications(parts),
         clock=parts.clock,
         offload=parts.offload,
+        bodies=parts.bodies,
         watch=parts.watch,
     )
     return DeliveryService(settings.relay, around)

@@ -99,6 +99,7 @@ class Surroundings:
     job_for: JobFor
     clock: Clock
     offload: Offload
+    bodies: Bodies
     watch: Watch = field(default_factory=Watch)
 
 
@@ -110,7 +111,7 @@ class DeliveryService:
         self._settings = settings
         self._arrivals = Arrivals()
         self._traffic = Traffic(around.store, around.clock)
-        self._bodies = Bodies()
+        self._bodies = around.bodies
         self._calls = Rate(settings.calls_per_minute)
         self._log_ins = Rate(settings.log_ins_per_minute)
         rulebook = self._rulebook = Rulebook(around.store)

@@ -71,6 +71,7 @@ class Surroundings:
     client: GuardedClient
     """For the URLs of webhooks."""
     offload: Offload
+    bodies: Bodies
     clock: Clock
 
 
@@ -79,7 +80,6 @@ class NameService:
 
     def __init__(self, policies: Mapping[EnsName, Policy], parent: EnsName, around: Surroundings) -> None:
         """`parent` is the one that is meant where none is named."""
-        bodies = Bodies()
         looks, orders = Rate(around.looks_per_minute), Rate(around.orders_per_minute)
         self.registrar = Registrar(
             store=around.store,
@@ -122,7 +122,7 @@ class NameService:
             resolution=Resolution(around.ens, public_url=around.public_url, chain_id=around.chain_id),
             store=around.store,
             parent=parent,
-            bodies=bodies,
+            bodies=around.bodies,
             looks=looks,
             orders=orders,
             resolutions=Rate(RESOLUTIONS_PER_MINUTE),
@@ -133,7 +133,7 @@ class NameService:
             registrar=self.registrar,
             linking=linking,
             store=around.store,
-            bodies=bodies,
+            bodies=around.bodies,
             rate=orders,
         )
         self._deliveries = Deliveries(
@@ -150,7 +150,7 @@ class NameService:
             bulk=lambda given: self._bulk(policies[given], around),
             idempotency=Idempotency(store=around.store, clock=around.clock, answer_of=refusal),
             store=around.store,
-            bodies=bodies,
+            bodies=around.bodies,
             clock=around.clock,
         )
         webhooks = Webhooks(
@@ -164,7 +164,7 @@ class NameService:
             keys=keys,
             webhooks=webhooks,
             store=around.store,
-            bodies=bodies,
+            bodies=around.bodies,
             clock=around.clock,
         )
         self._interfaces = (names, wallet, admin, keeping)
