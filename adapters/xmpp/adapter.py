@@ -19,11 +19,12 @@ from adapters.xmpp.asking import Asking
 from adapters.xmpp.carrying import Carrying
 from adapters.xmpp.contacts import Contacts
 from adapters.xmpp.errors import BadStanza, Condition
-from adapters.xmpp.inward import NO_ROOM, OWN_IDS, Inward, alike
+from adapters.xmpp.inward import NO_ROOM, Inward, alike
 from adapters.xmpp.jids import Ids, Jid, canonical
 from adapters.xmpp.link import Link, LinkDown
 from adapters.xmpp.outward import CAPABILITIES, Outward
 from adapters.xmpp.owed import Owed
+from adapters.xmpp.own_ids import OWN_IDS, PURPOSE, OwnIds
 from adapters.xmpp.parse import parse
 from adapters.xmpp.pump import Pump
 from adapters.xmpp.registration import registrations
@@ -127,7 +128,8 @@ class XmppAdapter:
         )
         self._pump = Pump(self._handle, self._link.pause)
         self._owed = Owed(self._link, ctx)
-        world = World(settings, ctx, self._ids, self._link, Rate(settings.messages_per_minute), self._owed)
+        own_ids = OwnIds(ctx.secret(PURPOSE))
+        world = World(settings, ctx, self._ids, self._link, Rate(settings.messages_per_minute), self._owed, own_ids)
         self._asking = Asking(self._link, self._ids)
         uploads = Uploads(self._asking, Jid("", settings.served[0]))
         unread = Unread(ctx.values)

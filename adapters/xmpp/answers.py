@@ -11,8 +11,8 @@ from adapters.xmpp import namespaces as ns
 from adapters.xmpp import render, replies
 from adapters.xmpp.contacts import SOFTWARE, Contacts, face_of
 from adapters.xmpp.errors import BadStanza, Condition
-from adapters.xmpp.inward import OWN_IDS
 from adapters.xmpp.jids import Jid, canonical
+from adapters.xmpp.own_ids import OWN_IDS
 from adapters.xmpp.render import Said, Way
 from adapters.xmpp.rooms.rooms import Rooms
 from adapters.xmpp.services import adhoc, disco, gateway_prompt, register, requests, search, small, vcard

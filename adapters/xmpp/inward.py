@@ -38,12 +38,12 @@ from gateway.sdk import (
     Outgoing,
     Person,
     Unavailable,
+    quoted,
+    said_by_people,
 )
 
 log = structlog.get_logger(__name__)
 
-OWN_IDS: Final = "dm3-"
-"""How the ids of messages of ours begin."""
 NO_ROOM: Final = "This is no room. A room is called label+name, such as team+alice.eth, and is entered first."
 
 
@@ -68,13 +68,15 @@ class Inward:
                 with told(self._world, message.head):
                     await self._about(message.head, MessageType.DELETE_REQUEST, message.id)
             case Displayed():
-                await self._displayed(message)
+                with told(self._world, message.head, "marker"):
+                    await self._displayed(message)
             case Encrypted():
                 raise unreadable(message)
             case Groupchat() | Invite():
                 raise BadStanza(Condition.SERVICE_UNAVAILABLE, NO_ROOM)
             case Bounce():
-                await self._bounced(message)
+                with told(self._world, message.head, "bounce"):
+                    await self._bounced(message)
             case _:
                 pass
 
@@ -155,16 +157,21 @@ class Inward:
         await self._world.ctx.submit(self._outgoing(person, name, kind, "", about, own))
 
     async def _bounced(self, bounce: Bounce) -> None:
-        """A server did not deliver what we sent: whoever wrote it is told in the person's name."""
-        head = bounce.head
-        if not bounce.id.startswith(OWN_IDS):
-            return
+        """A server did not deliver what we sent: whoever wrote it is told in the person's name, once for all parts.
+
+        Anybody can write an error; only for an id that we sent to that person it is taken, and its words are quoted.
+        """
+        head, error = bounce.head, bounce.error
         name, person = await self._world.name_of(head.to), canonical(head.sender)
-        reason = bounce.error.text or f"their server answered: {bounce.error.condition.value}"
-        notice = f"{NOTICE_MARK}Your message did not reach {person}: {reason}"
-        log.info("message.bounced", condition=bounce.error.condition.value)
+        about = self._world.own_ids.first_part(bounce.id, name, person)
+        log.info("message.bounced", condition=error.condition.value, known=about is not None)
+        if about is None:
+            return
+        notice = f"{NOTICE_MARK}Your message did not reach {person}: their server answered {error.condition.value}."
+        if error.text:
+            notice = f"{notice} It said: {quoted(error.text)}"
         await self._world.ctx.submit(
-            self._outgoing(person, name, MessageType.REPLY, notice, bounce.id, f"bounce {bounce.id}", automatic=True)
+            self._outgoing(person, name, MessageType.REPLY, notice, about, f"bounce {about}", automatic=True)
         )
 
     def _outgoing(
@@ -201,7 +208,7 @@ def _said(chat: Chat, name: EnsName, attachments: tuple[Attachment, ...], now: i
         kind, about = MessageType.EDIT, chat.replaces
     elif chat.reply_to:
         kind, about = MessageType.REPLY, chat.reply_to
-    text = words(chat)
+    text = said_by_people(words(chat))
     return Outgoing(
         sender=Person(canonical(chat.head.sender), chat.nick),
         recipient=name,

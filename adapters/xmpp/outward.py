@@ -11,9 +11,9 @@ import structlog
 from adapters.xmpp import presences, render
 from adapters.xmpp.contacts import Contacts
 from adapters.xmpp.errors import BadStanza
-from adapters.xmpp.inward import OWN_IDS
 from adapters.xmpp.jids import Jid
 from adapters.xmpp.link import MAX_STANZA
+from adapters.xmpp.own_ids import OWN_IDS, OwnIds
 from adapters.xmpp.presences import Step
 from adapters.xmpp.render import Content, Quote, Said, Way
 from adapters.xmpp.rooms.rooms import Rooms
@@ -77,11 +77,12 @@ class _To:
     delivery: Delivery
     contact: Jid
     person: Jid
+    ids: OwnIds
 
     def way(self, part: int = 0) -> Way:
         """The same id over every attempt."""
-        suffix = f"-{part}" if part else ""
-        return Way(self.contact, self.person, f"{OWN_IDS}{self.delivery.key[:40]}{suffix}")
+        delivery = self.delivery
+        return Way(self.contact, self.person, self.ids.of(delivery.key, delivery.sender, delivery.recipient, part))
 
 
 class Outward:
@@ -103,7 +104,7 @@ class Outward:
                 return Rejected("this address belongs to the gateway itself")
             service = delivery.sender == self._world.ctx.service_name
             contact = self._world.ids.gateway if service else await self._world.contact(delivery.sender)
-            to = _To(delivery, contact, person)
+            to = _To(delivery, contact, person, self._world.own_ids)
             contents = await self._contents(to)
             if is_room:
                 return await self._rooms.deliver(delivery, contents)

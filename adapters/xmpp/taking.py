@@ -21,6 +21,7 @@ from gateway.sdk import (
     Unavailable,
     Value,
     Values,
+    said_by_people,
 )
 
 REACTED: Final = "reacted"
@@ -31,10 +32,10 @@ ENCRYPTED: Final = (
 
 
 @contextmanager
-def told(world: World, head: Head) -> Iterator[None]:
-    """Counts a message of somebody's, and tells what cannot be taken as `explained` does."""
+def told(world: World, head: Head, kind: str = "message") -> Iterator[None]:
+    """Counts a message of somebody's among those of its kind, and tells what cannot be taken as `explained` does."""
     with explained():
-        world.rate.take(str(head.sender.bare))
+        world.rate.take(f"{kind} {head.sender.bare}")
         yield
 
 
@@ -94,7 +95,7 @@ async def changes(values: Values, key: str, reactions: Reactions, number: str) -
     found = []
     for emoji in [each for each in wanted if each not in known]:
         known[emoji] = f"reaction {number} {emoji}"
-        found.append(Change(MessageType.REACTION, emoji, reactions.id, known[emoji]))
+        found.append(Change(MessageType.REACTION, said_by_people(emoji), reactions.id, known[emoji]))
     for emoji in [each for each in known if each not in wanted]:
         found.append(Change(MessageType.DELETE_REQUEST, "", known.pop(emoji), f"gone {number} {emoji}"))
     return Changes(tuple(found), Value(REACTED, key, json.dumps(known) if known else None))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from adapters.xmpp.jids import Ids, Jid
 from adapters.xmpp.link import Link
 from adapters.xmpp.owed import Owed
+from adapters.xmpp.own_ids import OwnIds
 from adapters.xmpp.settings import XmppSettings
 from gateway.sdk import AdapterContext, EnsName, Portrait, Rate, Unavailable, UnknownName
 
@@ -20,8 +21,9 @@ class World:
     ids: Ids
     link: Link
     rate: Rate
-    """Of messages and of presence, by person."""
+    """Of each kind of stanza, by person."""
     owed: Owed
+    own_ids: OwnIds
 
     async def name_of(self, jid: Jid) -> EnsName:
         """The name that a contact stands for. Raises BadStanza, and UnknownName for a digest that nobody was given."""

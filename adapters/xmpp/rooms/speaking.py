@@ -23,7 +23,7 @@ from adapters.xmpp.stanzas import Chat, Encrypted, Groupchat, Reactions, Retract
 from adapters.xmpp.taking import changes, told, unreadable, words
 from adapters.xmpp.world import World
 from adapters.xmpp.xml import Xml, leaf, well_formed
-from gateway.sdk import Delivered, Delivery, MessageType, NativeId, Outcome, Outgoing, Person, Rejected
+from gateway.sdk import Delivered, Delivery, MessageType, NativeId, Outcome, Outgoing, Person, Rejected, said_by_people
 
 log = structlog.get_logger(__name__)
 
@@ -123,7 +123,8 @@ class Speaking:
         elif chat.reply_to:
             kind, about = MessageType.REPLY, chat.reply_to
         said = words(chat)
-        text = f"{seat.nick}: {said}" if said else f"{seat.nick} sent a file:"
+        # A nick is chosen by its owner, too.
+        text = said_by_people(f"{seat.nick}: {said}" if said else f"{seat.nick} sent a file:")
         return self._outgoing(table, kind, text, about, passed.id, passed.at)
 
     async def _reactions(self, table: Table, reactions: Reactions, passed: Passed) -> None:
