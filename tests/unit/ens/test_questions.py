@@ -108,7 +108,23 @@ def test_what_is_the_nodes_own_trouble(error: object, refused: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, 7, "", "0", "0x0", "0xzz", "ab", "0x" + "00" * (MAX_RETURN + 1), [], {}, "0xab\n"]
+    "value",
+    [
+        None,
+        7,
+        "",
+        "0",
+        "0x0",
+        "0xzz",
+        "ab",
+        "0x" + "00" * (MAX_RETURN + 1),
+        [],
+        {},
+        "0xab\n",
+        "0xab cd",
+        "0Xab",
+        "0xäb",
+    ],
 )
 def test_what_is_no_data(value: Json) -> None:
     with pytest.raises(EndpointFailed):
