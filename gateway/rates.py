@@ -42,13 +42,16 @@ class Rate:
         self._clock = clock
         self._full_at: OrderedDict[str, int] = OrderedDict()
 
-    def take(self, asker: str) -> None:
-        """Count one question; raises LimitExceeded when the asker has to wait."""
+    def take(self, asker: str, count: int = 1) -> None:
+        """Count one question, or as many as it stands for; raises LimitExceeded when the asker has to wait.
+
+        What stands for more than a burst counts as one, or it would never be let in.
+        """
         if not self._pause:
             return
         now = int(self._clock() * 1e9)
         before = self._full_at.pop(asker, now)
-        full_at = max(now, before) + self._pause
+        full_at = max(now, before) + min(self._pause * count, self._tolerance)
         fits = full_at - now <= self._tolerance
         # Put back as the newest, also when refused: whoever asks too often is never forgotten.
         self._full_at[asker] = full_at if fits else before

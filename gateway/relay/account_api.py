@@ -16,6 +16,7 @@ from gateway.dm3.sender_rules import RecipientRules
 from gateway.ens.names import normalise
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName
+from gateway.offload import NAME_BYTES, Offload, outside_ascii
 from gateway.rates import Rate, asker_of
 from gateway.relay.accounts import Accounts
 from gateway.relay.mailbox import Mailbox
@@ -44,8 +45,13 @@ class AccountApi:
         stake_contract: str | None,
         bodies: Bodies,
         rate: Rate,
+        calls: Rate,
+        offload: Offload,
     ) -> None:
-        """`stake_contract`: address of the contract whose deposits a rule may ask for; None when there is none."""
+        """`stake_contract`: address of the contract whose deposits a rule may ask for; None when there is none.
+
+        `rate` is that of removals, `calls` that of everything anybody may ask.
+        """
         self._sessions = sessions
         self._accounts = accounts
         self._removal = removal
@@ -53,6 +59,8 @@ class AccountApi:
         self._stake_contract = None if stake_contract is None else parse_address(stake_contract)
         self._bodies = bodies
         self._rate = rate
+        self._calls = calls
+        self._offload = offload
 
     def router(self) -> APIRouter:
         """All routes."""
@@ -80,7 +88,11 @@ class AccountApi:
         """Body: all rules, in the form that GET gives; what is left out is no longer asked."""
         session = await self._sessions.session(authorization)
         body = await self._bodies.json(request, max_bytes=MAX_RULES, max_depth=4)
-        rules = self._checked(RecipientRules.from_json(body))
+        given = RecipientRules.from_json(body)
+        slow = outside_ascii(given.allow | given.block)
+        # Each costs what one costs that is asked for on its own.
+        self._calls.take(asker_of(request.scope), slow)
+        rules = await self._offload.run(slow * NAME_BYTES, self._checked, given)
         return JSONResponse((await self._accounts.change_rules(session.address, lambda _: rules)).to_json())
 
     async def export(self, authorization: str | None = Header(None)) -> Response:

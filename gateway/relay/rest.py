@@ -16,6 +16,7 @@ from gateway.ens.names import normalise
 from gateway.errors import BadProfile, GatewayError, InvalidInput, InvalidName, TooLarge
 from gateway.ids import EnsName
 from gateway.lifecycle import Clock
+from gateway.offload import NAME_BYTES, Offload, outside_ascii
 from gateway.rates import Rate, asker_of
 from gateway.relay.accounts import Accounts
 from gateway.relay.sessions import Sessions
@@ -46,6 +47,7 @@ class RestApi:
         bodies: Bodies,
         rate: Rate,
         calls: Rate,
+        offload: Offload,
     ) -> None:
         """`rate` is that of log-ins and registrations, `calls` that of everything anybody may ask."""
         self._sessions = sessions
@@ -57,6 +59,7 @@ class RestApi:
         self._bodies = bodies
         self._rate = rate
         self._calls = calls
+        self._offload = offload
 
     def router(self) -> APIRouter:
         """All routes, with and without ``/ds`` in front and a slash behind."""
@@ -146,7 +149,11 @@ class RestApi:
         contact is no ENS name: no envelope here has such a sender, and the rest of the batch must not suffer.
         """
         session = await self._sessions.authenticate(authorization, name)
-        pairs = _acknowledgements(await self._read(request))
+        named = _acknowledgements(await self._read(request))
+        slow = outside_ascii(contact for contact, _ in named)
+        # Each costs what one costs that is asked for on its own.
+        self._calls.take(asker_of(request.scope), slow)
+        pairs = await self._offload.run(slow * NAME_BYTES, _normalised, named)
         names = await self._sessions.readable_names(session)
         await self._store.commit(Acknowledge(session.address, pairs, names))
         return Response(status_code=200)
@@ -176,13 +183,18 @@ def _object(value: Json, keys: tuple[str, ...]) -> dict[str, str]:
     return texts
 
 
-def _acknowledgements(value: Json) -> tuple[tuple[EnsName, str], ...]:
+def _acknowledgements(value: Json) -> list[tuple[str, str]]:
+    """Contacts as they were named, and hashes."""
     entries = value.get("acknowledgements") if isinstance(value, dict) else None
     if not isinstance(entries, list) or len(entries) > MAX_ACKNOWLEDGEMENTS:
         raise InvalidInput(f"acknowledgements must be an array of at most {MAX_ACKNOWLEDGEMENTS}")
     texts = [_object(entry, ("contactAddress", "messageHash")) for entry in entries]
+    return [(text["contactAddress"], text["messageHash"].lower()) for text in texts]
+
+
+def _normalised(named: list[tuple[str, str]]) -> tuple[tuple[EnsName, str], ...]:
     pairs = []
-    for text in texts:
+    for contact, digest in named:
         with contextlib.suppress(InvalidName):
-            pairs.append((normalise(text["contactAddress"]), text["messageHash"].lower()))
+            pairs.append((normalise(contact), digest))
     return tuple(pairs)

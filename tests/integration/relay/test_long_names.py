@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from gateway.dm3.canonical import stringify
@@ -10,7 +12,7 @@ from gateway.dm3.envelope import envelope_to_json
 from gateway.ens import names
 from gateway.ids import EnsName
 from gateway.operations.dm3_client import Dm3Client
-from tests.integration.relay.clients import logged_in
+from tests.integration.relay.clients import logged_in, submit_text
 from tests.integration.relay.envelopes import sealed
 from tests.support.house import House, rpc
 from tests.support.routes import AnyValue, operations
@@ -64,3 +66,30 @@ async def test_no_door_normalises_a_name_that_is_too_long(
         ]
         assert [answer.status_code for answer in answers] == [400, 400, 400, 400, 200]
     assert max(map(len, normalised)) <= names.MAX_NAME_BYTES
+
+
+@pytest.mark.attack(31)
+async def test_many_names_outside_ascii_are_not_normalised_on_the_event_loop(
+    house: House, alice: Dm3Client, bob: Dm3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes a millisecond, and a body has room for thousands."""
+    api = await logged_in(house, bob, "bob")
+    digest = await submit_text(house, alice, bob, "hello")
+    on_loop: list[str] = []
+    real = names._normalise.__wrapped__
+
+    def watched(name: str) -> EnsName:
+        if not name.isascii() and threading.current_thread() is threading.main_thread():
+            on_loop.append(name)
+        return real(name)
+
+    monkeypatch.setattr(names, "_normalise", watched)
+    greek = [f"ξένος{number}.eth" for number in range(300)]
+    acknowledged = [{"contactAddress": name, "messageHash": digest} for name in (*greek, "Alice.eth")]
+    url = f"{house.url}/ds/delivery/messages/{bob.name}/syncAcknowledgements"
+    headers = {"authorization": f"Bearer {api.token}"}
+    answer = await house.http.post(url, json={"acknowledgements": acknowledged}, headers=headers)
+    assert answer.status_code == 200
+    assert await bob.fetch() == []
+    assert (await api.put("account/rules", {"block": greek})).status_code == 200
+    assert on_loop == []

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.operations.dm3_client import Dm3Client
 from gateway.web.server import HttpServer, listen
-from tests.integration.relay.clients import submit_text
+from tests.integration.relay.clients import submit_text, token_of
 from tests.support.house import House, running_house
 
 FEW = {"DM3_GATEWAY__RELAY__LOG_INS_PER_MINUTE": "4", "DM3_GATEWAY__RELAY__CALLS_PER_MINUTE": "4"}
@@ -54,7 +54,7 @@ async def call(house: House, *forwarded: str, path: str = "/ds/rpc", http: httpx
 
 
 def from_address(address: str) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(local_address=address), trust_env=False)
+    return httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(local_address=address), trust_env=False, timeout=60)
 
 
 # --- the shape of the refusal ---------------------------------------------------------------------------------------
@@ -126,6 +126,25 @@ async def test_who_is_logged_in_reads_on(behind_proxy: House) -> None:
     await submit_text(house, alice, bob, "hello")
     for _ in range(10):
         assert len(await bob.fetch()) == 1
+
+
+@pytest.mark.attack(31)
+async def test_names_that_take_time_count_as_calls(behind_proxy: House) -> None:
+    house = behind_proxy
+    bob = await house.native("bob.eth", "bob")
+    headers = {"authorization": f"Bearer {await token_of(house, bob, 'bob')}", "x-forwarded-for": "203.0.113.7"}
+    url = f"{house.url}/ds/delivery/messages/{bob.name}/syncAcknowledgements"
+
+    async def acknowledge(*contacts: str) -> int:
+        pairs = [{"contactAddress": each, "messageHash": "0x00"} for each in contacts]
+        answer = await house.http.post(url, json={"acknowledgements": pairs}, headers=headers)
+        return int(answer.status_code)
+
+    plain = [f"n{number}.eth" for number in range(50)]
+    assert [await acknowledge(*plain) for _ in range(10)] == [200] * 10
+    assert await acknowledge(*plain, "ξένος.eth", "ξένη.eth", "ξένο.eth", "ξένοι.eth") == 200
+    assert await acknowledge(*plain, "ξένες.eth") == 429
+    assert await acknowledge(*plain) == 200
 
 
 # --- who is who -----------------------------------------------------------------------------------------------------

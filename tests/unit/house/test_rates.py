@@ -33,6 +33,20 @@ def taken(rate: Rate, asker: str = "a") -> bool:
     return True
 
 
+def test_a_question_may_stand_for_many() -> None:
+    time = Time()
+    rate = Rate(60, clock=time)
+    rate.take("a", 59)
+    assert taken(rate)
+    assert not taken(rate)
+    time.now = 60
+    rate.take("a", 1_000)
+    assert not taken(rate), "it took the whole burst"
+    time.now = 120
+    rate.take("a", 0)
+    rate.take("a", 60)
+
+
 @dataclass
 class Bucket:
     """The model: tokens that drip in at an even pace, in exact numbers."""
