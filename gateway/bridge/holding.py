@@ -20,6 +20,8 @@ LEASE_MS: Final = 12_000
 """How long a node that died keeps the right; a take-over is done three seconds later at most."""
 RENEW_SECONDS: Final = 3.0
 LOOK_SECONDS: Final = 1.0
+RELEASE_SECONDS: Final = 5.0
+"""A node that stops waits no longer for its store; the lease runs out."""
 
 
 class Holding:
@@ -46,8 +48,9 @@ class Holding:
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-                with contextlib.suppress(GatewayError):
-                    await asyncio.shield(self._store.commit(ReleaseLease(fence)))
+                with contextlib.suppress(GatewayError, TimeoutError):
+                    async with asyncio.timeout(RELEASE_SECONDS):
+                        await asyncio.shield(self._store.commit(ReleaseLease(fence)))
 
     async def _acquired(self, what: str) -> Fence:
         while True:
@@ -66,8 +69,14 @@ class Holding:
             await asyncio.wait({task}, timeout=RENEW_SECONDS)
             if task.done():
                 break
+            left = max(0, fence.until - self._clock()) / 1000
             try:
-                fence = await self._store.commit(RenewLease(fence, self._clock(), LEASE_MS))
+                # A store that does not answer says nothing about the lease, which ends all the same.
+                async with asyncio.timeout(left):
+                    fence = await self._store.commit(RenewLease(fence, self._clock(), LEASE_MS))
+            except TimeoutError:
+                log.warning("hold.over", what=fence.name, error="TimeoutError")
+                break
             except LeaseLost:
                 log.warning("hold.lost", what=fence.name)
                 break

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from gateway.bridge import holding
 from gateway.bridge.holding import Holding
 from gateway.lifecycle import now_ms
-from gateway.store import Store
+from gateway.store import Store, sqlite
 from gateway.store.migrate import upgrade
 from tests.support.waiting import until
 
@@ -63,11 +65,11 @@ async def test_one_node_works_and_the_next_one_takes_over(tmp_path: Path, monkey
         await asyncio.gather(first, return_exceptions=True)
         assert not one.running
         await until(two.is_running)
-        # Lost by one that slept for longer than its lease, once another one has it.
-        third = asyncio.create_task(Holding(store, "three", clock).hold("link", one))
-        await asyncio.sleep(0)
-        monkeypatch.setattr(holding, "RENEW_SECONDS", 0.5)
-        clock.ahead += holding.LEASE_MS + 1000
+        # Lost by one that slept for longer than its lease, once another one has it: its clock stands for the sleep, so
+        # that it does not matter who of the two looks first.
+        awake = MovingClock()
+        awake.ahead = holding.LEASE_MS + 1000
+        third = asyncio.create_task(Holding(store, "three", awake).hold("link", one))
         await until(one.is_running)
         await until(two.is_over)
         for task in (second, third):
@@ -83,10 +85,34 @@ async def test_what_the_work_raises_is_raised_and_the_right_given_back(tmp_path:
         async def fails() -> None:
             raise ValueError("broken")
 
+        now = now_ms()  # stands still: the lease would never run out
         with pytest.raises(ValueError, match="broken"):
-            await Holding(store, "one", now_ms).hold("link", fails)
+            await Holding(store, "one", lambda: now).hold("link", fails)
         work = Work()
-        other = asyncio.create_task(Holding(store, "two", now_ms).hold("link", work))
-        await until(work.is_running, 1)
+        other = asyncio.create_task(Holding(store, "two", lambda: now).hold("link", work))
+        await until(work.is_running)
         other.cancel()
         await asyncio.gather(other, return_exceptions=True)
+
+
+async def test_a_store_that_does_not_answer_ends_the_work_with_the_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then another node may have the right, whatever this one is still waiting for."""
+    monkeypatch.setattr(holding, "RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(holding, "LEASE_MS", 1_000)
+    monkeypatch.setattr(holding, "RELEASE_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 300)
+    path = tmp_path / "gateway.db"
+    await asyncio.to_thread(upgrade, f"sqlite:///{path}")
+    async with await Store.open(f"sqlite:///{path}") as store:
+        work = Work()
+        task = asyncio.create_task(Holding(store, "one", now_ms).hold("link", work))
+        await until(work.is_running)
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await until(work.is_over, 60)
+            other.execute("ROLLBACK")
+        await until(work.is_running)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
