@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope
 
 from gateway.dm3.canonical import Json, parse_json
 from gateway.errors import InvalidRequest, LimitExceeded, TooLarge
+from gateway.offload import Offload
 
 BODY_SECONDS: Final = 30.0
 """For a whole body; 20 MB in this time are 5 Mbit/s."""
@@ -29,6 +30,7 @@ class Bodies:
     def __init__(
         self, *, budget: int = BODY_BUDGET, seconds: float = BODY_SECONDS, slow_seconds: float = SLOW_SECONDS
     ) -> None:
+        self._offload = Offload()
         self._left = budget
         self._seconds = seconds
         self._slow_seconds = slow_seconds
@@ -74,7 +76,7 @@ class Bodies:
     async def json(self, request: Request, *, max_bytes: int, max_depth: int) -> Json:
         """The body of a request as strict JSON; raises as `body`, and ParseError."""
         async with self.body(request.scope, request.receive, max_bytes=max_bytes) as body:
-            return parse_json(body, max_bytes=max_bytes, max_depth=max_depth)
+            return await self._offload.run(len(body), parse_json, body, max_bytes=max_bytes, max_depth=max_depth)
 
 
 def _part(message: Message) -> tuple[bytes, bool]:

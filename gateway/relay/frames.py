@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gateway.dm3.canonical import parse_json
+from gateway.dm3.canonical import Json, parse_json
 from gateway.errors import GatewayError
 
 MAX_DEPTH: Final = 14
 """Levels of an event that holds an envelope as an object."""
+MAX_ITEMS: Final = 1_000
+"""Values of an event; one with an envelope has about thirty."""
 RESERVED: Final = frozenset({"connect", "disconnect"})
 """Names by which the library calls its own handlers; it would do so for an event of a peer, too."""
 # Engine.io: 1 close, 2 ping, 3 pong, 4 message. Socket.io: 0 connect, 1 disconnect, 2 event, 3 acknowledgement.
@@ -32,7 +34,7 @@ def in_order(text: str, *, max_bytes: int) -> bool:
         return False
     kind, number, payload = head[1], head[2], text[head.end() :]
     try:
-        value = parse_json(payload, max_bytes=max_bytes - head.end(), max_depth=MAX_DEPTH) if payload else None
+        value = _value(payload, max_bytes - head.end()) if payload else None
     except GatewayError:
         return False
     match kind:
@@ -44,3 +46,7 @@ def in_order(text: str, *, max_bytes: int) -> bool:
             return isinstance(value, list) and bool(value) and isinstance(value[0], str) and value[0] not in RESERVED
         case _:
             return bool(number) and isinstance(value, list)
+
+
+def _value(payload: str, max_bytes: int) -> Json:
+    return parse_json(payload, max_bytes=max_bytes, max_depth=MAX_DEPTH, max_items=MAX_ITEMS)

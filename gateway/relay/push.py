@@ -16,9 +16,10 @@ import structlog
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
-from gateway.dm3.canonical import Json, parse_json, stringify
+from gateway.dm3.canonical import Json, stringify
 from gateway.errors import GatewayError, InvalidParams, LimitExceeded
 from gateway.ids import EthAddress
+from gateway.offload import Offload
 from gateway.rates import Rate
 from gateway.relay.sessions import Sessions
 from gateway.relay.socket_guard import DROP, LOGGED_IN, SocketGuard
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+MESSAGE: Final = "message"
+"""The event that carries an envelope."""
 MAX_PACKET: Final = 2**20
 """Bytes of a packet; larger envelopes are submitted by JSON-RPC."""
 SOCKETS_PER_ACCOUNT: Final = 20
@@ -47,11 +50,19 @@ class Push:
     """The socket.io server of one node, made when there is something for it to do."""
 
     def __init__(
-        self, *, sessions: Sessions, submission: Submission, redis_url: str | None, channel: str, rate: Rate
+        self,
+        *,
+        sessions: Sessions,
+        submission: Submission,
+        redis_url: str | None,
+        channel: str,
+        rate: Rate,
+        offload: Offload,
     ) -> None:
         self._sessions = sessions
         self._submission = submission
         self._rate = rate
+        self._offload = offload
         self._redis_url = redis_url
         self._channel = channel
         self._opening = asyncio.Lock()
@@ -84,10 +95,9 @@ class Push:
         while True:
             envelope = await self._queue.get()
             await self._drop_deaf(envelope.recipient)
-            body = parse_json(envelope.body, max_bytes=len(envelope.body))
             try:
                 async with asyncio.timeout(PUBLISH_SECONDS):
-                    await self._server.emit("message", body, room=envelope.recipient)
+                    await self._server.emit(MESSAGE, self._as_it_is(envelope.body.decode()), room=envelope.recipient)
             except Exception as error:
                 log.warning("push.failed", envelope=envelope.id, error=type(error).__name__)
 
@@ -116,12 +126,15 @@ class Push:
     def _make_server(self) -> None:
         import socketio
 
+        from gateway.relay.packets import JsonText, TextPacket
+
         if self._redis_url is not None:
             from gateway.relay.fan_out import FanOut
 
-            self._fan_out = FanOut(self._redis_url, self._channel)
+            self._fan_out = FanOut(self._redis_url, self._channel, event=MESSAGE, offload=self._offload)
         server = socketio.AsyncServer(
             async_mode="asgi",
+            serializer=TextPacket,
             client_manager=self._fan_out,
             transports=["websocket"],
             cors_allowed_origins="*",
@@ -140,6 +153,7 @@ class Push:
             # What other nodes publish is for clients too who come later.
             server.manager_initialized = True
             server.manager.initialize()
+        self._as_it_is = JsonText
         self._refused = socketio.exceptions.ConnectionRefusedError
         self._app = socketio.ASGIApp(server)
         self._server = server

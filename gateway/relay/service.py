@@ -156,6 +156,7 @@ class DeliveryService:
             redis_url=around.redis_url,
             channel=f"dm3-gateway {around.service_name}",
             rate=self._calls,
+            offload=around.offload,
         )
         self._arrivals.listen(self._push.arrived)
         self._extensions = ProfileExtensions(
@@ -214,6 +215,7 @@ class DeliveryService:
             bodies=self._bodies,
             rate=self._log_ins,
             calls=self._calls,
+            offload=around.offload,
         )
         mailbox = Mailbox(
             store=around.store,
@@ -239,6 +241,8 @@ class DeliveryService:
             stake_contract=self._settings.stake.contract,
             bodies=self._bodies,
             rate=self._log_ins,
+            calls=self._calls,
+            offload=around.offload,
         )
         notifications = NotificationsApi(
             sessions=self._sessions,

@@ -23,6 +23,8 @@ MAX_BEFORE_LOG_IN: Final = 8_192
 SOCKETS_PER_ASKER: Final = 50
 """Open at one time from one address."""
 PACKETS_PER_MINUTE: Final = 600
+BYTES_PER_MINUTE: Final = 32 * 2**20
+"""Of one socket: a packet is read by its bytes, and one of the largest costs as much as a hundred others."""
 SENT_LATE_SECONDS: Final = 20.0
 """A peer that does not read for this long is not there any more."""
 CLOSE_SECONDS: Final = 1.0
@@ -46,12 +48,14 @@ class SocketGuard:
         log_in_seconds: float = LOG_IN_SECONDS,
         sockets_per_asker: int = SOCKETS_PER_ASKER,
         packets_per_minute: int = PACKETS_PER_MINUTE,
+        bytes_per_minute: int = BYTES_PER_MINUTE,
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._log_in_seconds = log_in_seconds
         self._sockets_per_asker = sockets_per_asker
         self._packets_per_minute = packets_per_minute
+        self._bytes_per_minute = bytes_per_minute
         self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +77,7 @@ class SocketGuard:
                 del self._open[asker]
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        rate = Rate(self._packets_per_minute)
+        packets, content = Rate(self._packets_per_minute), Rate(self._bytes_per_minute)
         closed = False
 
         async def close() -> Message:
@@ -89,11 +93,12 @@ class SocketGuard:
             message = await receive()
             if message["type"] != "websocket.receive":
                 return message
+            text = message.get("text")
             try:
-                rate.take("")
+                packets.take("")
+                content.take("", len(text or ""))
             except LimitExceeded:
                 return await close()
-            text = message.get("text")
             limit = self._max_bytes if LOGGED_IN in scope else MAX_BEFORE_LOG_IN
             if text is None or not in_order(text, max_bytes=limit):
                 return await close()

@@ -52,7 +52,7 @@ async def raw(house: House) -> AsyncIterator[ClientConnection]:
         yield socket
 
 
-async def closed_with(socket: ClientConnection, seconds: float = 10) -> int | None:
+async def closed_with(socket: ClientConnection, seconds: float = 60) -> int | None:
     """The close code, once the server has closed."""
     async with asyncio.timeout(seconds):
         while True:
@@ -272,6 +272,25 @@ async def test_a_flood_of_packets_ends_its_own_connection_only(
 
 
 @pytest.mark.attack(33)
+async def test_a_flood_of_bytes_ends_its_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = SocketGuard.__init__
+
+    def narrow(self: SocketGuard, app: Any, **bounds: Any) -> None:
+        guard(self, app, bytes_per_minute=600_000, **bounds)
+
+    monkeypatch.setattr(SocketGuard, "__init__", narrow)
+    async with running_house(tmp_path / "house") as house:
+        bob = await house.native("bob.eth", "bob")
+        async with raw(house) as flood:
+            await flood.send(handshake(bob.name, await token_of(house, bob, "bob")))
+            await flood.recv()
+            with contextlib.suppress(ConnectionClosed):
+                for _ in range(20):
+                    await flood.send('42["nothing","' + "x" * 100_000 + '"]')
+            assert await closed_with(flood) == POLICY
+
+
+@pytest.mark.attack(33)
 async def test_connections_of_one_address_are_bounded(house: House) -> None:
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(raw(house)) for _ in range(SOCKETS_PER_ASKER)]
@@ -305,17 +324,17 @@ async def test_who_does_not_log_in_is_disconnected(tmp_path: Path, monkeypatch: 
     guard = SocketGuard.__init__
 
     def hasty(self: SocketGuard, app: Any, **bounds: Any) -> None:
-        guard(self, app, log_in_seconds=0.3, **bounds)
+        guard(self, app, log_in_seconds=3, **bounds)  # long enough to log in on a busy machine
 
     monkeypatch.setattr(SocketGuard, "__init__", hasty)
     async with running_house(tmp_path / "house") as house:
         bob = await house.native("bob.eth", "bob")
         token = await token_of(house, bob, "bob")
-        async with raw(house) as silent, raw(house) as chatty, connected(house, bob.name, token) as socket:
+        async with connected(house, bob.name, token) as socket, raw(house) as silent, raw(house) as chatty:
             await chatty.send('42["nothing"]')
             assert await closed_with(silent) == POLICY
             assert await closed_with(chatty) == POLICY
-            assert socket.client.connected
+            assert socket.client.connected, "its own time has passed before theirs"
 
 
 @pytest.mark.attack(33)

@@ -210,6 +210,6 @@ def test_no_text_takes_long(worst: Callable[[int], str]) -> None:
 
 
 def _seconds(text: str) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     in_order(text, max_bytes=2**20)
-    return time.perf_counter() - started
+    return time.process_time() - started
