@@ -115,7 +115,8 @@ async def test_nothing_acknowledged_is_lost(event: Event, tmp_path: Path) -> Non
         assert not load.lost_outward
         assert not load.repeated_inward, "each once: the gateway knows the ids"
         assert not load.untold_repeats, "what is shown again has the id of before"
-        assert load.repeated_outward <= PAIRS, "what was under way in each conversation"
+        # A server that comes back may close the first new connection, too.
+        assert load.repeated_outward <= 2 * PAIRS, "what was under way in each conversation"
         assert len(load.silent) <= (under_way + RATE // 4 if event.harmful else 0), sorted(load.silent)
         assert len(load.answered) > 2 * RATE
         assert "Traceback" not in load.gateway.log()
