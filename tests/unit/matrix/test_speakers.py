@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.matrix.ids import Mxid
 from adapters.matrix.speakers import MAX_NAME, folded, one_line, spoken, unmistakable, with_id
 
-ALICE, MALLORY = "@alice:example.org", "@mallory:example.org"
+ALICE, MALLORY = Mxid("@alice:example.org"), Mxid("@mallory:example.org")
 LINE_END = re.compile("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
