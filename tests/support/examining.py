@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from gateway.operations.checks.installation import Installation, KeyReaders
+import pytest
+
+from gateway.operations.checks.installation import Installation, KeyReaders, asking
 from gateway.operations.doctor import choose, examine, groups
 from gateway.relay.keys import load_service_keys
 from gateway.relay.notify.vapid import load_vapid_key
 from gateway.sdk import Finding
 from gateway.settings import Settings
+
+PACKAGES = ("gateway.operations.checks", *(f"adapters.{each}.examination" for each in ("email", "matrix", "xmpp")))
+BOUNDS = {f"{what}_SECONDS" for what in ("CHECK", "ASK", "SLOW", "CONNECT", "ANSWER", "STEP", "LOOKUP", "FETCH")}
+"""What `doctor` waits for at most; not REFUSAL_SECONDS, which it waits for whenever all is well."""
+PATIENCE = 60.0
 
 READERS = KeyReaders(load_service_keys, load_vapid_key)
 
@@ -25,6 +34,18 @@ def installation(settings: Settings, config: Path) -> Installation:
 async def examined(settings: Settings, config: Path, *only: str) -> dict[str, tuple[Finding, ...]]:
     """The findings of some groups, all when none is named."""
     return await examine(choose(groups(settings, config, READERS), only))
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give whatever `doctor` asks a minute: an operator does not wait for long, but this machine may be busy."""
+    for package in map(import_module, PACKAGES):
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            module = import_module(found.name)
+            for name in BOUNDS & vars(module).keys():
+                monkeypatch.setattr(module, name, PATIENCE)
+    for bounded in (asking.__wrapped__, examine):  # type: ignore[attr-defined]
+        assert list(map(type, bounded.__defaults__ or ())) == [float]
+        monkeypatch.setattr(bounded, "__defaults__", (PATIENCE,))
 
 
 def finding(findings: Sequence[Finding], check: str) -> Finding:

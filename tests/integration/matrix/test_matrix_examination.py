@@ -15,11 +15,16 @@ from adapters.matrix.settings import MatrixSettings
 from gateway.sdk import Finding, State
 from tests.integration.ens.servers import Asked, Script, response, scripted
 from tests.integration.matrix.worlds import MatrixWorld
-from tests.support.examining import finding
+from tests.support.examining import be_patient, finding
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("matrix")]
 
 NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 def table(world: MatrixWorld, **other: Any) -> MatrixSettings:

@@ -24,11 +24,16 @@ from gateway.store.jobs import Enqueue, NewJob
 from gateway.store.leases import AcquireLease
 from gateway.store.queue import AddHeld
 from tests.integration.ens.servers import Asked, response, scripted
-from tests.support.examining import changed, examined, finding, installation
+from tests.support.examining import be_patient, changed, examined, finding, installation
 from tests.support.postgres import PostgresServer, database_of
 
 MINUTE = 60_000
 ANSWERS = Answers(parent="gw.eth", public_url="https://localhost", rpc_url="https://eth.example")
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 @pytest.fixture

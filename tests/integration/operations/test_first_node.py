@@ -25,6 +25,7 @@ from gateway.web.server import listen
 from tests.support.examining import changed, examined, finding
 from tests.support.waiting import until
 
+ROOT = Path(__file__).parents[3]
 ONLY_ON_LOOPBACK = {
     ("configuration", "public-url", "warn"),  # this machine only
     ("configuration", "adapters", "warn"),  # no network is switched on
@@ -52,6 +53,7 @@ class Operator:
         # What a trial on one machine needs, and a node in the world must not have.
         return {
             **ours,
+            "PYTHONPATH": str(ROOT),
             "DM3_GATEWAY__CHAIN__ALLOW_PRIVATE_GATEWAYS": "true",
             "DM3_GATEWAY__SERVER__PORT": str(self.port),
         }
@@ -82,8 +84,9 @@ class Operator:
             await asyncio.wait_for(process.communicate(), 30)
 
     async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
+        program = "tests.support.patient_doctor" if arguments[0] == "doctor" else "gateway"
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway", *arguments),
+            *(sys.executable, "-m", program, *arguments),
             cwd=self.folder,
             env=self._environment(),
             stdout=asyncio.subprocess.PIPE,
@@ -106,7 +109,7 @@ async def test_from_nothing_to_a_node(tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
     operator = Operator(tmp_path, port)
-    async with running_chain() as chain, httpx2.AsyncClient(trust_env=False) as http:
+    async with running_chain() as chain, httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         url, resolver = f"http://127.0.0.1:{port}", future_resolver(chain)
         flags = ("--parent", "gw.eth", "--public-url", url, "--rpc", chain.url, "--chain-id", str(chain.chain_id))
         done = await operator.types("init", "--yes", *flags, "--resolver", resolver)
@@ -124,9 +127,7 @@ async def test_from_nothing_to_a_node(tmp_path: Path) -> None:
         async with operator.serves(http):
             done = await operator.types("doctor", "--json")
             report = json.loads(done.output)
-            # On a busy machine the test's chain may be slow.
-            left = wrong(report) - {("chain", "rpc-1", "warn")}
-            assert (done.code, left) == (0, ONLY_ON_LOOPBACK), done.output
+            assert (done.code, wrong(report)) == (0, ONLY_ON_LOOPBACK), done.output
             assert sum(report["counts"].values()) >= 25
             shown = await operator.types("doctor", "--only", "names,relay")
             assert re.search(r"^\d+ checks in \d+\.\d s: \d+ ok$", shown.output, re.MULTILINE), shown.output

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from adapters.xmpp.adapter import XmppAdapter
+from adapters.xmpp.examination import component as component_module
 from adapters.xmpp.examination.component import handshake
 from adapters.xmpp.examination.examiner import found, limited, stanza_limit
 from adapters.xmpp.settings import XmppSettings
@@ -21,12 +22,17 @@ from tests.integration.ens.servers import Asked, response, scripted
 from tests.integration.xmpp.raw_component import RawComponent
 from tests.integration.xmpp.worlds import xmpp_world
 from tests.support.ejabberd import ejabberd_server
-from tests.support.examining import finding
+from tests.support.examining import be_patient, finding
 from tests.support.prosody import prosody_server
 
 pytestmark = pytest.mark.xdist_group("xmpp")
 
 NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 def settings(folder: Path, server: XmppServer, **other: Any) -> XmppSettings:
@@ -51,7 +57,7 @@ async def node_says(state: str) -> AsyncIterator[str]:
         yield server.url("").rstrip("/")
 
 
-async def test_prosody(tmp_path: Path) -> None:
+async def test_prosody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with prosody_server(tmp_path) as server:
         table = settings(tmp_path, server)
         told = await component(table)
@@ -66,6 +72,7 @@ async def test_prosody(tmp_path: Path) -> None:
         assert (wrong.state, "not-authorized" in wrong.found) == (State.FAIL, True), wrong
         unknown = await component(settings(tmp_path, server, component="other.localhost"))
         assert (unknown.state, bool(unknown.fix)) == (State.FAIL, True), unknown
+        monkeypatch.setattr(component_module, "ANSWER_SECONDS", 3.0)  # it says nothing
         web = await component(settings(tmp_path, server, port=server.http_port))
         assert (web.state, "put host and port right" in web.fix) == (State.FAIL, True), web
         none = await component(settings(tmp_path, server, port=1))
