@@ -6,6 +6,7 @@ import secrets
 from typing import Final
 
 import structlog
+from cachetools import TTLCache
 
 from adapters.xmpp import namespaces as ns
 from adapters.xmpp import render, replies
@@ -18,15 +19,19 @@ from adapters.xmpp.rooms.rooms import Rooms
 from adapters.xmpp.services import adhoc, disco, gateway_prompt, register, requests, search, small, vcard
 from adapters.xmpp.services.sessions import Sessions
 from adapters.xmpp.stanzas import Chat, Request
+from adapters.xmpp.taking import told
 from adapters.xmpp.uploads import Uploads
 from adapters.xmpp.world import World
 from adapters.xmpp.xml import NOTHING, Xml
-from gateway.sdk import EnsName, FileContent, GatewayError, LimitExceeded, NotFound, Person, Unavailable
-from gateway.sdk.commands import Answer, Commands
+from gateway.sdk import CanonicalId, EnsName, FileContent, GatewayError, LimitExceeded, NotFound, Person, Unavailable
+from gateway.sdk.commands import Answer, Commands, find
 
 log = structlog.get_logger(__name__)
 
 VERSION: Final = "0.1"
+PUZZLED: Final = 10_000
+"""People."""
+PUZZLED_SECONDS: Final = 300.0
 
 
 class Answers:
@@ -39,6 +44,8 @@ class Answers:
         self._rooms = rooms
         self._contacts = contacts
         self._sessions = Sessions()
+        self._puzzled: TTLCache[CanonicalId, None] = TTLCache(PUZZLED, PUZZLED_SECONDS)
+        """Who wrote what is no command, and was told so."""
         self._commands = Commands(
             ctx.people, self._chat, parent=ctx.parent, public_url=ctx.public_url, now_ms=ctx.now_ms
         )
@@ -60,9 +67,23 @@ class Answers:
             return replies.error(request, BadStanza(Condition.NOT_ACCEPTABLE, error.sentence))
 
     async def command(self, chat: Chat) -> None:
-        """A line to the component's own address, answered there."""
-        head = chat.head
-        answer = await self._commands.run(Person(canonical(head.sender), chat.nick), chat.text.strip())
+        """A line to the component's own address, answered there. Raises BadStanza for one too many.
+
+        Whoever writes what is no command may be a program that answers every answer: they get one in some minutes.
+        """
+        head, line = chat.head, chat.text.strip()
+        if chat.headline:
+            return
+        with told(self._world, head, "command"):
+            person = canonical(head.sender)
+        if _is_command(line):
+            self._puzzled.pop(person, None)
+        elif person in self._puzzled:
+            log.info("command.unanswered")
+            return
+        else:
+            self._puzzled[person] = None
+        answer = await self._commands.run(Person(person, chat.nick), line)
         await self._say(head.sender.bare, answer, f"{OWN_IDS}answer-{head.id or secrets.token_hex(8)}"[:200])
 
     async def _say(self, to: Jid, answer: Answer, own: str) -> None:
@@ -205,3 +226,10 @@ class Answers:
         portrait = await self._world.portrait(name)
         await self._contacts.befriend(Jid.parse(person.canonical_id), name, contact, vcard.called(name, portrait))
         return f"Write to {contact}: xmpp:{contact}?message"
+
+
+def _is_command(line: str) -> bool:
+    """Whether it has the name of a command and as many words as that takes; everything else is answered by help."""
+    first, *behind = line.split() or [""]
+    command = find(first)
+    return command is not None and command.least <= len(behind) <= command.most
