@@ -73,6 +73,9 @@ log = structlog.get_logger(__name__)
 CLIENTS: Final = 20_000
 DRAIN_SECONDS: Final = 5.0
 GOODBYE_SECONDS: Final = 1.0
+TOO_MANY: Final = BadStanza(
+    Condition.RESOURCE_CONSTRAINT, "Too many of your messages wait; please send it again later."
+)
 OWN_FAULT: Final = BadStanza(Condition.INTERNAL_SERVER_ERROR, "The gateway met an error of its own.")
 
 
@@ -126,7 +129,7 @@ class XmppAdapter:
             take=self._take,
             up=self._came_up,
         )
-        self._pump = Pump(self._handle, self._link.pause)
+        self._pump = Pump(self._handle, self._link.pause, lambda element: self._refuse(element, TOO_MANY))
         self._owed = Owed(self._link, ctx)
         own_ids = OwnIds(ctx.secret(PURPOSE))
         world = World(settings, ctx, self._ids, self._link, Rate(settings.messages_per_minute), self._owed, own_ids)

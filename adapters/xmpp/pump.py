@@ -16,6 +16,8 @@ MOST: Final = 500
 """Stanzas that wait; then nothing more is read from the server."""
 FEW: Final = 250
 """So few may be left before it is read again."""
+MOST_OF_A_PAIR: Final = 150
+"""Stanzas of one pair that wait: more than a person sends in a minute, and less than would stop the reading."""
 TOGETHER: Final = 50
 """Stanzas of one pair that are handed over at a time."""
 
@@ -24,12 +26,19 @@ class Pump:
     """``handle`` gets the stanzas of one pair of addresses in their order, those that wait together; what it raises is
     logged.
 
-    ``pause`` is told when there are too many, and when there are few again.
+    ``pause`` is told when there are too many, and when there are few again; ``refuse`` gets what is one too many of a
+    pair whose stanzas are slow, so that nobody else waits for them.
     """
 
-    def __init__(self, handle: Callable[[list[Element]], Awaitable[None]], pause: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        handle: Callable[[list[Element]], Awaitable[None]],
+        pause: Callable[[bool], None],
+        refuse: Callable[[Element], None],
+    ) -> None:
         self._handle = handle
         self._pause = pause
+        self._refuse = refuse
         self._waiting: dict[tuple[str, str], deque[Element]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
@@ -38,12 +47,15 @@ class Pump:
     def take(self, stanza: Element) -> None:
         """One more."""
         key = (_bare(stanza.get("from")), _bare(stanza.get("to")))
+        queue = self._waiting.get(key)
+        if queue is not None and len(queue) >= MOST_OF_A_PAIR:
+            self._refuse(stanza)
+            return
         self._count += 1
         if self._count >= MOST:
             # Each time: a new connection is not paused.
             self._paused = True
             self._pause(True)
-        queue = self._waiting.get(key)
         if queue is not None:
             queue.append(stanza)
             return

@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from adapters.xmpp import asking
+from adapters.xmpp import adapter, asking
+from adapters.xmpp.pump import MOST
 from gateway.demo.xmpp_stanza import Stanza, element
 from gateway.sdk import Retry, file_attachment
 from tests.integration.xmpp.gates import BOB, CONTACT, Gate, delivery
@@ -153,6 +154,19 @@ async def test_a_flood_of_one_does_not_keep_others_waiting(gate: Gate) -> None:
         gate.say(SEARCH, name="iq", **{"from": f"flood@{DOMAIN}/{number}", "to": COMPONENT, "type": "set"})
     await gate.takes_messages()
     assert gate.server.connections == 1
+
+
+async def test_slow_stanzas_of_one_do_not_stop_the_link_for_others(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "SECONDS", 60.0)
+    monkeypatch.setattr(adapter, "DRAIN_SECONDS", 0.1)
+    for number in range(2 * MOST):
+        gate.say(
+            f"<x xmlns='jabber:x:oob'><url>https://files.{DOMAIN}/{number}</url></x>", id=f"f{number}", type="chat"
+        )
+    await gate.takes_messages(f"carol@{DOMAIN}/x")
+    refused = [each for each in gate.server.heard.items if each.id.startswith("f")]
+    assert {condition(each) for each in refused} == {"resource-constraint"}
+    assert MOST < len(refused) < 2 * MOST
 
 
 async def test_answers_are_never_answered(gate: Gate) -> None:

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from adapters.xmpp.pump import FEW, MOST, TOGETHER, Pump
+from adapters.xmpp.pump import FEW, MOST, MOST_OF_A_PAIR, TOGETHER, Pump
 
 
 class Sink:
@@ -19,7 +19,8 @@ class Sink:
         self.go = asyncio.Event()
         self.go.set()
         self.wrong = ""
-        self.pump = Pump(self._handle, self.paused.append)
+        self.refused: list[str] = []
+        self.pump = Pump(self._handle, self.paused.append, lambda stanza: self.refused.append(stanza.attrib["id"]))
 
     async def _handle(self, stanzas: list[Element]) -> None:
         self.runs.append((stanzas[0].attrib["from"].partition("/")[0], [each.attrib["id"] for each in stanzas]))
@@ -73,7 +74,8 @@ async def test_what_fails_does_not_stop_what_follows(sink: Sink) -> None:
 
 async def test_too_many_stop_the_reading_until_few_are_left(sink: Sink) -> None:
     sink.go.clear()
-    sink.take("a", *range(MOST - 1))
+    for number in range(MOST - 1):
+        sink.take(f"a{number % 10}", number)
     assert sink.paused == []
     sink.take("a", MOST)
     assert sink.paused == [True]
@@ -82,3 +84,21 @@ async def test_too_many_stop_the_reading_until_few_are_left(sink: Sink) -> None:
     assert sink.paused == [True, False]
     assert sum(len(ids) for _, ids in sink.runs) == MOST
     assert FEW < MOST
+
+
+async def test_those_of_one_pair_that_wait_do_not_stop_the_reading(sink: Sink) -> None:
+    sink.go.clear()
+    sink.take("a", 0)
+    await asyncio.sleep(0)
+    sink.take("a", *range(1, 2 * MOST))
+    first_refused = MOST_OF_A_PAIR + 1
+    assert sink.refused == [str(number) for number in range(first_refused, 2 * MOST)]
+    assert sink.paused == []
+    sink.take("b", 7)
+    sink.go.set()
+    await sink.pump.drain(1)
+    assert [int(id) for sender, ids in sink.runs if sender == "a" for id in ids] == list(range(first_refused))
+    assert ("b", ["7"]) in sink.runs
+    sink.take("a", 8)
+    await sink.pump.drain(1)
+    assert sink.runs[-1] == ("a", ["8"])
