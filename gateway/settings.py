@@ -189,8 +189,8 @@ class RelaySettings(Section):
     size_limit: int = Field(20_000_000, ge=10_000, le=100_000_000, description="bytes of the largest envelope")
     require_verified_sender: bool = Field(True, description="refuse envelopes whose sender cannot be checked")
     key_file: FilePath = Field(Path("relay.key"), description="encryption and signing key of the delivery service")
-    mailbox_messages: int = Field(10_000, ge=1, description="envelopes that may wait for one recipient")
-    mailbox_bytes: int = Field(500_000_000, ge=10_000, description="bytes that may wait for one recipient")
+    mailbox_messages: int = Field(10_000, ge=1, description="envelopes that may wait for one name")
+    mailbox_bytes: int = Field(500_000_000, ge=10_000, description="bytes that may wait for one name")
     sender_messages: int = Field(1_000, ge=1, description="envelopes of one verified sender among them")
     sender_bytes: int = Field(200_000_000, ge=10_000, description="bytes of one verified sender among them")
     when_chain_is_down: Literal["quarantine", "refuse"] = Field(

@@ -20,6 +20,7 @@ from gateway.ens.egress import GuardedClient
 from gateway.ens.holdings import Holdings
 from gateway.ens.profiles import Profiles
 from gateway.ens.relays import RemoteRelays
+from gateway.errors import MailboxFull
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock
 from gateway.offload import Offload
@@ -56,7 +57,7 @@ from gateway.sdk.capabilities import Capabilities
 from gateway.settings import RelaySettings
 from gateway.store import Store
 from gateway.store.mailbox import AcceptEnvelope
-from gateway.store.usage import Quota, Usage
+from gateway.store.usage import HasRoom, Quota, Usage
 from gateway.watch import Watch
 from gateway.work.results import Handler
 
@@ -186,8 +187,17 @@ class DeliveryService:
         return await self._extensions.of(name)
 
     async def prepare(self, envelope: Envelope) -> AcceptEnvelope:
-        """Check and stamp an envelope of our own people; the caller commits, and calls `accepted` then."""
-        return await self._submission.prepare(envelope)
+        """Check and stamp an envelope of our own people; the caller commits, and calls `accepted` then.
+
+        Raises MailboxFull when there is no room now, so that another delivery service of the recipient can be tried.
+        """
+        op = await self._submission.prepare(envelope)
+        stored = op.envelope
+        if op.quota is not None and not await self._around.store.read(
+            HasRoom(stored.recipient, stored.recipient_name, stored.holder, stored.size, op.quota)
+        ):
+            raise MailboxFull(stored.recipient_name)
+        return op
 
     def accepted(self, op: AcceptEnvelope) -> None:
         """What was prepared is on disk."""

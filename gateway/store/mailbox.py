@@ -387,10 +387,11 @@ def _without_room(new: Sequence[AcceptEnvelope], before: Mapping[usage.Key, Usag
         if op.quota is None:
             continue
         envelope = op.envelope
-        whole, held = usage.whole(envelope.recipient), usage.of_holder(envelope.recipient, envelope.holder)
+        named = usage.of_name(envelope.recipient, envelope.recipient_name)
+        held = usage.of_holder(envelope.recipient, envelope.holder)
         more = Usage(1, envelope.size)
-        if (known[whole] + more).fits(op.quota.mailbox) and (known[held] + more).fits(op.quota.of(envelope.holder)):
-            known[whole] += more
+        if (known[named] + more).fits(op.quota.mailbox) and (known[held] + more).fits(op.quota.of(envelope.holder)):
+            known[named] += more
             known[held] += more
         else:
             refused.add(envelope.id)

@@ -65,6 +65,8 @@ class Quota:
     """How much may wait for one recipient. What was accepted is never pushed out; what comes then is refused."""
 
     mailbox: Usage
+    """Of one name. Anybody can point names at somebody else's address, where those cannot be read: the mail to them
+    must not take the room of the owner's own."""
     sender: Usage
     """Of one verified sender in one mailbox."""
 
@@ -86,12 +88,25 @@ class MailboxUsage:
 
     def run(self, conn: Connection) -> Usage:
         """Read one row by its key."""
-        row = conn.execute(
-            select(mailbox_usage.c.messages, mailbox_usage.c.bytes).where(
-                mailbox_usage.c.recipient == self.recipient, mailbox_usage.c.scope == WHOLE, mailbox_usage.c.key == ""
-            )
-        ).first()
-        return Usage() if row is None else Usage(row.messages, row.bytes)
+        return _used(conn, whole(self.recipient))
+
+
+@dataclass(frozen=True, slots=True)
+class HasRoom:
+    """Whether an envelope of this size would be taken now; only the commit that takes it can promise it."""
+
+    recipient: EthAddress
+    name: EnsName
+    holder: str
+    size: int
+    quota: Quota
+
+    def run(self, conn: Connection) -> bool:
+        """Read two rows by their keys."""
+        more = Usage(1, self.size)
+        return (_used(conn, of_name(self.recipient, self.name)) + more).fits(self.quota.mailbox) and (
+            _used(conn, of_holder(self.recipient, self.holder)) + more
+        ).fits(self.quota.of(self.holder))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +132,24 @@ def whole(recipient: str) -> Key:
     return recipient, WHOLE, ""
 
 
+def of_name(recipient: str, name: str) -> Key:
+    """The row of one name in a mailbox."""
+    return recipient, NAME, name
+
+
 def of_holder(recipient: str, holder: str) -> Key:
     """The row of one holder in a mailbox."""
     return recipient, HOLDER, holder
+
+
+def _used(conn: Connection, key: Key) -> Usage:
+    recipient, scope, of = key
+    row = conn.execute(
+        select(mailbox_usage.c.messages, mailbox_usage.c.bytes).where(
+            mailbox_usage.c.recipient == recipient, mailbox_usage.c.scope == scope, mailbox_usage.c.key == of
+        )
+    ).first()
+    return Usage() if row is None else Usage(row.messages, row.bytes)
 
 
 def lock(conn: Connection, mailboxes: Collection[EthAddress | EnvelopeId]) -> None:
@@ -202,7 +232,7 @@ def _by_key(envelopes: Iterable[Any]) -> dict[Key, Usage]:
     found: dict[Key, Usage] = {}
     for (recipient, name, holder), sizes in alike.items():
         usage = Usage(len(sizes), sum(sizes))
-        for key in (whole(recipient), (recipient, NAME, name), of_holder(recipient, holder)):
+        for key in (whole(recipient), of_name(recipient, name), of_holder(recipient, holder)):
             found[key] = found[key] + usage if key in found else usage
     return found
 

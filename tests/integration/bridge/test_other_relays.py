@@ -46,6 +46,21 @@ async def test_the_next_service_is_tried_when_one_does_not_answer(house: House, 
         assert len(second.taken) == 1
 
 
+async def test_the_next_service_is_tried_when_our_own_has_no_room(tmp_path: Path) -> None:
+    """That is known before the envelope is committed, or the job would wait for room that nobody makes."""
+    paper, second = PaperAdapter(), ScriptedService()
+    limits = {"DM3_GATEWAY__RELAY__MAILBOX_MESSAGES": "1"}
+    async with (
+        running_house(tmp_path, adapters={paper.name: paper}, overrides=limits) as house,
+        second.at(house.chain, "second.eth") as second_name,
+    ):
+        far = await person_at(house, house.gateway.service_name, second_name)
+        await paper.write(BOB, far.name, "fills it", "n1")
+        await mail_of(far)
+        await paper.write(BOB, far.name, "goes on", "n2")
+        await second.wait_taken(1)
+
+
 async def test_a_doubtful_answer_is_repeated_with_the_same_envelope(house: House, paper: PaperAdapter) -> None:
     """The service took the envelope, we did not hear it: byte for byte the same comes again, and is a repeat there."""
     service = ScriptedService(answers=[(503, ""), (500, "oops"), (429, "")])

@@ -29,7 +29,7 @@ from gateway.store.mailbox import (
 )
 from gateway.store.op import Op
 from gateway.store.requests import AdmitSender, RefuseSender
-from gateway.store.usage import UNVERIFIED, MailboxNames, MailboxUsage, Quota, Usage
+from gateway.store.usage import UNVERIFIED, HasRoom, MailboxNames, MailboxUsage, Quota, Usage
 from tests.integration.store.recount import assert_counted, kept
 from tests.integration.store.values import (
     ALICE,
@@ -265,6 +265,23 @@ async def test_verified_senders_have_room_that_strangers_cannot_take(store: Stor
     counts = {key[2]: usage.messages for key, usage in (await kept(store)).items() if key[1] == "holder"}
     assert counts == {UNVERIFIED: 5, HOLDERS[0]: 3, HOLDERS[1]: 2}, "the second of them met the limit of the whole"
     assert await store.read(Sql("SELECT count(*) FROM envelopes WHERE holder = ''")) == [(5,)], "nothing was pushed out"
+
+
+@pytest.mark.attack(35)
+async def test_names_that_strangers_point_at_a_mailbox_take_no_room_of_others(store: Store) -> None:
+    quota = small(3)
+    evil = [verified(n, recipient_name=EnsName("evil.eth"), holder=f"0x{n:040x}") for n in range(4)]
+    assert await accept(store, *(AcceptEnvelope(each, quota=quota) for each in evil)) == [True] * 3 + [MailboxFull]
+
+    async def has_room(name: EnsName) -> bool:
+        return await store.read(HasRoom(BOB_ADDRESS, name, HOLDERS[0], 10, quota))
+
+    assert not await has_room(EnsName("evil.eth"))
+    for n in range(10, 13):
+        assert await has_room(verified(n).recipient_name)
+        assert await accept(store, AcceptEnvelope(verified(n), quota=quota)) == [True]
+    assert not await has_room(verified(0).recipient_name)
+    await assert_counted(store)
 
 
 async def test_a_unit_with_an_envelope_that_has_no_room_is_not_done_at_all(store: Store) -> None:
