@@ -85,7 +85,7 @@ async def second_gateway(house: House, folder: Path, zone: Path) -> AsyncIterato
 async def result_of(house: House, url: str, calldata: bytes) -> bytes:
     """What a gateway signed."""
     contract = house.settings.ens.resolver_addresses[0]
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         answer = await http.get(f"{url}/ccip/{contract}/0x{calldata.hex()}.json")
     assert answer.status_code == 200, answer.text
     result, _, _ = decode(["bytes", "uint64", "bytes"], bytes.fromhex(answer.json()["data"][2:]))

@@ -117,7 +117,7 @@ class PaperAdapter:
             )
         )
 
-    async def wait_delivered(self, number: int, seconds: float = 10) -> list[Delivery]:
+    async def wait_delivered(self, number: int, seconds: float = 60) -> list[Delivery]:
         """All deliveries once there are `number`; TimeoutError when there never are."""
         async with asyncio.timeout(seconds):
             while len(self.delivered) < number:
@@ -125,7 +125,7 @@ class PaperAdapter:
                 await self._changed.wait()
         return self.delivered
 
-    async def wait_tries(self, number: int, seconds: float = 10) -> list[Delivery]:
+    async def wait_tries(self, number: int, seconds: float = 60) -> list[Delivery]:
         """All tries once there are `number`."""
         async with asyncio.timeout(seconds):
             while len(self.tries) < number:
@@ -133,7 +133,7 @@ class PaperAdapter:
                 await self._changed.wait()
         return self.tries
 
-    async def wait_report(self, state: DeliveryState, seconds: float = 10) -> StatusReport:
+    async def wait_report(self, state: DeliveryState, seconds: float = 60) -> StatusReport:
         """The first report of a state."""
         async with asyncio.timeout(seconds):
             while True:

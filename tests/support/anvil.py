@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.support.node import node_modules
 from tests.support.require import require
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 
 
 @contextmanager

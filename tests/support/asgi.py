@@ -30,7 +30,7 @@ async def serving(app: Any, *, cert: Path | None = None, key: Path | None = None
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not server.started:  # noqa: ASYNC110 - uvicorn has a flag only
                     await asyncio.sleep(0.005)
             yield listener.getsockname()[1]

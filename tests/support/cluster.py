@@ -249,9 +249,9 @@ async def running_cluster(
         await asyncio.to_thread(publish, chain.ens, people, SERVICE)
         await asyncio.to_thread(upgrade, settings.store.url)
         http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS))
-        reader = Chain((chain.url,), chain.chain_id)
+        reader = Chain((chain.url,), chain.chain_id, timeout=30)
         stack.push_async_callback(reader.close)
-        client = GuardedClient(allow_private=True)
+        client = GuardedClient(allow_private=True, timeout=30)
         stack.push_async_callback(client.close)
         environment = {**WITHOUT_LIMITS, "PYTHONPATH": f"{plugins}{os.pathsep}{ROOT}", **(overrides or {})}
         processes = [

@@ -44,7 +44,7 @@ class Ejabberd(XmppServer):
     async def register(self, user: str, password: str) -> None:
         """See XmppServer; only while it runs."""
         account = {"user": user, "host": self.domain, "password": password}
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
             answer = await http.post(f"http://{HOST}:{self.http_port}/api/register", json=account)
         if answer.status_code == 409:
             raise XmppFault("conflict", f"{self.jid(user)} is taken")

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from unittest.mock import patch
 
 import httpx2
 from starlette.types import ASGIApp
 
 from gateway.app import Gateway
+from gateway.bridge import newcomers
 from gateway.demo.chain.running import RunningChain, running_chain
 from gateway.demo.ground import found_parent, future_resolver, publish
 from gateway.dm3.eth import parse_address
 from gateway.ens.chain import Chain
 from gateway.ens.egress import GuardedClient
+from gateway.ens.holdings import DEFAULT_LIMITS, Holdings
 from gateway.ens.lookup import Ens
 from gateway.ens.profiles import Profiles
 from gateway.ids import EnsName, Network
 from gateway.lifecycle import Clock, now_ms
+from gateway.operations import health
 from gateway.operations.dm3_client import Dm3Client
 from gateway.operations.installation import Answers, create_installation
+from gateway.relay import sessions
 from gateway.resolver.signer import load_signer
 from gateway.sdk import Adapter
 from gateway.settings import Settings, load_settings
@@ -31,6 +36,21 @@ from gateway.store.migrate import upgrade
 from gateway.web.server import HttpServer, listen
 
 PARENT = EnsName("gw.eth")
+MINUTE: Final = 60.0
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Whatever a gateway in the test's own process waits for has a minute: all of it may stand still for seconds."""
+    limits = replace(DEFAULT_LIMITS, patience=MINUTE)
+    with (
+        patch.dict(Chain.__init__.__kwdefaults__ or {}, timeout=MINUTE),
+        patch.dict(Holdings.__init__.__kwdefaults__ or {}, limits=limits),
+        patch.object(health, "PATIENCE_SECONDS", MINUTE),
+        patch.object(sessions, "NAME_SECONDS", MINUTE),
+        patch.object(newcomers, "ASK_SECONDS", MINUTE),
+    ):
+        yield
 
 
 @dataclass
@@ -85,6 +105,7 @@ async def running_house(
     something between socket and application that looks at requests.
     """
     async with AsyncExitStack() as stack:
+        stack.enter_context(patience())
         if chain is None:
             chain = await stack.enter_async_context(running_chain())
         bound = listen("127.0.0.1", 0)
@@ -114,12 +135,12 @@ async def running_house(
         await server.start()
         stack.push_async_callback(server.stop)
         stack.push_async_callback(gateway.hang_up)
-        client = GuardedClient(allow_private=True)
+        client = GuardedClient(allow_private=True, timeout=30)
         stack.push_async_callback(client.close)
-        reader = Chain((chain.url,), chain.chain_id)
+        reader = Chain((chain.url,), chain.chain_id, timeout=30)
         stack.push_async_callback(reader.close)
         ens = Ens(reader, parse_address(chain.registry), client)
-        http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
+        http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=60))
         yield House(gateway, chain, settings, Profiles(ens, client), ens, http, config, server)
 
 

@@ -40,7 +40,7 @@ class Natives:
         return client
 
     async def mail(
-        self, client: Dm3Client, number: int = 1, kind: MessageType = MessageType.NEW, seconds: float = 15
+        self, client: Dm3Client, number: int = 1, kind: MessageType = MessageType.NEW, seconds: float = 60
     ) -> list[Received]:
         """What came for a native client, once there are so many of a kind; all that came so far is kept in order."""
         heard = self.heard.setdefault(client.name, [])

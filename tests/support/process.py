@@ -168,11 +168,11 @@ async def gateway_process(
         signer = load_signer(settings.ens.signer_key_file).address
         await asyncio.to_thread(found_parent, chain, PARENT, settings.server.public_url, signer)
         await asyncio.to_thread(upgrade, settings.store.url)
-        client = GuardedClient(allow_private=True)
+        client = GuardedClient(allow_private=True, timeout=30)
         stack.push_async_callback(client.close)
-        reader = Chain((chain.url,), chain.chain_id)
+        reader = Chain((chain.url,), chain.chain_id, timeout=30)
         stack.push_async_callback(reader.close)
-        http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
+        http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=60))
         native = Dm3Client(
             name=EnsName("native.eth"),
             wallet=chain.accounts["native"].key,

@@ -12,7 +12,7 @@ from gateway.operations.dm3_client import Dm3Client, Received
 T = TypeVar("T")
 
 
-async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 15) -> T:
+async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 60) -> T:
     """What `look` finds; TimeoutError when it never does."""
     async with asyncio.timeout(seconds):
         while (found := await look()) is None:  # noqa: ASYNC110 - what is looked for has no event
@@ -21,7 +21,7 @@ async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 15) ->
 
 
 async def mail_of(
-    client: Dm3Client, number: int = 1, kind: MessageType = MessageType.NEW, seconds: float = 15
+    client: Dm3Client, number: int = 1, kind: MessageType = MessageType.NEW, seconds: float = 60
 ) -> list[Received]:
     """What waits for a native client, once there are `number` of a kind."""
 
@@ -30,3 +30,12 @@ async def mail_of(
         return found if len(found) >= number else None
 
     return await until(look, seconds)
+
+
+async def turns_until(task: asyncio.Task[object], turn: float = 0.1) -> float:
+    """Seconds until a task is done, counted by turns of the event loop: none pass while this machine stands still."""
+    turns = 0
+    while not task.done():
+        await asyncio.wait({task}, timeout=turn)
+        turns += 1
+    return turns * turn

@@ -265,9 +265,9 @@ async def xmpp_load(folder: Path, *, pairs: int, envelopes: int) -> AsyncIterato
         node = gateway_process(folder / "node", adapters={"xmpp": table}, overrides=WITHOUT_LIMITS)
         gateway = await stack.enter_async_context(node)
         await gateway.start()
-        reader = Chain((gateway.chain.url,), gateway.chain.chain_id)
+        reader = Chain((gateway.chain.url,), gateway.chain.chain_id, timeout=30)
         stack.push_async_callback(reader.close)
-        client = GuardedClient(allow_private=True)
+        client = GuardedClient(allow_private=True, timeout=30)
         stack.push_async_callback(client.close)
         profiles = Profiles(Ens(reader, parse_address(gateway.chain.registry), client), client)
         met = [await _pair(gateway, server, profiles, number) for number in range(pairs)]

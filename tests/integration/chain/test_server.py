@@ -28,7 +28,7 @@ async def chain() -> AsyncIterator[RunningChain]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(trust_env=False, timeout=10) as found:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as found:
         yield found
 
 
@@ -122,7 +122,7 @@ async def test_ends_when_the_body_fails_and_tells_the_reason() -> None:
         async with running_chain() as running:
             raise ValueError("told")
     with pytest.raises(httpx2.ConnectError):
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as client:
             await client.get(running.url)
 
 
@@ -145,7 +145,7 @@ async def test_web3_sends_a_transaction(chain: RunningChain) -> None:
         }
         transaction["gas"] = await web3.eth.estimate_gas(transaction)
         digest = await web3.eth.send_raw_transaction(alice.sign_transaction(transaction).raw_transaction)
-        receipt = await web3.eth.wait_for_transaction_receipt(digest, timeout=10)
+        receipt = await web3.eth.wait_for_transaction_receipt(digest, timeout=60)
         assert (receipt["status"], receipt["gasUsed"], receipt["to"]) == (1, 21_000, bob)
         assert await web3.eth.get_balance(bob) == before + 5
         block = await web3.eth.get_block("latest", full_transactions=True)

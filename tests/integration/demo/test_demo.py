@@ -99,7 +99,7 @@ async def test_the_whole_story_holds_with_all_networks_and_ctrl_c_ends_it(tmp_pa
         _, err = await asyncio.wait_for(process.communicate(), 30)
         assert process.returncode == 0
         assert err == b"", err.decode()
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
             with pytest.raises(httpx2.ConnectError):
                 await http.get(matrix["homeserver_url"])
     finally:
@@ -122,7 +122,7 @@ async def test_ctrl_c_ends_it_cleanly(world: tuple[asyncio.subprocess.Process, d
     _, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0
     assert err == b"", err.decode()
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         with pytest.raises(httpx2.ConnectError):
             await http.get(facts["gateway_url"])
 
@@ -136,7 +136,7 @@ async def test_the_facts_are_true(world: tuple[asyncio.subprocess.Process, dict[
         *("resolver_signer", "ds_name", "ds_profile", "ccip_url", "accounts", "samples", "smtp", "matrix", "xmpp"),
         *("admin_url", "admin_token"),
     }
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         entered = await http.post(
             f"{facts['admin_url']}/login",
             data={"token": facts["admin_token"]},

@@ -128,7 +128,7 @@ class Human:
     async def say(self, room: str, text: str, **more: Any) -> str:
         return await self.send(room, {"msgtype": "m.text", "body": text, **more})
 
-    async def hear(self, wanted: Callable[[Json], object], seconds: float = 15) -> Event:
+    async def hear(self, wanted: Callable[[Json], object], seconds: float = 60) -> Event:
         """The first event that is wanted, in clear."""
 
         async def look() -> Event | None:

@@ -80,7 +80,7 @@ class MatrixPeer:
         return room
 
     async def _push(self, event: dict[str, object]) -> None:
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
             answer = await http.put(
                 f"{self._url}/_matrix/app/v1/transactions/{event['event_id']}",
                 content=json.dumps({"events": [event]}).encode(),

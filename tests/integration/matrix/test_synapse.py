@@ -141,7 +141,7 @@ async def test_an_application_service_may_come_after_the_server_is_prepared(tmp_
         )
         synapse.registrations.append(registration)
         await synapse.start()
-        async with httpx2.AsyncClient(headers={"Authorization": "Bearer as"}, trust_env=False) as service:
+        async with httpx2.AsyncClient(headers={"Authorization": "Bearer as"}, trust_env=False, timeout=60) as service:
             answer = await service.get(f"{synapse.url}/_matrix/client/v3/account/whoami")
             assert answer.json()["user_id"] == "@dm3bot:matrix.example"
         with pytest.raises(MatrixFault, match="M_EXCLUSIVE"):

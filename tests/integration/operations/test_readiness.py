@@ -15,7 +15,7 @@ from gateway.serving import serve_until
 from gateway.settings import load_settings
 from gateway.store.migrate import upgrade
 from tests.support.adapters import PaperAdapter
-from tests.support.house import House, running_house
+from tests.support.house import House, patience, running_house
 from tests.support.waiting import mail_of, until
 
 
@@ -76,21 +76,22 @@ async def test_a_stop_is_seen_before_the_listener_closes(tmp_path: Path) -> None
     config = create_installation(tmp_path, answers)
     port = _free_port()
     settings = load_settings(
-        config, {"DM3_GATEWAY__SERVER__PORT": str(port), "DM3_GATEWAY__SERVER__DRAIN_SECONDS": "1.5"}
+        config, {"DM3_GATEWAY__SERVER__PORT": str(port), "DM3_GATEWAY__SERVER__DRAIN_SECONDS": "4"}
     )
     await asyncio.to_thread(upgrade, settings.store.url)
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve_until(settings, {}, stop))
-    try:
-        assert await until(lambda: _status(port, "/readyz"), 20) == 200
-        stop.set()
-        assert await until(lambda: _other_status(port, 200), 10) == 503
-        assert await _status(port, "/ds/delivery-service-profile") == 200, "new connections are still served"
-        await asyncio.wait_for(serving, 20)
-        assert await _status(port, "/readyz") is None
-    finally:
-        stop.set()
-        await serving
+    with patience():
+        serving = asyncio.create_task(serve_until(settings, {}, stop))
+        try:
+            assert await until(lambda: _status(port, "/readyz")) == 200
+            stop.set()
+            assert await until(lambda: _other_status(port, 200)) == 503
+            assert await _status(port, "/ds/delivery-service-profile") == 200, "new connections are still served"
+            await asyncio.wait_for(serving, 60)
+            assert await _status(port, "/readyz") is None
+        finally:
+            stop.set()
+            await serving
 
 
 def _free_port() -> int:

@@ -133,7 +133,7 @@ async def connected(house: House, name: str, token: str) -> AsyncIterator[Socket
     auth = {"account": {"ensName": name}, "token": token}
     await client.connect(house.url, auth=auth, transports=["websocket"])
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await socket.authorised.wait()
         yield socket
     finally:

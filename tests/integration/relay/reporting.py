@@ -68,7 +68,7 @@ async def outside(folder: Path, **overrides: Any) -> AsyncIterator[Outside]:
         mailbox, clock = Mailbox(), TurnedClock()
         mail_port = await stack.enter_async_context(mail_server(mailbox))
         pushes = await stack.enter_async_context(push_service())
-        settings = {"domain": "gw.example", "smtp_host": "127.0.0.1", "smtp_port": 0, "send_timeout": 5}
+        settings = {"domain": "gw.example", "smtp_host": "127.0.0.1", "smtp_port": 0, "send_timeout": 60}
         adapter = EmailAdapter(EmailSettings.model_validate(settings | {"relay_host": f"127.0.0.1:{mail_port}"}))
         environment = {f"DM3_GATEWAY__NOTIFICATIONS__{key.upper()}": str(value) for key, value in overrides.items()}
         house = await stack.enter_async_context(

@@ -69,7 +69,7 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
 async def test_a_stop_while_an_adapter_is_opened(settings: Settings, sockets: list[socket.socket]) -> None:
     adapter, stop = Starting(), asyncio.Event()
     serving = asyncio.create_task(serve_until(settings, {adapter.name: adapter}, stop))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await adapter.opening.wait()
         stop.set()
         await serving
@@ -80,7 +80,7 @@ async def test_a_stop_while_an_adapter_is_opened(settings: Settings, sockets: li
 async def test_a_stop_before_the_start(settings: Settings, sockets: list[socket.socket]) -> None:
     stop = asyncio.Event()
     stop.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await serve_until(settings, {}, stop)
     assert [each.fileno() for each in sockets] == [-1]
 
@@ -127,7 +127,7 @@ async def test_a_listener_that_does_not_start_is_stopped(
 async def test_serving_until_the_stop(settings: Settings, sockets: list[socket.socket]) -> None:
     stop = asyncio.Event()
     serving = asyncio.create_task(serve_until(settings, {}, stop))
-    async with asyncio.timeout(20), httpx2.AsyncClient(trust_env=False) as client:
+    async with asyncio.timeout(60), httpx2.AsyncClient(trust_env=False, timeout=60) as client:
         while not sockets:  # noqa: ASYNC110 - a list has no event
             await asyncio.sleep(0.01)
         port = sockets[0].getsockname()[1]

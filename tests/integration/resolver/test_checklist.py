@@ -102,7 +102,7 @@ async def client() -> AsyncIterator[Client]:
     app = Direct(http_app([], []), {}, {CCIP_PATH: CcipEndpoint(resolver)})
     async with (
         serving(app) as port,
-        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as http,
     ):
         yield Client(http)
 

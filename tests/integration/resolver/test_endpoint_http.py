@@ -35,7 +35,7 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
     app = Direct(Starlette(), {}, {CCIP_PATH: CcipEndpoint(resolver)})
     async with (
         serving(app) as port,
-        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as connected,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as connected,
     ):
         yield connected
 

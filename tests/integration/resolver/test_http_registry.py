@@ -251,7 +251,7 @@ async def test_over_http_an_outage_is_503_and_caches_keep_an_answer_for_a_quarte
             world = World(client, *urls(server))
             async with (
                 serving(CcipEndpoint(world.resolver)) as port,
-                httpx2.AsyncClient(trust_env=False) as asking,
+                httpx2.AsyncClient(trust_env=False, timeout=60) as asking,
             ):
                 got = await asking.get(f"http://127.0.0.1:{port}/ccip/{SENDER}/0x{data}")
         assert (got.status_code, got.headers["cache-control"]) == (status, cache)

@@ -31,7 +31,7 @@ from gateway.store.lanes import (
 from tests.integration.store.values import DAY, job, lane
 
 LANES = 12
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from gateway.store.once import Once
 from tests.integration.store.values import EMAIL, NOW, Sql, job, lane
 from tests.support.postgres import PostgresServer, database_of
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 @pytest.fixture

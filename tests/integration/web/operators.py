@@ -78,7 +78,7 @@ async def operating(folder: Path) -> AsyncIterator[Office]:
             own = house.settings.server.model_copy(update={"public_url": f"http://127.0.0.1:{server.port}"})
             there = replace(house, settings=house.settings.model_copy(update={"server": own}))
             token = (folder / "admin.token").read_text().strip()
-            async with httpx2.AsyncClient(trust_env=False, follow_redirects=False) as http:
+            async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=60) as http:
                 yield Office(house, there, token, http)
         finally:
             await server.stop()

@@ -19,7 +19,7 @@ from tests.support.require import require
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGS: Final = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
-PATIENCE_MS: Final = 10_000
+PATIENCE_MS: Final = 30_000
 ONE_LOOP: Final = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("pages")]
 """Marks of these modules: one browser and one gateway for all of them."""
 ANOTHER_LOOP: Final = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("more pages")]

@@ -94,7 +94,7 @@ class RealMailServer(ABC):
         files = sorted(self.box.rglob("new/*"), key=lambda each: each.stat().st_mtime_ns)
         return [parser.parsebytes(each.read_bytes()) for each in files]
 
-    async def mail(self, *texts: str, seconds: float = 20) -> EmailMessage:
+    async def mail(self, *texts: str, seconds: float = 60) -> EmailMessage:
         """The first mail that holds all these texts."""
 
         async def look() -> EmailMessage | None:

@@ -28,7 +28,7 @@ async def test_a_task_that_raises_is_started_again() -> None:
         await asyncio.Event().wait()
 
     supervisor.start("work", work)
-    await asyncio.wait_for(alive.wait(), 5)
+    await asyncio.wait_for(alive.wait(), 60)
     await supervisor.stop()
     assert tries == 3
 
@@ -45,7 +45,7 @@ async def test_one_failing_task_does_not_disturb_another() -> None:
 
     supervisor.start("failing", failing)
     supervisor.start("working", working)
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 60)
     await supervisor.stop()
     assert done.is_set()
 
