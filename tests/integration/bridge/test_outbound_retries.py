@@ -96,14 +96,14 @@ async def tarpit() -> AsyncIterator[Tarpit]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[GuardedClient]:
-    async with GuardedClient(allow_private=True, max_connections=100) as opened:
+    async with GuardedClient(allow_private=True, max_connections=100, timeout=30) as opened:
         yield opened
 
 
 async def test_a_silent_service_is_asked_by_a_few_and_then_left_alone(
     tarpit: Tarpit, client: GuardedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(other_services, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(other_services, "PATIENCE_SECONDS", 2.0)
     clock = Hands()
     relays = RemoteRelays(client, clock)
     outcomes = await asyncio.gather(*(relays.submit(tarpit.profile, "{}") for _ in range(50)), return_exceptions=True)

@@ -158,7 +158,7 @@ async def test_the_recipient_is_asked_by_name_and_both_questions_at_once(house: 
 
     async def answer_when_both_are_asked(request: Any) -> Any:
         if (await request.json())["method"] != "dm3_submitMessage":
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await both_asked.wait()
         return await handle(request)
 

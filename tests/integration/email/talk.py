@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds until a reply that does not come fails the test."""
 
 

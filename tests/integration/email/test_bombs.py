@@ -25,10 +25,12 @@ from adapters.email.settings import EmailSettings
 from gateway.sdk import EnsName
 from gateway.sdk.testing import MemoryContext
 from tests.integration.email.conftest import Door
-from tests.integration.email.talk import PATIENCE, Talk, letter
+from tests.integration.email.talk import Talk, letter
 from tests.integration.email.test_memory import forget_peak, resident
 from tests.unit.email.test_mime import multipart, nested
 
+SOON = 10.0
+"""Seconds within which a bomb is answered, on a busy machine too; a second is enough elsewhere."""
 FROM = b"From: bob@example.net\r\n"
 
 
@@ -116,7 +118,7 @@ async def answer(talk: Talk, bomb: bytes) -> str:
     content = bomb + b"\r\n.\r\n"
     for begin in range(0, len(content), 65_536):
         await talk.send(content[begin : begin + 65_536])
-    async with asyncio.timeout(3 * PATIENCE):
+    async with asyncio.timeout(90):
         while not (reply := await talk.reply()):
             pass
     return reply
@@ -129,7 +131,7 @@ async def test_each_is_answered_for_good_and_soon(door: Door, name: str) -> None
     async with door.talk() as talk:
         begin = time.perf_counter()
         assert (await answer(talk, bomb)).startswith(expected)
-        assert time.perf_counter() - begin < PATIENCE
+        assert time.perf_counter() - begin < SOON
         assert (await talk.mail(letter("an ordinary mail"))).startswith("250")
     assert door.ctx.taken[-1].text == "an ordinary mail"
 

@@ -32,7 +32,7 @@ async def test_connections_have_a_limit(open_door: OpenDoor, limit: str) -> None
         assert (await refused(door)).startswith("421 4.7.0")
         await second.say("QUIT")
         assert await second.reply() == ""
-        deadline = asyncio.get_running_loop().time() + 5
+        deadline = asyncio.get_running_loop().time() + 60
         while (await greeting(door)).startswith("421"):
             assert asyncio.get_running_loop().time() < deadline
 
@@ -43,14 +43,14 @@ async def greeting(door: Door) -> str:
 
 
 async def test_idle_connections_are_ended(open_door: OpenDoor) -> None:
-    door = await open_door(command_timeout=0.1)
+    door = await open_door(command_timeout=2)
     async with door.talk() as talk:
         assert (await talk.reply()).startswith("421 4.4.2")
         assert await talk.reply() == ""
 
 
 async def test_bogus_lines_do_not_keep_a_connection(open_door: OpenDoor) -> None:
-    door = await open_door(command_timeout=0.1)
+    door = await open_door(command_timeout=2)
     async with door.talk() as talk:
         await talk.send(b"\r\n")
         replies = [await talk.reply(), await talk.reply()]

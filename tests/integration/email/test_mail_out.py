@@ -65,7 +65,7 @@ async def post_office(
             "dns_servers": (dns,),
             "mx_port": port,
             "allow_private_destinations": True,
-            "send_timeout": 5,
+            "send_timeout": 60,
         }
         adapter = EmailAdapter(EmailSettings.model_validate(values | settings))
         ctx = context(network=adapter.name)

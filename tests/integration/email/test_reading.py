@@ -55,7 +55,7 @@ async def read(reader: Reader, data: bytes) -> ReadMail:
 
 async def busy_worker(pool: Pool) -> int:
     """Stop the next worker that reads a mail, before it can answer; its process."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not pool.busy:  # noqa: ASYNC110 - as soon as the loop turns once
             await asyncio.sleep(0)
     (worker,) = pool.busy
@@ -64,7 +64,7 @@ async def busy_worker(pool: Pool) -> int:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - processes end, and tell nobody
             await asyncio.sleep(0.01)
 

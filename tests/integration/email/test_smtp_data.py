@@ -161,11 +161,11 @@ async def test_a_stalled_mail_is_ended(open_door: OpenDoor) -> None:
 
 
 async def test_a_steady_mail_outlives_the_time_of_commands(open_door: OpenDoor) -> None:
-    door = await open_door(command_timeout=0.2, data_timeout=5)
+    door = await open_door(command_timeout=2, data_timeout=30)
     async with door.talk() as talk:
         await talk.begin()
         for part in (b"From: bob@example.net\r\n", b"\r\n", b"slow", b"ly\r\n"):
-            await asyncio.sleep(0.1)  # longer together than a command may take
+            await asyncio.sleep(0.6)  # longer together than a command may take
             await talk.send(part)
         await talk.send(b".\r\n")
         assert (await talk.reply()).startswith("250")

@@ -168,8 +168,9 @@ class Slow(Mailbox):
         return await super().handle_DATA(server, session, envelope)
 
 
-async def test_a_destination_gets_no_more_connections_than_set() -> None:
+async def test_a_destination_gets_no_more_connections_than_set(monkeypatch: pytest.MonkeyPatch) -> None:
     mailbox = Slow()
+    monkeypatch.setattr("adapters.email.destinations.SLOT_WAIT", 60.0)
     async with post_office(mailbox, connections_per_destination=3) as (adapter, _, _):
         outcomes = await asyncio.gather(
             *(

@@ -132,7 +132,7 @@ async def test_files_that_cannot_be_carried_fail_in_words(world: MatrixWorld, al
 async def test_a_message_without_its_key_is_told_once_and_what_follows_goes_on(
     world: MatrixWorld, alice: Human, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.matrix.crypto.reading.WAIT_SECONDS", 1.0)
+    monkeypatch.setattr("adapters.matrix.crypto.reading.WAIT_SECONDS", 3.0)
     native = await world.native()
     room = await alice.chat(world, native)
     lost = {**ENCRYPTED, "session_id": "gone", "sender_key": "k", "device_id": "D", "ciphertext": "AAAA"}

@@ -36,7 +36,7 @@ async def service() -> AsyncIterator[PushService]:
 @pytest.fixture
 async def channel() -> AsyncIterator[PushChannel]:
     """May push to this machine."""
-    async with GuardedClient(allow_private=True, timeout=5) as client:
+    async with GuardedClient(allow_private=True, timeout=30) as client:
         yield PushChannel(key=KEY, subject=SUBJECT, client=client, clock=now_ms)
 
 
@@ -207,7 +207,7 @@ async def test_a_public_name_that_leads_inside_is_not_pushed_to(canary: Server, 
     async def resolve(host: str, port: int) -> Sequence[str]:
         return [address]
 
-    async with GuardedClient(resolve=resolve, timeout=5) as client:
+    async with GuardedClient(resolve=resolve, timeout=30) as client:
         channel = PushChannel(key=KEY, subject=SUBJECT, client=client, clock=now_ms)
         browser = Browser("https://push.example/")
         channel.check(stored(browser))

@@ -112,7 +112,7 @@ async def one_of_many(store: Store, other: Store, time: Time) -> None:
     nodes = [Idempotency(store=each, clock=time) for each in (store, other) * 2]
     work = Doing()
     tasks = [asyncio.create_task(node.run("key:1", "k", ASKED, work)) for node in nodes]
-    await asyncio.wait_for(work.begun.wait(), 10)
+    await asyncio.wait_for(work.begun.wait(), 60)
     refused, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     while len(waiting) > 1:
         more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -149,12 +149,12 @@ async def test_a_refusal_is_a_result(once: Idempotency) -> None:
 async def test_a_caller_who_hangs_up_finds_the_answer_later(once: Idempotency) -> None:
     work = Doing()
     task = asyncio.create_task(once.run("key:1", "k", ASKED, work))
-    await asyncio.wait_for(work.begun.wait(), 10)
+    await asyncio.wait_for(work.begun.wait(), 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     work.go.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 answer = await once.run("key:1", "k", ASKED, work)
@@ -169,7 +169,7 @@ async def test_what_a_dead_node_began_is_done_by_another(once: Idempotency, stor
     stuck, work = Doing(), doing()
     dead = Idempotency(store=store, clock=time)
     task = asyncio.create_task(dead.run("key:1", "k", ASKED, stuck))
-    await asyncio.wait_for(stuck.begun.wait(), 10)
+    await asyncio.wait_for(stuck.begun.wait(), 60)
     time.now += ABANDONED_MS - 1
     with pytest.raises(RequestUnderWay):
         await once.run("key:1", "k", ASKED, work)

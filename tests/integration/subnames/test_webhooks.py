@@ -146,7 +146,7 @@ async def test_what_becomes_of_an_event(
     result: type,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gateway.subnames.webhooks.SEND_SECONDS", 0.3)
+    monkeypatch.setattr("gateway.subnames.webhooks.SEND_SECONDS", 2.0 if script is silence else 30.0)
     async with scripted(script) as receiver:
         new = await webhooks.register(GW, receiver.url(), actor="operator")
         (job,) = await queued(store, new)

@@ -253,7 +253,7 @@ async def test_a_full_destination_goes_on_as_its_lanes_end(store: Store, monkeyp
 async def test_lanes_of_named_destinations_are_not_leased(store: Store) -> None:
     await add(store, "1", destination="tar")
     await add(store, "2", destination="live")
-    (lease,) = await store.commit(LeaseLanes("node", now_ms(), 1000, 10, except_for=("tar", "pitch")))
+    (lease,) = await store.commit(LeaseLanes("node", now_ms(), 60_000, 10, except_for=("tar", "pitch")))
     assert destination_of(lease.lane) == "live"
 
 
@@ -261,9 +261,9 @@ async def test_no_destination_gets_more_lanes_than_it_has_room_for(store: Store)
     for destination, number in (("tar", 5), ("pitch", 5), ("live", 3)):
         for each in range(number):
             await add(store, str(each), destination=destination)
-    leased = await store.commit(LeaseLanes("node", now_ms(), 1000, 20, share=4, rooms={"tar": 2, "pitch": 0}))
+    leased = await store.commit(LeaseLanes("node", now_ms(), 60_000, 20, share=4, rooms={"tar": 2, "pitch": 0}))
     assert Counter(destination_of(each.lane) for each in leased) == {"tar": 2, "live": 3}
-    left = await store.commit(LeaseLanes("node", now_ms(), 1000, 20))
+    left = await store.commit(LeaseLanes("node", now_ms(), 60_000, 20))
     assert Counter(destination_of(each.lane) for each in left) == {"tar": 3, "pitch": 5}, "they are nobody's yet"
 
 
@@ -313,7 +313,7 @@ async def test_lanes_behind_those_of_a_full_destination_are_leased_at_once(
     for number in range(80):
         await add(store, str(number), destination="tar")
     await add(store, "1", destination="live")
-    assert await store.wait_for_work(1), "from here on nothing is announced"
+    assert await store.wait_for_work(60), "from here on nothing is announced"
     async with working(store, {"work": Scripted(work)}):
         await eventually(lambda: running == {"tar": SHARE, "live": 1})
         gate.set()
@@ -333,7 +333,7 @@ async def test_a_try_without_end_is_ended(store: Store, monkeypatch: pytest.Monk
 
     await add(store, "1")
     async with working(store, {"work": Scripted(work)}):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await ended.wait()
 
         async def counted() -> Job | None:
@@ -421,7 +421,7 @@ async def test_work_without_a_lease_is_broken_off(
     faulty.before = before
     await add(store, "1")
     async with working(faulty, {"work": Scripted(work)}) as task:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await broken_off.wait()
         assert not task.done()
         assert len(await jobs(store)) == 1

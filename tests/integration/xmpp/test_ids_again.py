@@ -31,7 +31,7 @@ async def taken(gate: Gate, number: int) -> list[str]:
         found = [each.text for each in gate.ctx.taken if not each.text.startswith("good")]
         return found if len(found) >= number else None
 
-    return await until(look, 10)
+    return await until(look)
 
 
 async def test_other_words_under_an_id_of_before_are_another_message(gate: Gate) -> None:

@@ -73,7 +73,7 @@ class Services:
 @pytest_asyncio.fixture
 async def services(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
     """Of a server that takes every file."""
-    monkeypatch.setattr(asking, "SECONDS", 0.3)
+    monkeypatch.setattr(asking, "SECONDS", 60.0)
 
     async def put(request: web.Request) -> web.Response:
         await request.read()
@@ -112,10 +112,13 @@ async def deliver(gate: Gate) -> Outcome:
     ids=["silent", "busy", "busy server", "server silent", "server says later", "no slot", "slots later"],
 )
 async def test_what_may_pass_is_tried_again(
-    gate: Gate, services: Services, answers: Mapping[tuple[str, str], str]
+    gate: Gate, services: Services, answers: Mapping[tuple[str, str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services.answers.update(answers)
-    assert isinstance(await deliver(gate), Retry)
+    with monkeypatch.context() as waiting:
+        if SILENCE in answers.values():
+            waiting.setattr(asking, "SECONDS", 2.0)  # the others answer
+        assert isinstance(await deliver(gate), Retry)
     services.answers.clear()
     assert isinstance(await deliver(gate), Delivered)
 
@@ -143,9 +146,13 @@ async def test_an_address_that_is_none_costs_the_others_nothing(gate: Gate, serv
     assert isinstance(await deliver(gate), Delivered)
 
 
-async def test_a_link_that_breaks_meanwhile_says_nothing_about_files(gate: Gate, services: Services) -> None:
+async def test_a_link_that_breaks_meanwhile_says_nothing_about_files(
+    gate: Gate, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "SECONDS", 2.0)
+
     def leave(stanza: Stanza) -> str:
         return "</stream:stream>" if stanza.to == FIRST else services(stanza)
 
     gate.server.answers = leave
-    assert isinstance(await asyncio.wait_for(deliver(gate), 10), Retry)
+    assert isinstance(await asyncio.wait_for(deliver(gate), 60), Retry)

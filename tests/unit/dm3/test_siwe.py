@@ -392,10 +392,10 @@ def test_no_text_takes_long_to_refuse(worst: Callable[[int], str], size: int) ->
 
 
 def _seconds(text: str) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InvalidInput):
         parse_siwe(text)
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def test_the_longest_message_is_read() -> None:
