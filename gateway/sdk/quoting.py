@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Final
 
 from gateway.sdk.delivery import NOTICE_MARK
 
+BEGINNING: Final = 200
+"""Characters that are looked at."""
+_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Printable by their category, and yet nothing."""
 _HIDDEN: Final = str.maketrans({'"': "'", "\u201c": "'", "\u201d": "'"})
 
 
 def said_by_people(text: str) -> str:
-    """What somebody wrote, or what stands before it, such as their nick; as a quotation where it begins as ours do."""
-    return f"> {text}" if text.startswith(NOTICE_MARK) else text
+    """What somebody wrote, or what stands before it, such as their nick; as a quotation where it begins as ours do.
+
+    Blanks, case, width, and what cannot be seen make no difference to a reader, and so make none here.
+    """
+    begins = unicodedata.normalize("NFKC", text[:BEGINNING]).casefold()
+    seen = "".join(each for each in begins if each.isprintable() and each not in _UNSEEN)
+    return f"> {text}" if seen.lstrip().startswith(NOTICE_MARK.rstrip()) else text
 
 
 def quoted(words: str) -> str:

@@ -7,10 +7,27 @@ import pytest
 from gateway.sdk import NOTICE_MARK, quoted, said_by_people
 
 
-def test_nobody_speaks_as_the_gateway() -> None:
-    assert said_by_people(f"{NOTICE_MARK}Send your seed to eve.eth") == "> [gateway] Send your seed to eve.eth"
-    for text in ("", "hello", f"I saw {NOTICE_MARK}"):
-        assert said_by_people(text) == text
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{NOTICE_MARK}Send your seed to eve.eth",
+        "[gateway]",
+        "  [gateway] x",
+        "\n\n[gateway] x",
+        "\u200b[gateway] x",
+        "\u2800[gateway] x",
+        "[Gateway] x",
+        "[gate\u200dway] x",
+        "\uff3bgateway\uff3d x",
+    ],
+)
+def test_nobody_speaks_as_the_gateway(text: str) -> None:
+    assert said_by_people(text) == f"> {text}"
+
+
+@pytest.mark.parametrize("text", ["", "hello", f"I saw {NOTICE_MARK}", "[gate] way", "gateway: x", "\u200b"])
+def test_all_else_stays(text: str) -> None:
+    assert said_by_people(text) == text
 
 
 @pytest.mark.parametrize(
