@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, not_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, not_, select
 
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName, EthAddress
@@ -185,17 +185,6 @@ class NamesEnding:
         ]
         rows = conn.execute(_below(self.suffix, None).where(*ending).order_by(names.c.expires_at).limit(self.limit))
         return [name_of(row) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class DropName:
-    """Remove a name, its records and its history, so that it can be issued at once; True when it was there."""
-
-    name: EnsName
-
-    def apply(self, conn: Connection) -> bool:
-        """Delete one row."""
-        return conn.execute(delete(names).where(names.c.name == self.name)).rowcount > 0
 
 
 def path_of(name: str) -> str:

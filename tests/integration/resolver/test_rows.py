@@ -16,7 +16,8 @@ from gateway.ids import EnsName
 from gateway.resolver import rows as module
 from gateway.resolver.rows import LIFE, Rows
 from gateway.store import Store
-from gateway.store.names import DropName, NameRow, NamesNamed, PutName
+from gateway.store.names import NameRow, NamesNamed, PutName
+from tests.integration.store.values import Sql
 
 BOB = EnsName("bob.gw.eth")
 
@@ -114,7 +115,7 @@ async def test_what_this_process_writes_is_seen_at_once(store: Store, rows: Rows
     await store.commit(PutName(row(BOB, "2")))
     rows.forget(BOB)
     assert await url_of(rows) == "2"
-    await store.commit(DropName(BOB))
+    await store.commit(Sql("DELETE FROM names"))
     rows.forget(BOB)
     assert await url_of(rows) is None
 

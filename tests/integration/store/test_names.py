@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import InvalidInput
 from gateway.ids import EnsName
 from gateway.store import Store
-from gateway.store.names import DropName, ListNames, NameNamed, NameRow, PutName
+from gateway.store.names import ListNames, NameNamed, NameRow, PutName
 from tests.integration.store.values import NOW
 from tests.integration.store.values import name_row as row
 
@@ -35,7 +35,6 @@ async def test_a_row_is_returned_unchanged(store: Store, stored: NameRow) -> Non
 
 async def test_absent_names(store: Store) -> None:
     assert await store.read(NameNamed(EnsName("bob.gw.eth"))) is None
-    assert await store.commit(DropName(EnsName("bob.gw.eth"))) is False
 
 
 async def test_putting_again_replaces_the_records_and_keeps_the_birthday(store: Store) -> None:
@@ -53,12 +52,6 @@ async def test_two_names_cannot_have_one_node(store: Store) -> None:
     with pytest.raises(InvalidInput):
         await store.commit(PutName(row("ann.gw.eth", node=bob.node)))
     assert await store.read(NameNamed(EnsName("ann.gw.eth"))) is None
-
-
-async def test_dropped_names_are_gone(store: Store) -> None:
-    await store.commit(PutName(row("bob.gw.eth")))
-    assert await store.commit(DropName(EnsName("bob.gw.eth"))) is True
-    assert await store.read(NameNamed(EnsName("bob.gw.eth"))) is None
 
 
 async def test_listing_shows_what_is_below_and_nothing_else(store: Store) -> None:
