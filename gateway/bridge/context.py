@@ -43,6 +43,9 @@ SEALED_GROWTH: Final = 1.4
 """How much a message grows when it is encrypted, put into base64 and quoted."""
 SEALED_EXTRA: Final = 16_384
 """Bytes of an envelope besides its message."""
+REPEAT_MS: Final = 3_600_000
+"""How long a message is a repeat in a network whose ids come again: a program may send the same words under the same id
+every day, and a network repeats what it sends within minutes."""
 MAX_NATIVE_ID: Final = 2048
 ALLOWED_LEAD_MS: Final = 5 * 60_000
 """A network may say that a message was sent this much later than our clock; beyond it, our time is taken."""
@@ -255,7 +258,8 @@ class BridgeContext:
         )
         expires_at = now + house.message_ttl_ms
         ops = (*self._identity_ops(known, person), Enqueue(outbound_job(work, now=now, expires_at=expires_at)))
-        return name, trace_of_outbound(work), Once(f"in:{self._network}", _once_key(outgoing), expires_at, ops)
+        known_until = now + REPEAT_MS if outgoing.fingerprint else expires_at
+        return name, trace_of_outbound(work), Once(f"in:{self._network}", _once_key(outgoing), known_until, ops)
 
     def _identity_ops(self, known: Identity | None, person: Person) -> tuple[Op[Any], ...]:
         display_name = person.display_name[:MAX_DISPLAY_NAME]

@@ -48,7 +48,8 @@ class Outgoing:
     fingerprint: str = ""
     """Of the content, in networks whose ids come again, as those of XMPP may with every new stream (RFC 6120, 8.1.3).
 
-    There the same id with another fingerprint is another message, and what the id names from then on. "" elsewhere.
+    There the same id with another fingerprint, or after an hour, is another message, and what the id names from then
+    on. "" elsewhere.
     """
     sent_at: int
     """Milliseconds since the epoch, as the network tells it."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gateway.bridge.context import REPEAT_MS
 from gateway.dm3.message import MessageType
 from gateway.errors import InvalidInput, InvalidName, TooLarge, UnknownName
 from gateway.ids import CanonicalId, EnsName, NativeId
+from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
 from gateway.sdk import DeliveryState, Outgoing, Person
 from gateway.sdk.attachments import file_attachment
 from gateway.store.identities import ListIdentities
+from gateway.store.once import ExpireOnce
 from gateway.store.status import StatusOf
 from tests.support.adapters import PaperAdapter
 from tests.support.house import House, running_house
@@ -61,6 +65,22 @@ async def test_the_same_native_message_is_taken_once(house: House, paper: PaperA
     assert sorted(result.repeat for result in results) == [False] + [True] * 19
     await paper.write(BOB, native.name, "after", "n2")
     assert len(await mail_of(native, 2)) == 2
+
+
+async def test_the_same_words_under_an_id_that_comes_again_are_a_repeat_for_an_hour(
+    house: House, paper: PaperAdapter, native: Dm3Client
+) -> None:
+    person, store = Person(CanonicalId(BOB)), house.gateway.store
+    unique = Outgoing(sender=person, recipient=native.name, native_id=NativeId("2"), sent_at=1, text="hello")
+    daily = replace(unique, native_id=NativeId("1"), fingerprint="same words")
+    for outgoing in (daily, unique):
+        assert [(await paper.ctx.submit(outgoing)).repeat for _ in range(2)] == [False, True]
+    await store.commit(ExpireOnce(now_ms() + REPEAT_MS - 60_000, 100))
+    assert (await paper.ctx.submit(daily)).repeat
+    await store.commit(ExpireOnce(now_ms() + REPEAT_MS, 100))
+    assert not (await paper.ctx.submit(daily)).repeat
+    assert (await paper.ctx.submit(unique)).repeat
+    assert len(await mail_of(native, 3)) == 3
 
 
 async def test_one_person_has_one_identity(house: House, paper: PaperAdapter, native: Dm3Client) -> None:
