@@ -45,7 +45,7 @@ async def test_what_waits_is_handed_over_together_and_in_order(sink: Sink) -> No
     sink.take("a", *range(1, TOGETHER + 5))
     sink.take("b", 100)
     sink.go.set()
-    await sink.pump.drain(1)
+    await sink.pump.drain(60)
     of_a = [ids for sender, ids in sink.runs if sender == "a"]
     assert [len(ids) for ids in of_a] == [1, TOGETHER, 4]
     assert [int(id) for ids in of_a for id in ids] == list(range(TOGETHER + 5))
@@ -60,7 +60,7 @@ async def test_one_pair_does_not_wait_for_another(sink: Sink) -> None:
     await asyncio.sleep(0)
     assert [sender for sender, _ in sink.runs] == ["a", "b"]
     sink.go.set()
-    await sink.pump.drain(1)
+    await sink.pump.drain(60)
 
 
 async def test_what_fails_does_not_stop_what_follows(sink: Sink) -> None:
@@ -68,7 +68,7 @@ async def test_what_fails_does_not_stop_what_follows(sink: Sink) -> None:
     sink.take("a", 0)
     await asyncio.sleep(0.01)
     sink.take("a", 1)
-    await sink.pump.drain(1)
+    await sink.pump.drain(60)
     assert [ids for _, ids in sink.runs] == [["0"], ["1"]]
 
 
@@ -80,7 +80,7 @@ async def test_too_many_stop_the_reading_until_few_are_left(sink: Sink) -> None:
     sink.take("a", MOST)
     assert sink.paused == [True]
     sink.go.set()
-    await sink.pump.drain(1)
+    await sink.pump.drain(60)
     assert sink.paused == [True, False]
     assert sum(len(ids) for _, ids in sink.runs) == MOST
     assert FEW < MOST
@@ -96,9 +96,9 @@ async def test_those_of_one_pair_that_wait_do_not_stop_the_reading(sink: Sink) -
     assert sink.paused == []
     sink.take("b", 7)
     sink.go.set()
-    await sink.pump.drain(1)
+    await sink.pump.drain(60)
     assert [int(id) for sender, ids in sink.runs if sender == "a" for id in ids] == list(range(first_refused))
     assert ("b", ["7"]) in sink.runs
     sink.take("a", 8)
-    await sink.pump.drain(1)
+    await sink.pump.drain(60)
     assert sink.runs[-1] == ("a", ["8"])
