@@ -12,7 +12,7 @@ from adapters.email.parse import ParsedMail
 from adapters.email.reading.reader import Reader, ReadMail
 from adapters.email.spool import Spool
 from adapters.email.threads import ThreadMail, Threads
-from gateway.sdk import EnsName, Outgoing, Submitted
+from gateway.sdk import CanonicalId, EnsName, Outgoing, Submitted
 
 MAX_ORIGINAL: Final = 2_000_000
 """Bytes of a mail that is kept whole so that its quotes can be cut; of a larger one nothing is cut."""
@@ -27,6 +27,7 @@ class IncomingMail:
         self._threads = threads
         self._original = original
         self._kept: list[KeptFile] = list(read.kept)
+        self._person: CanonicalId | None = None
         self._taken = False
 
     @property
@@ -34,22 +35,31 @@ class IncomingMail:
         """What it says."""
         return self._read.mail
 
-    async def messages(self, names: tuple[EnsName, ...], now_ms: int) -> tuple[Outgoing, ...]:
-        """One message for each name; the next mail of the thread finds this one. Raises Unavailable."""
+    async def messages(self, names: tuple[EnsName, ...], now_ms: int, *, proved: bool) -> tuple[Outgoing, ...]:
+        """One message for each name. Raises Unavailable.
+
+        A mail is of its sender's threads only when it is `proved` to be theirs.
+        """
         mail = self.mail
-        thread = await self._threads.find(mail.answers)
+        self._person = mail.sender if proved else None
+        thread = await self._threads.find(self._person, mail.answers) if self._person else None
         link = None
         if names and thread is not None and mail.new < len(mail.text) and self._original is not None:
             original = await self._reader.keep_original(self._original, mail.sender, now_ms)
             if original is not None:
                 self._kept.append(original[0])
                 link = original[1]
-        await self._threads.remember(ThreadMail(mail.native_id, mail.subject, mail.references))
         return outgoing_messages(mail, names, attachments=self._read.attachments, thread=thread, original=link)
 
-    def taken(self, submitted: Sequence[Submitted]) -> None:
-        """Its messages are on disk; of a repeat the first one has its own files."""
+    async def taken(self, submitted: Sequence[Submitted]) -> None:
+        """Its messages are on disk: the next mail of the thread finds this one. Raises Unavailable.
+
+        Of a repeat the first one has its own files; but it may have come to an end before it was remembered.
+        """
         self._taken = any(not each.repeat for each in submitted)
+        if self._person is not None and submitted:
+            mail = self.mail
+            await self._threads.remember(self._person, ThreadMail(mail.native_id, mail.subject, mail.references))
 
     async def close(self) -> None:
         """Leave no file of a mail that was not taken."""

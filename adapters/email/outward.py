@@ -114,7 +114,7 @@ class Outward:
         except LimitExceeded:
             return Retry(f"{delivery.sender} sends mail to this address too fast", _TOO_FAST)
         answered = delivery.reference.native_id if delivery.reference else None
-        thread = await self._threads.find([answered]) if answered else None
+        thread = await self._threads.find(delivery.recipient, [answered]) if answered else None
         try:
             light = await self._files.linked(delivery, sent.first_try)
             mail = await asyncio.to_thread(self._written, light, way_out, thread)
@@ -123,7 +123,7 @@ class Outward:
         if (alias := alias_of(delivery.sender)) is not None:
             await self._ctx.put_alias(alias, delivery.sender)
         if mail.thread is not None:
-            await self._threads.remember(mail.thread)
+            await self._threads.remember(delivery.recipient, mail.thread)
         sender = self._return_path.address(delivery.message_hash, sent.first_try)
         result = await self._transport.send(Letter(sender, delivery.recipient, mail.content, mail.utf8))
         log.info("mail.sent", native_id=mail.message_id, tries=sent.tries + 1, result=type(result).__name__)

@@ -153,7 +153,7 @@ class Reception:
             to = await self._addressees.sort(recipients)
             outgoing = tuple(
                 replace(tagged(each, to.tags.get(each.recipient, ())), assurance=admitted.told)
-                for each in await incoming.messages(to.names, now)
+                for each in await incoming.messages(to.names, now, proved=admitted.named)
             )
             if to.control:
                 self._desk.admit(mail, admitted.assurance)
@@ -161,7 +161,7 @@ class Reception:
                 outgoing = tuple(unverified(each, self._settings.domain) for each in outgoing)
             await self._envelopes.keep(mail.native_id, mail.sender, sender)
             submitted = await self._ctx.submit_all(outgoing) if outgoing else ()
-            incoming.taken(submitted)
+            await incoming.taken(submitted)
             if to.control:
                 # Should this fail, the mail comes again, and what was submitted is a repeat then.
                 await self._desk.take(mail)

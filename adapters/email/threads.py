@@ -1,7 +1,8 @@
 """What we remember of each mail for the next one of its thread: its subject and what it answered.
 
-A mail that answers one of these belongs to a thread that we know. Subjects are what people wrote, so they are encrypted
-in the database, as messages are.
+A mail that answers one of these belongs to a thread that we know. Each is remembered for the person whom it came from
+or went to: anybody may write a mail with a Message-ID that they saw, and what they say in it would go out in the answer
+to somebody else. Subjects are what people wrote, so they are encrypted in the database, as messages are.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from adapters.email.messageid import writable_message_id
-from gateway.sdk import NativeId, Value, Values
+from gateway.sdk import CanonicalId, NativeId, Value, Values
 
 KIND: Final = "thread"
 DAYS_KIND: Final = "thread day"
@@ -58,19 +59,19 @@ class Threads:
         self._cipher = AESGCM(secret)
         self._now_ms = now_ms
 
-    async def find(self, message_ids: Sequence[NativeId]) -> ThreadMail | None:
-        """The first of these mails that we know."""
+    async def find(self, person: CanonicalId, message_ids: Sequence[NativeId]) -> ThreadMail | None:
+        """The first of these mails that we know, among those from this person and to them."""
         for message_id in message_ids[:MAX_LOOKED_AT]:
-            text = await self._values.get(KIND, _key(message_id))
+            text = await self._values.get(KIND, _key(person, message_id))
             if text is not None:
-                return self._opened(message_id, text)
+                return self._opened(person, message_id, text)
         return None
 
-    async def remember(self, mail: ThreadMail) -> None:
-        """Write a mail down; what was known of it is replaced."""
-        key = _key(mail.message_id)
+    async def remember(self, person: CanonicalId, mail: ThreadMail) -> None:
+        """Write a mail down that is from a person, and proved to be, or to them; what was known of it is replaced."""
+        key = _key(person, mail.message_id)
         day = f"{self._now_ms() // DAY_MS:06d}.{key}"
-        await self._values.put(Value(KIND, key, self._sealed(mail)), Value(DAYS_KIND, day, ""))
+        await self._values.put(Value(KIND, key, self._sealed(person, mail)), Value(DAYS_KIND, day, ""))
 
     async def forget_old(self) -> int:
         """Forget mails whose time is over; how many."""
@@ -87,20 +88,25 @@ class Threads:
             )
             forgotten += len(old)
 
-    def _sealed(self, mail: ThreadMail) -> str:
+    def _sealed(self, person: CanonicalId, mail: ThreadMail) -> str:
         nonce = os.urandom(_NONCE)
         content = json.dumps({"subject": mail.subject, "references": mail.references}).encode()
-        return base64.b64encode(nonce + self._cipher.encrypt(nonce, content, mail.message_id.encode())).decode()
+        sealed = self._cipher.encrypt(nonce, content, _which(person, mail.message_id))
+        return base64.b64encode(nonce + sealed).decode()
 
-    def _opened(self, message_id: NativeId, text: str) -> ThreadMail:
+    def _opened(self, person: CanonicalId, message_id: NativeId, text: str) -> ThreadMail:
         raw = base64.b64decode(text)
         try:
-            value = json.loads(self._cipher.decrypt(raw[:_NONCE], raw[_NONCE:], message_id.encode()))
+            value = json.loads(self._cipher.decrypt(raw[:_NONCE], raw[_NONCE:], _which(person, message_id)))
         except InvalidTag:
             # Written under another seed: known, and no more.
             return ThreadMail(message_id)
         return ThreadMail(message_id, value["subject"], tuple(map(NativeId, value["references"])))
 
 
-def _key(message_id: NativeId) -> str:
-    return hashlib.sha256(message_id.encode("utf-8", "replace")).hexdigest()[:40]
+def _key(person: CanonicalId, message_id: NativeId) -> str:
+    return hashlib.sha256(_which(person, message_id)).hexdigest()[:40]
+
+
+def _which(person: CanonicalId, message_id: NativeId) -> bytes:
+    return f"{person}\0{message_id}".encode("utf-8", "replace")
