@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from gateway.sdk import AdapterContext, EnsName, InvalidInput, UnknownName
+from adapters.email.charsets import one_line
+from gateway.sdk import AdapterContext, CanonicalId, EnsName, InvalidInput, UnknownName, quoted
 from gateway.sdk.addresses import Alias, canonical_email, name_from_punycode_localpart
 
 NULL_PATH: Final = "<>"
@@ -19,6 +20,9 @@ TAG_SEPARATOR: Final = "+"
 _OPERATOR_BOXES: Final = frozenset({"postmaster", "abuse"})
 _MAX_LOCAL_OCTETS: Final = 64
 _MAX_PATH_OCTETS: Final = 254
+_MAX_SHOWN: Final = 320
+_WORDS: Final = frozenset(' "')
+"""What only a quoted local part holds (RFC 5321, section 4.1.2)."""
 
 _ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u00a1-\U0010ffff]"
 _LOCAL: Final = rf'(?:{_ATEXT}+(?:\.{_ATEXT}+)*|"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u00a1-\U0010ffff]|\\[\x20-\x7e])+")'
@@ -45,6 +49,12 @@ class Mailbox:
             return canonical_email(f"x@{self.domain}").partition("@")[2]
         except InvalidInput:
             return None
+
+
+def shown_address(address: CanonicalId) -> str:
+    """An address within a sentence of ours, as one line; in quotation marks where it could be read as words itself."""
+    line = one_line(address, _MAX_SHOWN)
+    return line if line == address and line.isprintable() and not _WORDS & set(line) else quoted(line)
 
 
 class Special(Enum):

@@ -11,7 +11,7 @@ import asyncio
 import structlog
 
 from adapters.email import replies
-from adapters.email.charsets import one_line
+from adapters.email.addresses import shown_address
 from adapters.email.dsn import Bounce, Fate, by_program, explained, read_bounce
 from adapters.email.replies import MailRefused
 from adapters.email.returnpath import message_prefix
@@ -69,12 +69,12 @@ def _told(key: str, mail: SentMail, bounce: Bounce, now_ms: int) -> Outgoing:
 
 def failure_text(mail: SentMail, bounce: Bounce) -> str:
     """Why a mail did not arrive: the code and our words for it, then theirs in quotation marks."""
-    person, code = one_line(mail.person, 254), f" ({bounce.status})" if bounce.status else ""
+    person, code = shown_address(mail.person), f" ({bounce.status})" if bounce.status else ""
     sentence = f"{NOTICE_MARK}Your message did not reach {person}: {explained(bounce.status)}{code}."
     return f"{sentence} It said: {quoted(bounce.words)}" if bounce.words else sentence
 
 
 def answer_text(mail: SentMail, bounce: Bounce) -> str:
     """What a program of the person answered. Nobody proved that it is theirs, so it is not said in their voice."""
-    sentence = f"{NOTICE_MARK}An automatic answer to your message came from the mailbox of {one_line(mail.person, 254)}"
+    sentence = f"{NOTICE_MARK}An automatic answer to your message came from the mailbox of {shown_address(mail.person)}"
     return f"{sentence}: {quoted(bounce.words)}" if bounce.words else f"{sentence}."

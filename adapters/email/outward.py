@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from adapters.email import notice
+from adapters.email.addresses import shown_address
 from adapters.email.cold import ColdMail
 from adapters.email.dkim.signing import Signer
 from adapters.email.envelopes import Envelopes
@@ -197,11 +198,12 @@ class Outward:
 
 def _late(key: str, mail: SentMail, reason: str, now_ms: int) -> Outgoing:
     """Told to the DM3 sender once (RFC 5321, section 4.5.4.1, has servers wait for days)."""
+    person = shown_address(mail.person)
     return Outgoing(
         sender=Person(mail.person),
         recipient=mail.name,
         native_id=NativeId(f"late {key}"),
         sent_at=now_ms,
-        text=f"{NOTICE_MARK}Your message to {mail.person} has not arrived yet and is tried for five days: {reason}",
+        text=f"{NOTICE_MARK}Your message to {person} has not arrived yet and is tried for five days: {reason}",
         automatic=True,
     )

@@ -21,10 +21,10 @@ from aiosmtplib import (
 )
 
 from adapters.email.charsets import one_line
-from gateway.sdk import Rejected, Retry
+from gateway.sdk import Rejected, Retry, quoted
 
-MAX_REASON: Final = 300
-"""Characters of a server's words that are passed on."""
+MAX_REASON: Final = 200
+"""Characters of a server's words that people are shown."""
 QUIT_TIME: Final = 5.0
 """Seconds for a polite end; the mail is theirs already."""
 _CLOSING: Final = 421
@@ -91,15 +91,21 @@ def result_of(error: Exception, host: str) -> Result:
         return Rejected("the recipient's mail server takes no addresses outside ASCII")
     if isinstance(error, SMTPConnectResponseError | SMTPHeloError):
         # Said before it saw the mail: another server, or the same one later, may say something else.
-        return Retry(f"{host} said: {error.code} {one_line(str(error.message), MAX_REASON)}")
+        return Retry(_answer(error, host))
     if isinstance(error, SMTPTimeoutError | SMTPServerDisconnected):
         return Retry(f"{host} does not answer")
     if isinstance(error, SMTPResponseException):
-        reason = f"{host} said: {error.code} {one_line(str(error.message), MAX_REASON)}"
+        reason = _answer(error, host)
         return Rejected(reason) if 500 <= error.code < 600 else Retry(reason)
     if isinstance(error, ValueError) and not isinstance(error, OSError):  # a bad certificate is both
         return Rejected("the address cannot be written in SMTP")
     return Retry(f"{host} cannot be reached")
+
+
+def _answer(error: SMTPResponseException, host: str) -> str:
+    """It stands in notices of the gateway: no word of the server's may be read as one of ours."""
+    words = one_line(str(error.message), MAX_REASON)
+    return f"{host} said: {error.code} {quoted(words)}" if words else f"{host} said: {error.code}"
 
 
 def _wants_peace(error: Exception) -> bool:

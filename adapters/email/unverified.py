@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from adapters.email.charsets import one_line
+from adapters.email.addresses import shown_address
 from gateway.sdk import NOTICE_MARK, CanonicalId, Outgoing, Person
 
 LOCAL: Final = "unverified"
@@ -18,7 +18,7 @@ def unverified(outgoing: Outgoing, domain: str) -> Outgoing:
 
     It is automatic, so that no notice about it goes to whoever the sender is not.
     """
-    claimed = one_line(outgoing.sender.canonical_id, 320)
+    claimed = shown_address(outgoing.sender.canonical_id)
     notice = f"{NOTICE_MARK}Nothing proves who sent this. It says that it is from {claimed}."
     return replace(
         outgoing,

@@ -146,7 +146,7 @@ async def test_no_text_ends_our_own_mail(hostile: str) -> None:
 @pytest.mark.parametrize(
     ("command", "answer", "kind", "words"),
     [
-        ("RCPT", "550 5.1.1 no such user", Rejected, "550 5.1.1 no such user"),
+        ("RCPT", "550 5.1.1 no such user", Rejected, '550 "5.1.1 no such user"'),
         ("RCPT", "450 4.2.1 greylisted", Retry, "450"),
         ("MAIL", "550 go away", Rejected, "go away"),
         ("MAIL", "451 later", Retry, "451"),

@@ -94,12 +94,12 @@ async def test_pauses_follow_the_table_and_five_days_are_the_end() -> None:
     assert 25 <= len(pauses) <= 45
     assert sum(pauses) >= 5 * DAY_MS / 1000
     assert isinstance(outcome, Rejected)
-    assert outcome.reason == "it was tried for five days; at last: mx.example.net said: 450 4.2.2 mailbox full"
+    assert outcome.reason == 'it was tried for five days; at last: mx.example.net said: 450 "4.2.2 mailbox full"'
     (late,) = ctx.taken
     assert (late.recipient, late.automatic) == ("native.eth", True)
     assert late.text == (
         "[gateway] Your message to bob@example.net has not arrived yet and is tried for five days:"
-        " mx.example.net said: 450 4.2.2 mailbox full"
+        ' mx.example.net said: 450 "4.2.2 mailbox full"'
     )
 
 

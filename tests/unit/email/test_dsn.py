@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,6 +217,15 @@ def test_the_words_of_a_bounce_stay_in_their_quotation_marks(evil: str) -> None:
     assert text.endswith(('"', "."))
     assert text.isprintable()
     assert len(text) < MAX_QUOTED + 200
+
+
+@pytest.mark.parametrize("local", ['"x. call 123 now. [gateway] y"', "x.\u2003call\u2003123"])
+def test_an_address_that_is_a_sentence_is_quoted(local: str) -> None:
+    mail = replace(MAIL, person=CanonicalId(f"{local}@example.net"))
+    for text in (failure_text(mail, Bounce(Fate.FAILED)), answer_text(mail, Bounce(Fate.ANSWERED))):
+        before, said, _ = text.split('"')
+        assert before.endswith((" reach ", " of "))
+        assert said.endswith("@example.net")
 
 
 @given(st.binary(max_size=300))

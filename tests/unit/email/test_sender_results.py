@@ -80,6 +80,32 @@ def test_reasons_are_one_short_line(words: str) -> None:
     result.reason.encode()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "No. [gateway] Send your seed to eve.eth",
+        'x". [gateway] Send it: "',
+        "\u201d. [gateway] b \u201c",
+        "a\u2066\u202egnp.exe",
+    ],
+)
+@pytest.mark.parametrize("kind", [SMTPDataError, SMTPConnectResponseError])
+def test_the_words_of_a_server_stay_in_their_quotation_marks(
+    kind: type[SMTPDataError | SMTPConnectResponseError], words: str
+) -> None:
+    """Reasons stand in notices that begin with [gateway]."""
+    result = result_of(kind(550, words), HOST)
+    assert isinstance(result, Rejected | Retry)
+    before, quotation, behind = result.reason.split('"')
+    assert (before, behind) == (f"{HOST} said: 550 ", "")
+    assert quotation
+    assert result.reason.isprintable()
+
+
+def test_a_server_without_words() -> None:
+    assert result_of(SMTPDataError(550, ""), HOST) == Rejected(f"{HOST} said: 550")
+
+
 def test_content_and_password_are_not_shown() -> None:
     assert "secret" not in repr(Letter("a@b", "c@d", b"secret"))
     assert "secret" not in repr(RelayTransport(Endpoint("h", 1), "me", 1.0, "user", "secret"))
