@@ -159,7 +159,8 @@ class Reception:
                 self._desk.admit(mail, admitted.assurance)
             if not admitted.named:
                 outgoing = tuple(unverified(each, self._settings.domain) for each in outgoing)
-            await self._envelopes.keep(mail.native_id, mail.sender, sender)
+            if admitted.named:
+                await self._envelopes.keep(mail.native_id, mail.sender, sender)
             submitted = await self._ctx.submit_all(outgoing) if outgoing else ()
             await incoming.taken(submitted)
             if to.control:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from adapters.email.envelopes import Envelopes
 from gateway.sdk import CanonicalId, EnsName, NativeId
 from gateway.sdk.testing.context import MemoryValues
-from tests.integration.email.conftest import Door
+from tests.integration.email.conftest import STRANGERS, Door
 from tests.integration.email.peers import Mailbox
 from tests.integration.email.talk import letter
 from tests.integration.email.test_mail_out import failed, post_office
@@ -37,6 +39,20 @@ async def test_where_a_failure_is_told(envelope: str, told: str) -> None:
     (notice,) = mailbox.envelopes
     assert notice.rcpt_tos == [told]
     assert not notice.mail_from or notice.mail_from == "<>"
+
+
+async def test_who_only_says_to_be_bob_hears_nothing_of_his_mail() -> None:
+    """The operator's address takes mail that nothing proves, and many people share a domain."""
+    mailbox = Mailbox()
+    records = {"example.net MX": ["10 mx.example.net."], "mx.example.net A": ["127.0.0.1"]}
+    strangers: dict[str, Any] = {"allowed_networks": STRANGERS, "allowed_senders": (), "operator": "alice.eth"}
+    async with post_office(mailbox, records, **strangers) as (adapter, ctx, _):
+        ctx.known_names.add(EnsName("alice.eth"))
+        async with Door(adapter, ctx).talk() as talk:
+            mail = letter("hello", "Message-ID: <1@example.net>")
+            assert (await talk.mail(mail, "postmaster@gw.example", sender="mallory@example.net")).startswith("250")
+        await adapter.report(failed())
+    assert [each.rcpt_tos for each in mailbox.envelopes] == [["bob@example.net"]]
 
 
 async def test_a_shared_sender_of_ours_is_told_nothing() -> None:
