@@ -45,6 +45,7 @@ def patience() -> Iterator[None]:
     limits = replace(DEFAULT_LIMITS, patience=MINUTE)
     with (
         patch.dict(Chain.__init__.__kwdefaults__ or {}, timeout=MINUTE),
+        patch.dict(GuardedClient.__init__.__kwdefaults__ or {}, timeout=MINUTE),
         patch.dict(Holdings.__init__.__kwdefaults__ or {}, limits=limits),
         patch.object(health, "PATIENCE_SECONDS", MINUTE),
         patch.object(sessions, "NAME_SECONDS", MINUTE),
