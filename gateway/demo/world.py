@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +13,7 @@ from typing import Any, Final
 import httpx2
 
 from gateway.app import Gateway
+from gateway.demo.folder import DemoFolder
 from gateway.demo.ground import Ground, found_parent, future_resolver, given_ground, own_ground, settle
 from gateway.demo.homeserver import MatrixSide
 from gateway.demo.mail import DOMAIN as MAIL_DOMAIN
@@ -48,8 +48,6 @@ BASE: Final = 0x80000000 | 8453
 """Coin types of ENSIP-9 and ENSIP-11."""
 EMAIL_DOMAIN: Final = "gw.example"
 HOST: Final = "127.0.0.1"
-MARKER: Final = ".dm3-demo"
-"""Marks a folder as the demo's: an installation has the same files and must never be emptied."""
 OPERATORS: Final = "admin.token"
 """File with what lets in to the operator pages."""
 
@@ -89,8 +87,8 @@ class World:
 @asynccontextmanager
 async def running_world(options: DemoOptions) -> AsyncIterator[World]:
     """Start everything in order; ends it in the opposite order, whatever happens."""
-    await asyncio.to_thread(_empty, options.folder)
     async with AsyncExitStack() as stack:
+        stack.enter_context(await asyncio.to_thread(DemoFolder, options.folder))
         bound = _listen(options.gateway_port, usual=8080)
         stack.callback(bound.close)
         ground = await _ground(stack, options)
@@ -273,13 +271,3 @@ def _taken(port: int) -> socket.socket:
         bound.close()
         raise ConfigError(f"cannot listen on {HOST} port {port}: {error.strerror}") from None
     return bound
-
-
-def _empty(folder: Path) -> None:
-    """Remove what an earlier demo left; refuse to touch a folder that is not the demo's."""
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / MARKER).exists():
-            raise ConfigError(f"{folder} is not empty and not a demo's folder; name another with --dir")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).write_text("This folder is emptied at each start of the demo.\n")

@@ -203,6 +203,23 @@ async def test_a_folder_that_is_not_the_demo_s_is_left_alone(tmp_path: Path) -> 
     assert (folder / "thesis.txt").read_text() == "years of work"
 
 
+async def test_a_second_demo_leaves_the_running_one_alone(
+    world: tuple[asyncio.subprocess.Process, dict[str, Any]], tmp_path: Path
+) -> None:
+    process, facts = world
+    kept = [tmp_path / "world" / name for name in ("seed.key", "demo.json", "gateway.toml")]
+    before = [file.read_bytes() for file in kept]
+    second = await start(tmp_path / "world", "--once", "--only", "email")
+    out, err = await asyncio.wait_for(second.communicate(), 60)
+    assert second.returncode == 1
+    assert b"Traceback" not in err
+    assert "already; end it, or name another folder with --dir" in " ".join((out + err).decode().split())
+    assert [file.read_bytes() for file in kept] == before
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
+        assert (await http.get(facts["gateway_url"])).status_code == 200
+    assert process.returncode is None
+
+
 async def test_an_installation_is_never_taken_for_a_demo(tmp_path: Path) -> None:
     folder = tmp_path / "node"
     answers = Answers(parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9")
