@@ -110,6 +110,11 @@ def main() -> None:
     except GatewayError as error:
         err.print(error.detail, style="red", markup=False)
         raise SystemExit(1) from None
+    except OSError as error:
+        # The last resort for a disk, a file or a socket that no name was given to.
+        where = "" if error.filename is None else f"{error.filename}: "
+        err.print(f"{where}{error.strerror or type(error).__name__}", style="red", markup=False)
+        raise SystemExit(1) from None
 
 
 def _version(wanted: bool) -> None:

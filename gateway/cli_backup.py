@@ -175,7 +175,7 @@ def _taken_apart(file: Path, url: str, config: Path, identity: Path | None) -> I
     if not near.is_dir():
         raise ConfigError(f"store.url: there is no folder {near}")
     with scratch_folder(near) as scratch:
-        yield open_backup(file, Path(scratch), key)
+        yield open_backup(file, scratch, key)
 
 
 def _seed(settings: Settings) -> MasterSeed:

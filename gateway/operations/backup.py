@@ -17,9 +17,8 @@ from gateway.custody.seed import load_seed
 from gateway.errors import ConfigError
 from gateway.lifecycle import now_ms
 from gateway.operations import age
-from gateway.operations.backup_file import FORMAT, PREFIX, Manifest, backups_in, scratch_folder, write_backup
+from gateway.operations.backup_file import FORMAT, PREFIX, Content, Manifest, backups_in, scratch_folder, write_backup
 from gateway.operations.key_backup import collect_keys
-from gateway.operations.secret_files import write_secret
 from gateway.operations.tombstone_file import keep_tombstones
 from gateway.settings import Settings, shown
 from gateway.store import Store
@@ -70,14 +69,11 @@ async def make_backup(
         await keep_tombstones(store, settings.operation.tombstone_file)
     dialect = dialect_of(url)
     with scratch_folder(near_database(url, config)) as scratch:
-        copy, described = Path(scratch) / DATABASE[dialect], Path(scratch) / CONFIGURATION
+        copy = scratch / DATABASE[dialect]
         snapshot = await take_snapshot(url, copy, progress)
-        write_secret(described, json.dumps(shown(settings), indent=1))
-        parts = {copy.name: copy, described.name: described}
+        parts: dict[str, Content] = {copy.name: copy, CONFIGURATION: json.dumps(shown(settings), indent=1).encode()}
         if order.with_keys:
-            keys = Path(scratch) / KEYS
-            write_secret(keys, (await asyncio.to_thread(collect_keys, settings, config)).to_json())
-            parts[KEYS] = keys
+            parts[KEYS] = (await asyncio.to_thread(collect_keys, settings, config)).to_json().encode()
         manifest = Manifest(
             format=FORMAT,
             made_at=at,

@@ -13,17 +13,19 @@ import secrets
 import tarfile
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final, TypeAlias, TypeVar
 
 from gateway.errors import ConfigError
 from gateway.operations import age
 from gateway.operations.key_files import sync
 
 T = TypeVar("T")
+Content: TypeAlias = Path | bytes
+"""Of a part: a file, or what is never to lie on a disk in clear."""
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -68,24 +70,24 @@ class OpenedBackup:
 
 
 def write_backup(
-    folder: Path, name: str, manifest: Manifest, parts: Mapping[str, Path], recipient: age.Recipient | None
+    folder: Path, name: str, manifest: Manifest, parts: Mapping[str, Content], recipient: age.Recipient | None
 ) -> Path:
     """Put parts into a new file of ``folder``, which is there whole and on the disk, or not at all. Blocks.
 
     Raises ConfigError when it cannot be written.
     """
-    described = {part: _describe(path) for part, path in parts.items()}
-    content = json.dumps({**asdict(manifest), "parts": {n: asdict(p) for n, p in described.items()}}, indent=1).encode()
     target = folder / (name + (PLAIN if recipient is None else SEALED))
     scratch = folder / f".{target.name}.{secrets.token_hex(4)}"
     try:
+        described = {part: asdict(_describe(content)) for part, content in parts.items()}
+        head = json.dumps({**asdict(manifest), "parts": described}, indent=1).encode()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             if recipient is None:
-                _pack(file, content, parts)
+                _pack(file, head, parts)
             else:
-                _through_pipe(lambda write: _pack(write, content, parts), lambda read: age.seal(read, file, recipient))
+                _through_pipe(lambda write: _pack(write, head, parts), lambda read: age.seal(read, file, recipient))
             file.flush()
             os.fsync(file.fileno())
         os.replace(scratch, target)
@@ -93,7 +95,8 @@ def write_backup(
     except OSError as error:
         raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
     finally:
-        with suppress(FileNotFoundError):
+        # Where the folder is none there is no file either, and what was said of it must not be lost.
+        with suppress(OSError):
             scratch.unlink()
     return target
 
@@ -122,22 +125,32 @@ def backups_in(folder: Path) -> list[Path]:
     return sorted(each for each in folder.glob(f"{PREFIX}*") if each.name.endswith((PLAIN, SEALED)))
 
 
-def scratch_folder(near: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder that only we can enter, on the disk of ``near``, gone at the end."""
-    return tempfile.TemporaryDirectory(prefix=".dm3-backup-", dir=near)
+@contextmanager
+def scratch_folder(near: Path) -> Iterator[Path]:
+    """A folder that only we can enter, on the disk of ``near``, gone at the end; raises ConfigError."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".dm3-backup-", dir=near)
+    except OSError as error:
+        raise ConfigError(f"{near}: cannot be written: {error.strerror}") from error
+    with folder as name:
+        yield Path(name)
 
 
-def _describe(path: Path) -> Part:
-    with path.open("rb") as file:
-        return Part(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+def _describe(content: Content) -> Part:
+    if isinstance(content, bytes):
+        return Part(hashlib.sha256(content).hexdigest(), len(content))
+    with content.open("rb") as file:
+        return Part(hashlib.file_digest(file, "sha256").hexdigest(), content.stat().st_size)
 
 
-def _pack(file: IO[bytes], manifest: bytes, parts: Mapping[str, Path]) -> None:
+def _pack(file: IO[bytes], manifest: bytes, parts: Mapping[str, Content]) -> None:
     with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-        archive.addfile(_entry(MANIFEST, len(manifest)), io.BytesIO(manifest))
-        for name, path in parts.items():
-            with path.open("rb") as part:
-                archive.addfile(_entry(name, path.stat().st_size), part)
+        for name, content in {MANIFEST: manifest, **parts}.items():
+            if isinstance(content, bytes):
+                archive.addfile(_entry(name, len(content)), io.BytesIO(content))
+                continue
+            with content.open("rb") as part:
+                archive.addfile(_entry(name, content.stat().st_size), part)
 
 
 def _entry(name: str, size: int) -> tarfile.TarInfo:

@@ -112,8 +112,16 @@ def put_back(ring: KeyRing, folder: Path, *, replace: bool = False) -> Mapping[s
     """Write every file below ``folder``, or where it was when that was elsewhere; what became of each, by path.
 
     A file that is there with the same content stays. Raises ConfigError before anything is written when one has
-    another content, unless ``replace`` says so: a seed that is overwritten takes every identity with it.
+    another content, unless ``replace`` says so: a seed that is overwritten takes every identity with it. Raises it
+    also for what cannot be read or written.
     """
+    try:
+        return _put_back(ring, folder, replace=replace)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or folder}: cannot be read or written: {error.strerror}") from error
+
+
+def _put_back(ring: KeyRing, folder: Path, *, replace: bool) -> Mapping[str, str]:
     done = {}
     targets = {each.path: folder / each.path for each in ring.files}
     same = {each.path for each in ring.files if _has(targets[each.path], each.content)}
@@ -154,6 +162,13 @@ def _files_of(settings: BaseModel) -> Iterator[tuple[str, Path]]:
 
 
 def _read(setting: str, path: Path, base: Path, *, needed: bool) -> Iterator[KeptFile]:
+    try:
+        yield from _stages(setting, path, base, needed=needed)
+    except OSError as error:
+        raise ConfigError(f"{setting}: {error.filename or path}: cannot be read: {error.strerror}") from error
+
+
+def _stages(setting: str, path: Path, base: Path, *, needed: bool) -> Iterator[KeptFile]:
     for stage in STAGES:
         place = path.with_name(path.name + stage)
         if not place.is_file():

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from gateway.errors import GatewayError
+from gateway.errors import ConfigError, GatewayError
 from gateway.operations.secret_files import replace_secret
 from gateway.store import Store
 from gateway.store.tombstones import AllBuried
@@ -26,14 +26,23 @@ LINE: Final = re.compile(r"(?:closed:)?[0-9a-f]{64}")
 
 
 def read_tombstones(path: Path) -> tuple[str, ...]:
-    """Digests of a file; none when there is no file. What is no digest is passed over."""
-    if not path.is_file():
+    """Digests of a file; none when there is no file. What is no digest is passed over.
+
+    Raises ConfigError for one that cannot be read: taken for an empty one, it would bring people back.
+    """
+    try:
+        text = path.read_text(encoding="ascii")
+    except FileNotFoundError:
         return ()
-    return tuple(sorted({line for line in path.read_text(encoding="ascii").split() if LINE.fullmatch(line)}))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is damaged: a list of who was deleted is plain ASCII") from None
+    return tuple(sorted({line for line in text.split() if LINE.fullmatch(line)}))
 
 
 def add_tombstones(path: Path, digests: Iterable[str]) -> bool:
-    """Add what is not there; whether that was anything. Raises ConfigError when it cannot be written. Blocks."""
+    """Add what is not there; whether that was anything. Raises ConfigError as reading and writing do. Blocks."""
     known = read_tombstones(path)
     together = sorted({*known, *digests})
     if len(together) == len(known):

@@ -14,15 +14,17 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
 from gateway.custody.seed import load_seed
 from gateway.errors import ConfigError
 from gateway.ids import EnsName, EnvelopeId
-from gateway.operations import age, backup_file
+from gateway.operations import age, backup_file, tombstone_file
 from gateway.operations.backup import Made, Order, make_backup
-from gateway.operations.backup_file import OpenedBackup, open_backup
+from gateway.operations.backup_file import OpenedBackup, open_backup, scratch_folder
 from gateway.operations.installation import Answers, create_installation
 from gateway.operations.restore import Restored, plan_restore, restore
 from gateway.operations.tombstone_file import TombstoneKeeper, keep_tombstones, read_tombstones
@@ -328,6 +330,54 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match="pg_restore is not installed here"):
         readable_archive(tmp_path / "x")
+
+
+async def test_where_nothing_can_be_written_it_is_named(sqlite_store_url: str, tmp_path: Path) -> None:
+    answers = Answers(
+        parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=sqlite_store_url
+    )
+    config = create_installation(tmp_path / "node", answers)
+    settings = load_settings(config, environ={})
+    async with await Store.open(sqlite_store_url):
+        pass
+    with pytest.raises(ConfigError, match=r"gateway.toml/dm3-gateway.*cannot be written: "):
+        await backup_of(settings, config, config)
+    with (
+        pytest.raises(ConfigError, match="nowhere: cannot be written: No such file"),
+        scratch_folder(tmp_path / "nowhere"),
+    ):
+        pass
+
+
+async def test_a_list_of_the_deleted_that_cannot_be_read_is_told_and_goes_on_when_mended(
+    sqlite_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tombstones"
+    monkeypatch.setattr(tombstone_file, "PERIOD_SECONDS", 0.01)
+    async with await Store.open(sqlite_store_url) as store:
+        await store.commit(Bury(("a" * 64,), NOW))
+        for spoil in (lambda: file.write_bytes(b"b" * 64 + b"\n\xff\n"), file.mkdir):
+            spoil()
+            with pytest.raises(ConfigError, match=r"tombstones: (is damaged|cannot be read)"):
+                read_tombstones(file)
+            with capture_logs() as lines:
+                keeper = asyncio.create_task(TombstoneKeeper(store, file).run())
+
+                async def told(lines: list[EventDict] = lines) -> bool | None:
+                    return bool(lines) or None
+
+                await until(told)
+                await asyncio.sleep(0.1)
+            assert [(each["event"], each["error"]) for each in lines] == [("tombstones.not_written", "ConfigError")]
+            file.rmdir() if file.is_dir() else file.unlink()
+
+            async def written() -> bool | None:
+                return file.exists() or None
+
+            await until(written)
+            keeper.cancel()
+            assert read_tombstones(file) == ("a" * 64,)
+            file.unlink()
 
 
 async def test_tombstones_are_written_beside_the_database(sqlite_store_url: str, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from gateway.operations.installation import create_relay_key
 from gateway.resolver.signer import create_signer, load_signer
 from gateway.sdk import State
 from gateway.settings import Settings
+from gateway.store.tombstones import Bury
 from tests.integration.ens.rpc import Alter, forwarding, rpc
 from tests.integration.ens.servers import Asked, Script, response, scripted
 from tests.support.examining import be_patient, changed, content, examined, finding, mode
@@ -263,6 +264,19 @@ def aged(hours: int) -> Callable[[Path], Any]:
     return old
 
 
+@contextmanager
+def damaged(path: Path) -> Iterator[None]:
+    path.write_bytes(b"\xff")
+    yield
+    path.unlink()
+
+
+@asynccontextmanager
+async def forgotten(house: House) -> AsyncIterator[Settings]:
+    await house.gateway.store.commit(Bury(("a" * 64,), 1))
+    yield changed(house.settings, operation={"tombstone_file": house.config.parent / "lost"})
+
+
 def resolver(house: House) -> str:
     return house.settings.ens.resolver_addresses[0]
 
@@ -364,6 +378,8 @@ FAULTS = [
     Fault("backup", "age", FAIL, "is empty", with_file(file("backups"), emptied)),
     Fault("backup", "age", WARN, "1 day", with_file(file("backups"), aged(30))),
     Fault("backup", "age", FAIL, "10 days", with_file(file("backups"), aged(241))),
+    Fault("backup", "tombstones", FAIL, "is damaged", with_file(file("tombstones"), damaged)),
+    Fault("backup", "tombstones", WARN, "1 deletions", forgotten),
 ]  # fmt: skip
 
 
@@ -374,6 +390,17 @@ async def test_a_fault_is_found(house: House, fault: Fault) -> None:
     told = finding(findings, fault.check)
     assert (told.state, fault.found in told.found) == (fault.state, True), told
     assert told.fix
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+async def test_a_list_of_the_deleted_that_the_node_cannot_read_is_found(house: House, tmp_path: Path) -> None:
+    """As one that root's own backup made, before the node did."""
+    other = tmp_path / "tombstones"
+    other.touch(mode=0o600)
+    os.chown(other, 12345, 12345)
+    settings = changed(house.settings, operation={"tombstone_file": other})
+    told = finding((await examined(settings, house.config, "backup"))["backup"], "tombstones")
+    assert (told.state, "cannot read" in told.found) == (State.FAIL, True), told
 
 
 async def test_what_was_broken_is_whole_again(house: House) -> None:

@@ -82,6 +82,8 @@ def test_every_key_comes_back_and_none_is_overwritten(config: Path, tmp_path: Pa
     assert isinstance(refused.exception, ConfigError)
     assert not (back / "vapid.key").exists(), "nothing is written when something differs"
     assert run.invoke(app, ["keys", "backup", str(file), "--config", str(config)]).exit_code == 2, "never plain"
+    into = ["keys", "restore", str(file), "-i", str(key), "--dir", str(config / "below a file")]
+    assert isinstance(run.invoke(app, into).exception, ConfigError), "where no folder can be made it is named"
 
 
 def test_a_secret_of_a_network_changes_in_two_steps(config: Path) -> None:
