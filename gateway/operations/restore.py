@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway.custody.derive import fingerprint, tombstone
 from gateway.custody.seed import MasterSeed
-from gateway.errors import ConfigError, SchemaMismatch
+from gateway.errors import ConfigError, GatewayError, SchemaMismatch
 from gateway.lifecycle import now_ms
 from gateway.operations.backup import DATABASE
 from gateway.operations.backup_file import Manifest, OpenedBackup
@@ -23,7 +23,8 @@ from gateway.store.identities import Identity, ListIdentities
 from gateway.store.migrate import upgrade
 from gateway.store.renewal import Knowledge, Learn, Renew, Renewed
 from gateway.store.schema import HISTORY, REVISION
-from gateway.store.snapshot import fold_log, nodes_connected, restore_archive, tables_of
+from gateway.store.snapshot import nodes_connected, restore_archive, tables_of
+from gateway.store.sqlite_file import OPEN_ELSEWHERE, fold_if_whole, fold_log, move_with_logs, tells_damage
 from gateway.store.tombstones import AllBuried
 
 PAGE: Final = 500
@@ -38,10 +39,10 @@ class Plan:
 
     manifest: Manifest
     url: str
-    tables: int
-    """Of the database that is there."""
+    tables: int | None
+    """Of the database that is there; None when that cannot be read."""
     known: Knowledge | None
-    """What that one knows; None when it is empty or of another revision."""
+    """What that one knows; None when it is empty, of another revision or cannot be read."""
     buried: tuple[str, ...]
     """From wherever tombstones are kept."""
 
@@ -52,8 +53,9 @@ class Plan:
         told = [f"The backup has: {rows or 'no rows'}."]
         if manifest.revision != REVISION:
             told.append(f"Its schema {manifest.revision} would be brought to {REVISION}.")
-        if self.tables:
-            told.append(f"The database that is there ({self.tables} tables) would be replaced.")
+        if self.tables != 0:
+            size = "" if self.tables is None else f" ({self.tables} tables)"
+            told.append(f"The database that is there{size} would be replaced.")
             told.append(
                 "Nothing can be taken over from it: it is of another revision or cannot be read."
                 if self.known is None
@@ -82,7 +84,7 @@ async def plan_restore(
     """Check that a restore can be done.
 
     Raises ConfigError for a backup of another database, seed or version, a database that is not empty (unless
-    ``replacing``), or one that a node has open.
+    ``replacing``), or one that a node has open; Unavailable for one that does not answer.
     """
     manifest = backup.manifest
     if manifest.dialect != dialect_of(url):
@@ -96,10 +98,10 @@ async def plan_restore(
             "the seed is not the one that this backup belongs to: `keys restore` first, or nobody's keys can be opened"
         )
     tables = await tables_of(url)
-    if tables and not replacing:
+    if tables != 0 and not replacing:
         raise ConfigError("the database is not empty; --replace puts the backup in its place")
-    if tables and await nodes_connected(url):
-        raise ConfigError("a node or a command has the database open: stop it first")
+    if tables != 0 and await nodes_connected(url):
+        raise ConfigError(OPEN_ELSEWHERE)
     known = await _learn(url) if tables else None
     return Plan(manifest=manifest, url=url, tables=tables, known=known, buried=buried)
 
@@ -111,7 +113,7 @@ async def restore(
     if dialect_of(plan.url) == "sqlite":
         return await _restore_sqlite(backup, plan, seed, bury, clock)
     archive = backup.folder / DATABASE["postgresql"]
-    await restore_archive(plan.url, archive, replace=bool(plan.tables))
+    await restore_archive(plan.url, archive, replace=plan.tables != 0)
     await asyncio.to_thread(upgrade, plan.url)
     return await _renew(plan.url, plan, seed, bury, clock)
 
@@ -129,22 +131,21 @@ async def _restore_sqlite(
 def _put_in_place(copy: Path, target: Path, now: int) -> Path | None:
     """The old file moves aside, the new one into its place; there is a whole one at every moment but between both."""
     fold_log(str(copy))
-    aside = None
-    if target.exists():
-        fold_log(str(target))
-        aside = target.with_name(f"{target.name}.replaced-{now}")
+    aside, there = target.with_name(f"{target.name}.replaced-{now}"), target.exists()
+    if there:
+        fold_if_whole(str(target))
     fresh = target.with_name(f".{target.name}.{now}")
     try:
         shutil.move(copy, fresh)
         with fresh.open("rb") as file:
             os.fsync(file.fileno())
-        if aside is not None:
-            os.replace(target, aside)
+        # Logs too, which a damaged file may have: the fresh one would be told to be what they say.
+        move_with_logs(target, aside)
         os.replace(fresh, target)
         sync(target.parent)
     except OSError as error:
         raise ConfigError(f"{target}: cannot be written: {error.strerror}") from error
-    return aside
+    return aside if there else None
 
 
 async def _renew(url: str, plan: Plan, seed: MasterSeed, bury: Bury, clock: Callable[[], int]) -> Restored:
@@ -174,6 +175,10 @@ async def _learn(url: str) -> Knowledge | None:
             return await store.read(Learn())
     except SchemaMismatch:
         return None
+    except GatewayError as error:
+        if tells_damage(error):
+            return None
+        raise
 
 
 def what_is_next(plan: Plan, done: Restored) -> Mapping[str, str]:

@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from gateway.errors import ConfigError, Unavailable
 from gateway.store.engine import dialect_of, sqlite_path
 from gateway.store.sqlite import BUSY_TIMEOUT_S, file_exists
+from gateway.store.sqlite_file import count_tables, is_open
 
 PAGES_AT_ONCE: Final = 1024
 """Copied between two calls of ``progress``."""
@@ -93,7 +94,7 @@ async def nodes_connected(url: str) -> bool:
     """Whether somebody has the database open; a restore must not take it away under a running node."""
     if dialect_of(url) == "sqlite":
         path = sqlite_path(url)
-        return file_exists(path) and _sqlite_in_use(path)
+        return file_exists(path) and await asyncio.to_thread(is_open, path)
     from gateway.store.postgres import connect
 
     conn = await connect(url)
@@ -104,14 +105,14 @@ async def nodes_connected(url: str) -> bool:
         await conn.close()
 
 
-async def tables_of(url: str) -> int:
-    """How many tables the database has; 0 for one that is empty or not there."""
+async def tables_of(url: str) -> int | None:
+    """How many tables the database has; 0 for one that is empty or not there, None for a file that cannot be read.
+
+    Raises ConfigError for a file that is in use, Unavailable.
+    """
     if dialect_of(url) == "sqlite":
         path = sqlite_path(url)
-        if not file_exists(path):
-            return 0
-        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)) as conn:
-            return int(conn.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0])
+        return await asyncio.to_thread(count_tables, path) if file_exists(path) else 0
     from gateway.store.postgres import connect
 
     conn = await connect(url)
@@ -119,13 +120,6 @@ async def tables_of(url: str) -> int:
         return int(await conn.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"))
     finally:
         await conn.close()
-
-
-def fold_log(path: str) -> None:
-    """Bring an SQLite file that nobody has open into one piece, without log files beside it."""
-    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as conn:
-        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        conn.execute("PRAGMA journal_mode=DELETE").fetchall()
 
 
 def _copy_sqlite(path: str, target: Path, progress: Progress) -> Snapshot:
@@ -158,18 +152,6 @@ def _count(table: str) -> str:
 
 def _ours(counts: Mapping[str, int]) -> dict[str, int]:
     return {table: count for table, count in counts.items() if table != "alembic_version"}
-
-
-def _sqlite_in_use(path: str) -> bool:
-    """Every connection in WAL mode holds a shared lock for as long as it is open, so an exclusive one is refused."""
-    with closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as conn:
-        try:
-            conn.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
-            conn.execute("BEGIN EXCLUSIVE")
-            conn.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            return True
-    return False
 
 
 @asynccontextmanager
