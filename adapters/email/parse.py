@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC
 from email.errors import UndecodableBytesDefect
@@ -31,7 +32,8 @@ MAX_NAME: Final = 200
 MAX_REFERENCES: Final = 20
 TRACE_HEADER: Final = "X-DM3-Gateway"
 """Names the gateway that wrote a mail, by its mail domain."""
-_ADDRESS: Final = re.compile(r"[^\s@\uff20\ufe6b][@\uff20\ufe6b][^\s@\uff20\ufe6b]")
+_ADDRESS: Final = re.compile(r"[^\s@](?:@[^\s@]|\s?@\s?[^\s@.\u3002]{1,63}\s?[.\u3002]\s?[^\s@])")
+"""As people read one in a line of a normal form: with single blanks beside its signs, too, where a dot makes it one."""
 _DAY_MS: Final = 24 * 3600 * 1000
 _BULK: Final = frozenset({"bulk", "list", "junk"})
 
@@ -124,7 +126,8 @@ def read_from(headers: Message) -> tuple[CanonicalId, str]:
 
 def _shown(name: str, address: CanonicalId) -> str:
     """A display name; none for one that shows an address, because only the other one was proved."""
-    other = _ADDRESS.search(name)
+    # Signs have wide and small forms (U+FF20, U+FE6B, U+FF0E).
+    other = _ADDRESS.search(unicodedata.normalize("NFKC", name))
     return name if other is None or name.lower() == address else ""
 
 
