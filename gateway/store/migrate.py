@@ -63,7 +63,7 @@ def current(url: str) -> str | None:
 
 
 def run(url: str, work: Callable[[Connection], T]) -> T:
-    """Run ``work`` in one transaction of the database of ``url``, alone among those who migrate.
+    """Run ``work`` in one transaction of the database of ``url``, alone among those who migrate, without time limit.
 
     An SQLite file that is missing is made, readable by its owner only. Raises ``Unavailable`` or ``ConfigError``.
     """
@@ -132,11 +132,13 @@ def _run_sqlite(path: str, work: Callable[[Connection], T]) -> T:
 
 
 async def _run_postgres(url: str, work: Callable[[Connection], T]) -> T:
-    from gateway.store.postgres import postgres_engine
+    from gateway.store.postgres import NO_LIMITS, postgres_engine
 
-    engine = postgres_engine(url)
+    # The limits of a node are for statements that are in a hurry; the index of a large table takes what it takes.
+    engine = postgres_engine(url, patient=True)
     try:
         async with engine.begin() as conn:
+            await conn.exec_driver_sql(NO_LIMITS)
             await conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
             return await conn.run_sync(work)
     finally:

@@ -43,6 +43,12 @@ SERVER_SETTINGS: Final = {
     "jit": "off",  # our statements are short; compiling them costs more than running them
 }
 
+NO_LIMITS: Final = (
+    "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN"
+    " ('lock_timeout', 'statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"
+)
+"""Ends every limit of one transaction that the server knows: ours, and those of whoever set up the database."""
+
 
 class PostgresEngine:
     """Transactions on one PostgreSQL database. The constructor opens nothing."""
@@ -159,14 +165,14 @@ class Announcer:
                 await conn.close(timeout=1)
 
 
-def postgres_engine(url: str) -> AsyncEngine:
-    """An SQLAlchemy engine whose connections asyncpg opens by itself from ``url``.
+def postgres_engine(url: str, *, patient: bool = False) -> AsyncEngine:
+    """An SQLAlchemy engine whose connections asyncpg opens by itself from ``url``; ``patient`` as for ``connect``.
 
     So everything that libpq's URLs can say works: sslmode, several hosts, target_session_attrs.
     """
     return create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: connect(url),
+        async_creator=lambda: connect(url, patient=patient),
         isolation_level="READ COMMITTED",
         pool_size=POOL,
         max_overflow=0,
@@ -198,8 +204,11 @@ def _is_here(host: str) -> bool:
         return name in ("", "localhost") or host.startswith("/")
 
 
-async def connect(url: str) -> Any:
-    """One asyncpg connection; raises ``Unavailable``, or ``ConfigError`` when the driver is not installed."""
+async def connect(url: str, *, patient: bool = False) -> Any:
+    """One asyncpg connection; raises ``Unavailable``, or ``ConfigError`` when the driver is not installed.
+
+    A ``patient`` one waits for each answer as long as it takes; its transactions begin with ``NO_LIMITS``.
+    """
     try:
         import asyncpg  # type: ignore[import-untyped]
     except ImportError as error:
@@ -208,7 +217,7 @@ async def connect(url: str) -> Any:
         return await asyncpg.connect(
             url,
             timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
+            command_timeout=None if patient else COMMAND_TIMEOUT_S,
             server_settings=SERVER_SETTINGS,
             # asyncpg would go on without TLS, or with anybody's certificate.
             ssl=tls_of(url),
