@@ -223,7 +223,7 @@ def show_registration(
     ] = None,
     config: ConfigOption = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write it here, readable by its owner only.")
+        Path | None, typer.Option("--output", "-o", help="Write it here; a new file can be read by its owner only.")
     ] = None,
 ) -> None:
     """Print the file by which a server of another network knows this gateway; it holds secrets."""

@@ -142,7 +142,7 @@ def _put_back(ring: KeyRing, folder: Path, *, replace: bool) -> Mapping[str, str
 
 def _write(target: Path, text: str, *, differing: bool) -> None:
     if differing:
-        replace_secret(target, text, encoding="latin-1")
+        replace_secret(target, text, encoding="latin-1", private=True)
     else:
         write_secret(target, text, encoding="latin-1")
 

@@ -48,13 +48,13 @@ def rotate_shared(name: str, settings: Settings, base: Path) -> SharedReport:
     with alone(first):
         waiting = {key: path.with_name(path.name + NEXT) for key, path in files.items()}
         if not all(path.exists() for path in waiting.values()):
-            return _begin(name, settings, base, files, waiting)
+            return _begin(name, settings, base, files, waiting, first)
         for key, path in files.items():
             os.replace(waiting[key], path)
             sync(path.parent)
         texts = registrations(name, settings.adapters, base=base, public_url=settings.server.public_url)
         for file, text in texts.items():
-            replace_secret(base / file, text)
+            replace_secret(base / file, text, like=first)
         return SharedReport(
             f"Switched to the new {', '.join(path.name for path in files.values())}.",
             "Restart the server of the network, if it does not have the new file yet, and the nodes.",
@@ -81,7 +81,7 @@ def rotate_vapid(settings: Settings) -> SharedReport:
 
 
 def _begin(
-    name: str, settings: Settings, base: Path, files: Mapping[str, Path], waiting: Mapping[str, Path]
+    name: str, settings: Settings, base: Path, files: Mapping[str, Path], waiting: Mapping[str, Path], first: Path
 ) -> SharedReport:
     for key, path in files.items():
         if not waiting[key].exists():
@@ -93,7 +93,8 @@ def _begin(
     texts = registrations(name, tables, base=base, public_url=settings.server.public_url)
     written = [file + NEXT for file in texts]
     for file, text in texts.items():
-        replace_secret(base / (file + NEXT), text)
+        known = base / file
+        replace_secret(base / (file + NEXT), text, like=known if known.exists() else first)
     return SharedReport(
         f"Made the next {', '.join(path.name for path in files.values())}.",
         f"Give the server of the network {' or '.join(written)} in the place of what it has, and run this again at"

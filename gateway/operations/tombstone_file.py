@@ -47,7 +47,8 @@ def add_tombstones(path: Path, digests: Iterable[str]) -> bool:
     together = sorted({*known, *digests})
     if len(together) == len(known):
         return False
-    replace_secret(path, "".join(f"{each}\n" for each in together))
+    # A backup that root makes before the first node runs must not leave a list that the node cannot read.
+    replace_secret(path, "".join(f"{each}\n" for each in together), like=path.parent, private=not path.exists())
     return True
 
 

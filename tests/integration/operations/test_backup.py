@@ -380,6 +380,19 @@ async def test_a_list_of_the_deleted_that_cannot_be_read_is_told_and_goes_on_whe
             file.unlink()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+async def test_a_list_that_root_begins_is_the_node_s(sqlite_store_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    folder.mkdir(mode=0o755)
+    os.chown(folder, 12345, 54321)
+    async with await Store.open(sqlite_store_url) as store:
+        for digest in ("a" * 64, "b" * 64):
+            await store.commit(Bury((digest,), NOW))
+            assert await keep_tombstones(store, folder / "tombstones") is True
+            found = (folder / "tombstones").stat()
+            assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (12345, 54321, 0o600)
+
+
 async def test_tombstones_are_written_beside_the_database(sqlite_store_url: str, tmp_path: Path) -> None:
     file = tmp_path / "tombstones"
     async with await Store.open(sqlite_store_url) as store:

@@ -93,6 +93,7 @@ def test_a_secret_of_a_network_changes_in_two_steps(config: Path) -> None:
         ("matrix", ["matrix-as.token", "matrix-hs.token"], "matrix-registration.yaml"),
     ):
         before = [(config.parent / each).read_text() for each in secrets]
+        (config.parent / told).chmod(0o640)
         assert run.invoke(app, ["keys", "rotate", name, *at]).exit_code == 0
         assert [(config.parent / each).read_text() for each in secrets] == before, "nothing changes yet"
         coming = [(config.parent / f"{each}.next").read_text() for each in secrets]
@@ -103,6 +104,8 @@ def test_a_secret_of_a_network_changes_in_two_steps(config: Path) -> None:
         assert [(config.parent / each).read_text() for each in secrets] == coming
         assert all(each.strip() in (config.parent / told).read_text() for each in coming)
         assert not set(before) & set(coming)
+        modes = {(config.parent / each).stat().st_mode & 0o777 for each in (told, f"{told}.next")}
+        assert modes == {0o640}, "the server that reads it runs as another user"
         assert not any(each.strip() in done.output for each in coming), "no secret goes to the screen"
 
 
