@@ -80,17 +80,22 @@ def sealed(
     key: Key | None = None,
     selector: str = "s1",
     cv: str = "",
+    names: str = NAMES,
+    extra: str = "",
 ) -> bytes:
-    """The mail with one more ARC set on top (RFC 8617, section 5.1); `results` as behind ``i=1;``."""
+    """The mail with one more ARC set on top (RFC 8617, section 5.1); `results` as behind ``i=1;``.
+
+    `names` are signed by the message signature, which has `extra` as further tags such as ``x=5; ``.
+    """
     key = key or rsa_key()
     head, body = split_mail(mail)
     report = f"ARC-Authentication-Results: i={number}; {results}".encode()
     digest = base64.b64encode(body_hash(body, Form.RELAXED)[0]).decode()
     message = (
         f"ARC-Message-Signature: i={number}; a={_algorithm(key)}; c=relaxed/relaxed; d={domain}; s={selector};"
-        f" h={NAMES}; bh={digest}; b="
+        f" {extra}h={names}; bh={digest}; b="
     ).encode()
-    content = signed_header(select(split_fields(head), NAMES.split(":")), message, Form.RELAXED)
+    content = signed_header(select(split_fields(head), names.split(":")), message, Form.RELAXED)
     message += _sign(key, hashlib.sha256(content).digest())
     cv = cv or ("none" if number == 1 else "pass")
     seal = f"ARC-Seal: i={number}; a={_algorithm(key)}; cv={cv}; d={domain}; s={selector}; b=".encode()

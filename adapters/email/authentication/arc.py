@@ -65,10 +65,10 @@ class Chain:
     """What is wrong about the body, by the last forwarder's signature."""
 
 
-def read_chain(fields: Iterable[Field], body: bytes | memoryview, sealers: frozenset[str]) -> Chain | None:
+def read_chain(fields: Iterable[Field], body: bytes | memoryview, sealers: frozenset[str], *, now: int) -> Chain | None:
     """The chain of a mail whose last sealer is on the list; None for any other. Raises MalformedChain.
 
-    Slow on large mail, as `dkim.read_claims` is.
+    `now` is in seconds since the epoch. Slow on large mail, as `dkim.read_claims` is.
     """
     fields = tuple(fields)
     sets = _sets(fields)
@@ -81,6 +81,8 @@ def read_chain(fields: Iterable[Field], body: bytes | memoryview, sealers: froze
         message = parse_signature(sets[-1][_MESSAGE], instance_only=True)
     except MalformedSignature as error:
         raise MalformedChain(str(error)) from error
+    if message.over(now):
+        raise MalformedChain("the message signature is over")
     if _SEAL in message.names:
         raise MalformedChain("a message signature over seals")  # section 4.1.2
     if twin_of_signed(message, fields) is not None:

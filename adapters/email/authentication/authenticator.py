@@ -78,7 +78,7 @@ def read_evidence(data: bytes | mmap, author: str, *, trust: Trust, near: bool, 
     chain, broken = None, False
     if trust.sealers:
         try:
-            chain = read_chain(fields, body, trust.sealers)
+            chain = read_chain(fields, body, trust.sealers, now=now)
         except MalformedChain:
             broken = True
     return Evidence(

@@ -93,7 +93,7 @@ def _is_near(each: Signature | DkimResult, domain: str) -> bool:
 def _claim(each: Signature | DkimResult, fields: tuple[Field, ...], hashes: BodyHashes, now: int) -> Claim:
     if isinstance(each, DkimResult):
         return Claim(verdict=each)
-    if each.expires is not None and each.expires < now:
+    if each.over(now):
         return Claim(verdict=_result(each, Dkim.POLICY, "signature is over"))
     if (added := twin_of_signed(each, fields)) is not None:
         return Claim(verdict=_result(each, Dkim.POLICY, f"another {added} stands beside the signed one"))

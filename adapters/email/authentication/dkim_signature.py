@@ -62,11 +62,16 @@ class Signature:
     """Seconds since the epoch."""
     raw: bytes = field(repr=False)
 
+    def over(self, now: int) -> bool:
+        """Whether its time is over; `now` in seconds since the epoch."""
+        return self.expires is not None and self.expires < now
+
 
 def parse_signature(source: Field, *, instance_only: bool = False) -> Signature:
     """Read one field; raises MalformedSignature.
 
-    With `instance_only` it is an ARC-Message-Signature (RFC 8617, section 4.1.2): no version, ``i=`` is a number.
+    With `instance_only` it is an ARC-Message-Signature (RFC 8617, section 4.1.2): no version, ``i=`` is a number, and
+    all else as in DKIM.
     """
     if len(source.raw) > MAX_SIGNATURE:
         raise MalformedSignature("field too long")
@@ -87,7 +92,7 @@ def _parse(tags: Mapping[str, str], domain: str, selector: str, raw: bytes, *, i
     if not instance_only and tags.get("v") != "1":
         raise ValueError("unknown version")
     names = tuple(name.lower() for name in unfolded(tags.get("h", "")).split(":"))
-    if not instance_only and "from" not in names:
+    if "from" not in names:
         raise ValueError("From is not signed")
     if len(names) > MAX_SIGNED_NAMES:
         raise ValueError("too many signed fields")

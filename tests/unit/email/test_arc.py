@@ -19,12 +19,13 @@ from tests.support.signing import ed25519_key, sealed
 
 MAIL = b"From: bob@example.org\r\nTo: alice@gw.example\r\nSubject: x\r\n\r\nhello\r\n"
 REPORT = "list.example; dmarc=pass header.from=example.org"
+NOW = 1_800_000_000
 LISTED = frozenset({"list.example"})
 
 
 def chain_of(mail: bytes, sealers: frozenset[str] = LISTED) -> Chain | None:
     head, body = split_mail(mail)
-    return read_chain(split_fields(head), body, sealers)
+    return read_chain(split_fields(head), body, sealers, now=NOW)
 
 
 def forwarded(times: int = 1, domain: str = "list.example") -> bytes:
@@ -78,6 +79,23 @@ def test_mail_without_a_chain_or_with_one_of_strangers() -> None:
 )
 def test_what_is_no_chain(mail: bytes) -> None:
     with pytest.raises(MalformedChain):
+        chain_of(mail)
+
+
+@pytest.mark.attack(23)
+def test_a_signature_that_does_not_hold_for_the_author_makes_no_chain() -> None:
+    """RFC 8617, section 4.1.2: as in DKIM, whose signatures hold for From."""
+    with pytest.raises(MalformedChain, match="From is not signed"):
+        chain_of(sealed(MAIL, "list.example", REPORT, key=ed25519_key(), names="to:subject"))
+
+
+@pytest.mark.parametrize(("tags", "valid"), [("t=5; x=6; ", False), (f"x={NOW - 1}; ", False), (f"x={NOW}; ", True)])
+def test_a_signature_whose_time_is_over_makes_no_chain(tags: str, valid: bool) -> None:
+    mail = sealed(MAIL, "list.example", REPORT, key=ed25519_key(), extra=tags)
+    if valid:
+        assert chain_of(mail) is not None
+        return
+    with pytest.raises(MalformedChain, match="is over"):
         chain_of(mail)
 
 
