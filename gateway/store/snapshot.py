@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from gateway.errors import ConfigError, Unavailable
 from gateway.store.engine import dialect_of, sqlite_path
+from gateway.store.postgres_programs import list_archive, run_program
 from gateway.store.sqlite import BUSY_TIMEOUT_S, file_exists
 from gateway.store.sqlite_file import count_tables, is_open
 
 PAGES_AT_ONCE: Final = 1024
 """Copied between two calls of ``progress``."""
-MAX_COMPLAINT: Final = 300
 
 Progress = Callable[[int, int], None]
 """Told how many pages are done, and of how many."""
@@ -44,10 +42,8 @@ async def take_snapshot(url: str, target: Path, progress: Progress = lambda done
     if dialect_of(url) == "sqlite":
         return await asyncio.to_thread(_copy_sqlite, sqlite_path(url), target, progress)
     async with _held_snapshot(url) as (conn, name):
-        await asyncio.to_thread(
-            _run, "pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--snapshot={name}",
-            f"--file={target}",
-        )  # fmt: skip
+        options = ("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={name}", f"--file={target}")
+        await run_program("pg_dump", url, *options)
         rows = await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
         tables = sorted(row[0] for row in rows)
         counts = {table: await conn.fetchval(_count(table), timeout=3600) for table in tables}
@@ -64,7 +60,7 @@ async def restore_archive(url: str, archive: Path, *, replace: bool) -> None:
     if replace:
         await _drop_tables(url)
     options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
-    await asyncio.to_thread(_run, "pg_restore", url, *options, str(archive))
+    await run_program("pg_restore", url, *options, str(archive))
 
 
 async def _drop_tables(url: str) -> None:
@@ -84,7 +80,7 @@ async def _drop_tables(url: str) -> None:
 def readable_archive(archive: Path) -> bool:
     """Whether pg_restore can list what is in an archive; raises ConfigError when there is no pg_restore."""
     try:
-        _run("pg_restore", None, "--list", str(archive))
+        list_archive(archive)
     except Unavailable:
         return False
     return True
@@ -166,37 +162,3 @@ async def _held_snapshot(url: str) -> AsyncIterator[tuple[Any, str]]:
             yield conn, await conn.fetchval("SELECT pg_export_snapshot()")
     finally:
         await conn.close()
-
-
-def _run(program: str, url: str | None, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs; a password in ``url`` goes by the environment, where nobody else sees it."""
-    environment = dict(os.environ)
-    command = [program, *arguments]
-    if url is not None:
-        bare, password = without_password(url)
-        command.append(f"--dbname={bare}")
-        if password is not None:
-            environment["PGPASSWORD"] = password
-    try:
-        done = subprocess.run(  # noqa: S603 - the operator's own program, with arguments of ours
-            command, capture_output=True, env=environment, stdin=subprocess.DEVNULL, check=False
-        )
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{program} is not installed here: it comes with PostgreSQL's client programs (apt install"
-            " postgresql-client), of the server's version or a newer one"
-        ) from None
-    if done.returncode:
-        raise Unavailable(f"{program} failed: {done.stderr.decode(errors='replace').strip()[-MAX_COMPLAINT:]}")
-
-
-def without_password(url: str) -> tuple[str, str | None]:
-    """A PostgreSQL URL as others may see it, and the password that stood in it."""
-    parts = urlsplit(url)
-    account, at, place = parts.netloc.rpartition("@")
-    user, colon, password = account.partition(":")
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    given = [value for key, value in query if key == "password"]
-    kept = urlencode([(key, value) for key, value in query if key != "password"], safe="/")
-    bare = f"{parts.scheme}://{user}{at}{place}{parts.path}" + (f"?{kept}" if kept else "")
-    return bare, given[0] if given else unquote(password) if colon else None

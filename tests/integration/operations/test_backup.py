@@ -36,7 +36,7 @@ from gateway.store.audit import Audit, AuditEntry
 from gateway.store.identities import IssueIdentity, ListIdentities
 from gateway.store.mailbox import AcceptEnvelope, CountMailbox, GetEnvelope
 from gateway.store.sessions import IssueToken, TokenSubject
-from gateway.store.snapshot import readable_archive, without_password
+from gateway.store.snapshot import readable_archive
 from gateway.store.tombstones import Bury
 from tests.integration.store.values import EMAIL, NOW, Sql, address, envelope, job, lane
 from tests.support.postgres import PostgresServer
@@ -316,14 +316,6 @@ async def test_a_log_that_was_changed_and_an_orphan_are_found(sqlite_store_url: 
     failed = {check for check, each in found.items() if each.state is State.FAIL}
     assert failed == {"orphans", "quotas", "envelopes", "audit"}
     assert "entry 3" in found["audit"].found
-
-
-def test_a_password_is_not_seen_by_others() -> None:
-    assert without_password("postgresql://u:p%40ss@h:5432/db?sslmode=require") == (
-        "postgresql://u@h:5432/db?sslmode=require", "p@ss",
-    )  # fmt: skip
-    assert without_password("postgresql://u@/db?host=/run&password=x") == ("postgresql://u@/db?host=/run", "x")
-    assert without_password("postgresql:///db") == ("postgresql:///db", None)
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
