@@ -61,6 +61,8 @@ class Membership:
         if new is None:
             return
         for portal in portals:
+            if portal.closed:
+                continue
             await self._world.ctx.values.put(Value(MOVED, f"{new} {portal.name}", portal.room))
             ghost = await self._world.ghosts.of(portal.name)
             try:
@@ -68,11 +70,20 @@ class Membership:
             except HomeserverRefused as refusal:
                 log.info("portal.waits_for_invitation", errcode=refusal.errcode)
                 continue
-            await self._follow(portal, new, ghost)
+            if await self._is_there(portal, new, ghost):
+                await self._follow(portal, new, ghost)
+            else:
+                if all(other.name != portal.name for other in await self._world.portals.in_room(new)):
+                    await ghost.leave(new)
+                await self._world.portals.change(portal, closed=True, declined=False)
 
     async def _follow(self, portal: Portal, new: RoomId, ghost: Intent) -> None:
         await self._rooms.describe(await self._world.portals.move(portal, new), ghost)
         await self._world.ctx.values.put(Value(MOVED, f"{new} {portal.name}", None))
+
+    async def _is_there(self, portal: Portal, room: RoomId, ghost: Intent) -> bool:
+        """Whether who speaks in a portal is in a room, or asked into it: what is for them is shown to nobody else."""
+        return portal.kind is PortalKind.GROUP or await ghost.membership(room, portal.person) in ("join", "invite")
 
     # --- ghosts ---------------------------------------------------------------------------------------------------
 
@@ -121,9 +132,14 @@ class Membership:
         before = await values.get(MOVED, f"{event.room} {name}")
         if before is not None:
             for old in await portals.in_room(RoomId(before)):
-                if old.name == name:
-                    await values.put(Value(MOVED, f"{event.room} {name}", None))
+                if old.name != name:
+                    continue
+                await values.put(Value(MOVED, f"{event.room} {name}", None))
+                own = old.person == event.sender
+                if own or (not old.declined and await self._is_there(old, event.room, ghost)):
                     return await portals.move(old, event.room)
+                # The inviter begins one of their own, and the next message to the other person opens a room.
+                await portals.change(old, closed=True, declined=old.declined)
         people = await self._people_in(ghost, event.room)
         await self._world.faces.put(people)
         direct = event.content.get("is_direct") is True or len(people) <= 1

@@ -13,9 +13,11 @@ from adapters.matrix.ids import EventId, RoomId
 from gateway.sdk import CanonicalId, EnsName, Value, Values
 
 ROOM: Final = "room"
-"""Values: portals, by room and name."""
+"""Values: portals, by room and name: whoever invited the ghost last has it."""
 CURRENT: Final = "current"
 """Values: the room in which a conversation goes on, by person and name."""
+FORMER: Final = "former"
+"""Values: what somebody had in a room that is another's portal by now, and what they said to it, by person and name."""
 MARK: Final = "mark"
 """Values: what is being sent, by conversation."""
 UNREAD: Final = "unread"
@@ -92,15 +94,28 @@ class Portals:
         return known
 
     async def of(self, person: CanonicalId, name: EnsName) -> Portal | None:
-        """Where a conversation goes on."""
+        """Where a conversation goes on, or how it ended; never a portal of anybody else."""
         talk = f"{person} {name}"
         known = self._talks.get(talk)
         if known is None:
-            room = await self._values.get(CURRENT, talk)
-            known = None if room is None else _read(await self._values.get(ROOM, f"{room} {name}"))
+            room = await self.last_room(person, name)
+            known = None if room is None else await self._had(person, name, room)
             if known is not None:
                 self._talks[talk] = known
         return known
+
+    async def last_room(self, person: CanonicalId, name: EnsName) -> RoomId | None:
+        """The room in which a conversation went on last, whosever portal it is by now."""
+        room = await self._values.get(CURRENT, f"{person} {name}")
+        return None if room is None else RoomId(room)
+
+    async def _had(self, person: CanonicalId, name: EnsName, room: RoomId) -> Portal | None:
+        """What somebody has, or had, in a room: a ghost may have been invited there again, by another person."""
+        here = _read(await self._values.get(ROOM, f"{room} {name}"))
+        if here is not None and here.person == person:
+            return here
+        left = _read(await self._values.get(FORMER, f"{person} {name}"))
+        return left if left is not None and left.room == room else None
 
     def _forget(self, *portals: Portal) -> None:
         """What is remembered of portals that change."""
@@ -110,19 +125,32 @@ class Portals:
 
     async def put(self, portal: Portal) -> None:
         """Write it, and make its room the one where the conversation goes on."""
+        before = _read(await self._values.get(ROOM, portal.key))
+        taken = [] if before is None or before.person == portal.person else [before]
         await self._values.put(
             Value(ROOM, portal.key, _PORTAL.dump_json(portal).decode()),
             Value(CURRENT, f"{portal.person} {portal.name}", portal.room),
+            *[value for each in taken for value in await self._ended(each)],
         )
-        self._forget(portal)
+        self._forget(portal, *taken)
 
-    async def change(self, portal: Portal, *, closed: bool, declined: bool) -> Portal:
-        """Write that it ended, or that the person is there."""
-        changed = replace(portal, closed=closed, declined=declined, accepted=portal.accepted or not closed)
-        if changed != portal:
+    async def _ended(self, portal: Portal) -> list[Value]:
+        """A portal whose room goes to another person: theirs no more, and their "no" stays."""
+        values = [Value(UNREAD, portal.key, None)]
+        if await self.last_room(portal.person, portal.name) == portal.room:
+            text = _PORTAL.dump_json(replace(portal, closed=True)).decode()
+            values.append(Value(FORMER, f"{portal.person} {portal.name}", text))
+        return values
+
+    async def change(self, portal: Portal, *, closed: bool, declined: bool) -> None:
+        """Write that it ended, or that the person is there; nothing when the room is another's by now."""
+        here = _read(await self._values.get(ROOM, portal.key))
+        if here is None or here.person != portal.person:
+            return
+        changed = replace(here, closed=closed, declined=declined, accepted=here.accepted or not closed)
+        if changed != here:
             await self._values.put(Value(ROOM, portal.key, _PORTAL.dump_json(changed).decode()))
-            self._forget(portal)
-        return changed
+        self._forget(portal)
 
     async def close(self, portal: Portal) -> None:
         """The room is lost, whoever ended it; what is known of that stays."""
@@ -175,8 +203,8 @@ class Portals:
         dropped = []
         for value in await self._values.find(CURRENT, f"{person} "):
             portal = _read(await self._values.get(ROOM, f"{value.text} {value.key.partition(' ')[2]}"))
-            gone = [Value(CURRENT, value.key, None), Value(MARK, value.key, None)]
-            if portal is not None:
+            gone = [Value(kind, value.key, None) for kind in (CURRENT, FORMER, MARK)]
+            if portal is not None and portal.person == person:
                 dropped.append(portal)
                 gone += [Value(ROOM, portal.key, None), Value(UNREAD, portal.key, None)]
             await self._values.put(*gone)

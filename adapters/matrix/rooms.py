@@ -33,20 +33,34 @@ class Rooms:
         The room's alias is what makes it so: it is taken in the same step that makes the room.
         """
         ghost = await self._world.ghosts.of(name)
-        earlier = await self._world.portals.of(person, name)
-        local = _alias(person, name, earlier)
-        alias = f"#{local}:{self._world.ids.server_name}"
-        room = await ghost.room_at(alias)
-        if room is None:
-            try:
-                room = await ghost.create_room(self._body(person, name, local))
-            except HomeserverRefused as refusal:
-                if refusal.errcode != "M_ROOM_IN_USE" or (room := await ghost.room_at(alias)) is None:
-                    raise
+        room = await self._made(person, name, ghost)
         portal = Portal(room, person, name, accepted=False)
         await self._world.portals.put(portal)
         await self._mark_direct(ghost, Mxid(person), room)
         return portal
+
+    async def _made(self, person: CanonicalId, name: EnsName, ghost: Intent) -> RoomId:
+        earlier = await self._world.portals.last_room(person, name)
+        while True:
+            local = _alias(person, name, earlier)
+            alias = f"#{local}:{self._world.ids.server_name}"
+            room = await ghost.room_at(alias)
+            if room is None:
+                try:
+                    return await ghost.create_room(self._body(person, name, local))
+                except HomeserverRefused as refusal:
+                    if refusal.errcode != "M_ROOM_IN_USE" or (room := await ghost.room_at(alias)) is None:
+                        raise
+            if await self._waits(room, person, name, ghost):
+                return room
+            earlier = room
+
+    async def _waits(self, room: RoomId, person: CanonicalId, name: EnsName, ghost: Intent) -> bool:
+        """Whether a room was made for a person and is theirs still: others may have it, when it was forgotten here."""
+        for portal in await self._world.portals.in_room(room):
+            if portal.name == name and (portal.person != person or portal.closed):
+                return False
+        return await ghost.membership(room, Mxid(person)) in ("join", "invite")
 
     async def describe(self, portal: Portal, ghost: Intent) -> None:
         """Say in the room what it is bridged to, where the room lets us."""
@@ -87,7 +101,7 @@ def _state_key(name: EnsName) -> str:
     return f"dm3/{name}"
 
 
-def _alias(person: CanonicalId, name: EnsName, earlier: Portal | None) -> str:
+def _alias(person: CanonicalId, name: EnsName, earlier: RoomId | None) -> str:
     """Different for each room that follows another one."""
-    text = "\n".join((person, name, "" if earlier is None else earlier.room))
+    text = "\n".join((person, name, earlier or ""))
     return f"dm3_{hashlib.sha256(text.encode()).hexdigest()[:32]}"

@@ -38,7 +38,8 @@ class Status:
         """Show one; raises HomeserverDown, so that a failure comes again."""
         about = event_id(status.native_id)
         portal = await self._world.portals.of(status.sender, status.recipient)
-        if about is None or portal is None:
+        if about is None or portal is None or portal.closed:
+            # Who left has nobody to tell them, and who else is in that room is not to know.
             return
         ghost = self._world.ghosts.known(status.recipient)
         try:
