@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gateway.demo.ground import GivenChain
     from gateway.demo.homeserver import GivenHomeserver
     from gateway.demo.xmpp_side import GivenXmpp
+
+
+ENDS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def _doctor() -> typer.Typer:
@@ -386,7 +389,8 @@ def demo(
         homeserver=_given_homeserver(matrix_homeserver, matrix_registration),
         xmpp=_given_xmpp(xmpp_component, xmpp_secret),
     )
-    held = run(lambda stop: run_demo(options, out.console, stop))
+    # SIGHUP: its terminal is closed. The servers that it started are in sessions of their own, and would go on.
+    held = run(lambda stop: run_demo(options, out.console, stop), ends=(*ENDS, signal.SIGHUP))
     raise SystemExit(0 if held else 1)
 
 
@@ -426,8 +430,8 @@ def _given_xmpp(component: str | None, secret: str | None) -> GivenXmpp | None:
     return GivenXmpp(domain, host, int(port), secret)
 
 
-def run(work: Any) -> Any:
-    """Run `work(stop)` on uvloop where there is one; `stop` is set by SIGINT and SIGTERM."""
+def run(work: Any, *, ends: Iterable[signal.Signals] = ENDS) -> Any:
+    """Run `work(stop)` on uvloop where there is one; `stop` is set by the signals of `ends`."""
     try:
         from uvloop import new_event_loop
     except ImportError:
@@ -436,8 +440,10 @@ def run(work: Any) -> Any:
     async def with_signals() -> Any:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+        for number in ends:
+            # nohup wants it to go on.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, stop.set)
         coroutine: Coroutine[Any, Any, Any] = work(stop)
         return await coroutine
 

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Final, Self
 
+from gateway.demo.ending import end_left_behind
 from gateway.errors import ConfigError
 
 MARKER: Final = ".dm3-demo"
@@ -19,7 +20,7 @@ class DemoFolder:
     """Held from its emptying until `close`, or until the process ends in whatever way."""
 
     def __init__(self, folder: Path) -> None:
-        """Remove what an earlier demo left.
+        """Remove what an earlier demo left, and end its servers where it was killed.
 
         Raises ConfigError, and removes nothing, when the folder is not the demo's or a demo runs there.
         """
@@ -55,6 +56,7 @@ def _empty(folder: Path) -> None:
         if each.name == MARKER:
             continue
         if each.is_dir() and not each.is_symlink():
+            end_left_behind(each)
             shutil.rmtree(each)
         else:
             each.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
@@ -45,9 +46,15 @@ async def run_demo(options: DemoOptions, console: Console, stop: asyncio.Event) 
     if not living.done() and not over.is_set():
         living.cancel()
         await asyncio.gather(living, return_exceptions=True)
-        console.print("\nStopped before the story was over.")
+        _last_words(console, "Stopped before the story was over.")
         return False
     return await living
+
+
+def _last_words(console: Console, text: str) -> None:
+    # The terminal may be the reason.
+    with contextlib.suppress(OSError):
+        console.print(f"\n{text}")
 
 
 async def _while_heard(living: Coroutine[Any, Any, bool]) -> bool:
@@ -75,7 +82,7 @@ async def _live(options: DemoOptions, console: Console, stop: asyncio.Event, ove
         if not options.once:
             _invite(console, world)
             await stop.wait()
-            console.print("\nStopping.")
+            _last_words(console, "Stopping.")
         return True
 
 

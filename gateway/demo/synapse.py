@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 
 import httpx2
 
-from gateway.demo.ending import end
+from gateway.demo.ending import end, note
 from gateway.demo.matrix_http import MatrixFault, MatrixHttp
 from gateway.demo.matrix_user import MatrixUser
 from gateway.demo.synapse_config import LOG_CONFIG, homeserver_config, log_config
@@ -138,6 +138,7 @@ class Synapse:
                 start_new_session=True,
             )
         try:
+            note(self.folder, self._process)
             async with asyncio.timeout(START_SECONDS):
                 await self._answering()
         except TimeoutError:

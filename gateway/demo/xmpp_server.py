@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
-from gateway.demo.ending import end
+from gateway.demo.ending import end, note
 from gateway.demo.xmpp_user import XmppUser
 from gateway.errors import ConfigError
 
@@ -135,6 +135,7 @@ class XmppServer(ABC):
                 start_new_session=True,
             )
         try:
+            note(self.folder, self._process)
             async with asyncio.timeout(START_SECONDS):
                 for port in self._ports.values():
                     await self._open(port)

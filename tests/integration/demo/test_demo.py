@@ -6,11 +6,13 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -69,6 +71,11 @@ async def end(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 async def test_the_whole_story_holds_with_all_networks_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     """One run for everything about Matrix: each world with a homeserver takes its seconds."""
     require(find_synapse(), MISSING)
@@ -125,6 +132,30 @@ async def test_ctrl_c_ends_it_cleanly(world: tuple[asyncio.subprocess.Process, d
     async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         with pytest.raises(httpx2.ConnectError):
             await http.get(facts["gateway_url"])
+
+
+async def test_a_terminal_that_is_closed_ends_it_with_its_servers(tmp_path: Path) -> None:
+    require(find_prosody(), NO_PROSODY)
+    folder = tmp_path / "world"
+    demo = (sys.executable, "-m", "gateway", "demo", "--dir", str(folder), *PORTS, "--only", "xmpp")
+    terminal = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", *demo),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    )
+    try:
+        await told_by(terminal)
+        facts = json.loads((folder / "demo.json").read_text("utf-8"))
+        ports = list(json.loads((folder / "prosody" / "kept.json").read_text("utf-8"))["ports"].values())
+        ports.append(urlsplit(facts["gateway_url"]).port)
+        assert all(listens(port) for port in ports)
+    finally:
+        terminal.kill()
+        await terminal.wait()
+    async with asyncio.timeout(30):
+        while any(listens(port) for port in ports):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
 
 
 async def test_the_facts_are_true(world: tuple[asyncio.subprocess.Process, dict[str, Any]]) -> None:
