@@ -61,7 +61,7 @@ class Events:
         elif event.type == "m.room.tombstone" and event.state_key == "":
             await self._membership.tombstone(event, await self._portals(event))
         elif event.state_key is None and event.type in self._timeline and not self._world.is_ignored(event.sender):
-            portals = await self._portals(event)
+            portals = await self._world.portals.open_in(event.room)
             if not await self._bot.heard(event, portals):
                 await self._timeline[event.type](event, portals)
 
@@ -69,7 +69,7 @@ class Events:
         """Who has seen what."""
         others = [each for each in receipts if not self._world.ids.is_ours(each.user)]
         if others:
-            await self._inward.receipts(others, await self._world.portals.in_room(room))
+            await self._inward.receipts(others, await self._world.portals.open_in(room))
 
     async def _member(self, event: RoomEvent) -> None:
         about = mxid(event.state_key) or Mxid("")
@@ -82,4 +82,5 @@ class Events:
         await self._membership.member(event, await self._portals(event), self.handle)
 
     async def _portals(self, event: RoomEvent) -> list[Portal]:
+        """Closed ones too: who comes back opens them."""
         return await self._world.portals.in_room(event.room)

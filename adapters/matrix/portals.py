@@ -84,14 +84,19 @@ class Portals:
         self._talks: TTLCache[str, Portal] = TTLCache(KNOWN, KNOWN_SECONDS)
 
     async def in_room(self, room: RoomId) -> list[Portal]:
-        """The portals of a room: none, one, or one for each ghost of a room of several people."""
+        """The portals of a room: none, one, or one for each ghost that is or was there."""
         known = self._rooms.get(room)
         if known is None:
             found = await self._values.find(ROOM, f"{room} ")
             known = [portal for value in found if (portal := _read(value.text)) is not None]
-            if known:
+            # A closed one is looked at again: another node may open it, and what is written then is for it.
+            if known and not any(portal.closed for portal in known):
                 self._rooms[room] = known
         return known
+
+    async def open_in(self, room: RoomId) -> list[Portal]:
+        """Those that hear what is written there: nobody whose ghost was put out, or whose person left."""
+        return [portal for portal in await self.in_room(room) if not portal.closed and not portal.declined]
 
     async def of(self, person: CanonicalId, name: EnsName) -> Portal | None:
         """Where a conversation goes on, or how it ended; never a portal of anybody else."""

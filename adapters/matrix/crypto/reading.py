@@ -98,7 +98,7 @@ class Reader:
 
     async def _ours(self, room: RoomId) -> list[Mxid]:
         """Who of us reads in a room: its ghosts, else the bot when it was asked in."""
-        portals = await self._world.portals.in_room(room)
+        portals = await self._world.portals.open_in(room)
         if portals:
             return [self._world.ghosts.known(portal.name).user for portal in portals]
         bot = self._world.ids.bot
@@ -119,7 +119,7 @@ class Reader:
 
     async def _tell(self, event: RoomEvent, reason: str, about: str) -> None:
         """Each event is marked as failed; in words the reason is given once for all events without the same key."""
-        portals = await self._world.portals.in_room(event.room)
+        portals = await self._world.portals.open_in(event.room)
         for portal in portals:
             if portal.kind is PortalKind.GROUP or portal.person == event.sender:
                 await self._tell_in(portal, event, reason, about)

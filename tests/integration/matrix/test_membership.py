@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.matrix.ids import RoomId
+from adapters.matrix.portals import PortalKind
 from gateway.demo.matrix_user import MatrixFault
 from gateway.dm3.message import MessageType
 from gateway.sdk import NOTICE_MARK
@@ -93,6 +94,11 @@ async def test_a_room_of_several_people_speaks_as_one(world: MatrixWorld) -> Non
         return portal.closed or None
 
     await until(look)
+
+
+def has_joined(user: str, room: str, event: dict[str, Any]) -> bool:
+    there = event["room_id"] == room and event["state_key"] == user
+    return bool(there and event["content"]["membership"] == "join")
 
 
 def calls_themselves(user: str, name: str, event: dict[str, Any]) -> bool:
@@ -181,3 +187,47 @@ async def test_a_ghost_put_out_is_a_conversation_declined(world: MatrixWorld) ->
     await native.send(world.name_of(alice), "wait!")
     (refused,) = await world.mail(native, kind=MessageType.REPLY)
     assert "declined" in (refused.message.text or "")
+
+
+@pytest.mark.parametrize("kind", PortalKind)
+async def test_who_was_put_out_of_a_room_hears_nothing_of_it(world: MatrixWorld, kind: PortalKind) -> None:
+    """There are other ghosts in it, so that everything written there still comes to the gateway."""
+    alice, first, second = await world.person(), await world.native(), await world.native()
+    room = await alice.create_room(preset="private_chat")
+    if kind is PortalKind.GROUP:
+        bob = await world.person()
+        await alice.invite(room, bob.user_id)
+        await bob.wait_invite()
+        await bob.join(room)
+    for native in (first, second):
+        await alice.invite(room, world.ghost(native))
+        await alice.wait_event(partial(has_joined, world.ghost(native), room))
+    await alice.say(room, "hello")
+    (hello,) = await world.mail(first)
+    await first.send(hello.sender, "unread", kind=MessageType.REPLY, reference=hello.message_hash)
+    unread = await alice.wait_text(room, "unread")
+    await alice.kick(room, world.ghost(first))
+
+    async def closed() -> bool | None:
+        return any(each.closed for each in await world.portals().in_room(RoomId(room))) or None
+
+    await until(closed)
+    secret = await alice.say(room, "between us")
+    await alice.edit(room, secret, "between us two")
+    await alice.react(room, unread["event_id"], "\N{THUMBS UP SIGN}")
+    await alice.redact(room, secret)
+    await alice.receipt(room, secret)
+    await world.mail(second, kind=MessageType.DELETE_REQUEST)
+    await alice.invite(room, world.ghost(first))
+    await until(lambda: _open_again(world, room))
+    await alice.say(room, "again")
+    await world.mail(first, 2)
+    await world.mail(second, 3)
+    kinds = [each for each in MessageType if each is not MessageType.READ_RECEIVED]
+    heard = [(each.message.type, words(each)) for each in world.heard[first.name] if each.message.type in kinds]
+    name = f"{alice.user_id[1:].partition(':')[0]}: " if kind is PortalKind.GROUP else ""
+    assert heard == [(MessageType.NEW, f"{name}hello"), (MessageType.NEW, f"{name}again")]
+
+
+async def _open_again(world: MatrixWorld, room: str) -> bool | None:
+    return all(not each.closed for each in await world.portals().in_room(RoomId(room))) or None
