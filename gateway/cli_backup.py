@@ -46,7 +46,9 @@ def backup(
     keep: Annotated[int | None, typer.Option(min=1, help="Delete the oldest in DIR beyond so many.")] = None,
 ) -> None:
     """Copy the database into one file, beside a running node. The file's path is printed."""
-    from gateway.operations.backup import Order, make_backup
+    from gateway.operations.backup import Order, make_backup, near_database
+    from gateway.operations.ending import orderly_end
+    from gateway.operations.scratch import scratch_folder
 
     set_up_logging("ERROR")
     path = find_config(config)
@@ -65,8 +67,14 @@ def backup(
         with_keys=with_keys,
         keep=keep,
     )
-    with _pages() as progress:
-        made = asyncio.run(make_backup(settings, path, order, progress))
+    near = near_database(settings.store.url, path)
+    with orderly_end() as ending, scratch_folder(near) as scratch, _pages() as progress:
+
+        def told(done: int, total: int) -> None:
+            ending.check()
+            progress(done, total)
+
+        made = asyncio.run(make_backup(settings, path, order, scratch, told))
     rows = sum(made.manifest.counts.values())
     err.print(f"{rows} rows of schema {made.manifest.revision}; {made.path.stat().st_size} bytes.", markup=False)
     for old in made.removed:
@@ -168,13 +176,15 @@ def _verify_file(
 def _taken_apart(file: Path, url: str, config: Path, identity: Path | None) -> Iterator[OpenedBackup]:
     from gateway.operations.age import identity_in
     from gateway.operations.backup import near_database
-    from gateway.operations.backup_file import open_backup, scratch_folder
+    from gateway.operations.backup_file import open_backup
+    from gateway.operations.ending import orderly_end
+    from gateway.operations.scratch import scratch_folder
 
     key: Identity | None = None if identity is None else identity_in(identity)
     near = near_database(url, config)
     if not near.is_dir():
         raise ConfigError(f"store.url: there is no folder {near}")
-    with scratch_folder(near) as scratch:
+    with orderly_end(), scratch_folder(near) as scratch:
         yield open_backup(file, scratch, key)
 
 

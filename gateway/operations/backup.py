@@ -17,7 +17,7 @@ from gateway.custody.seed import load_seed
 from gateway.errors import ConfigError
 from gateway.lifecycle import now_ms
 from gateway.operations import age
-from gateway.operations.backup_file import FORMAT, PREFIX, Content, Manifest, backups_in, scratch_folder, write_backup
+from gateway.operations.backup_file import FORMAT, PREFIX, Content, Manifest, backups_in, write_backup
 from gateway.operations.key_backup import collect_keys
 from gateway.operations.tombstone_file import keep_tombstones
 from gateway.settings import Settings, shown
@@ -52,10 +52,17 @@ class Made:
 
 
 async def make_backup(
-    settings: Settings, config: Path, order: Order, progress: Progress, clock: Callable[[], int] = now_ms
+    settings: Settings,
+    config: Path,
+    order: Order,
+    scratch: Path,
+    progress: Progress,
+    clock: Callable[[], int] = now_ms,
 ) -> Made:
     """Copy the database, and what is needed beside it, into one new file.
 
+    ``scratch`` is a folder of ours on the database's disk; it has to be there until the event loop is closed, because
+    threads of a backup that is cancelled work on. What ``progress`` raises ends them; it is told pages, then bytes.
     Raises ConfigError for keys that would lie there unencrypted, a recipient that is none, files that cannot be read or
     written; SchemaMismatch and Unavailable for the database.
     """
@@ -68,24 +75,24 @@ async def make_backup(
         line = await store.commit(EnsureLine(at))
         await keep_tombstones(store, settings.operation.tombstone_file)
     dialect = dialect_of(url)
-    with scratch_folder(near_database(url, config)) as scratch:
-        copy = scratch / DATABASE[dialect]
-        snapshot = await take_snapshot(url, copy, progress)
-        parts: dict[str, Content] = {copy.name: copy, CONFIGURATION: json.dumps(shown(settings), indent=1).encode()}
-        if order.with_keys:
-            parts[KEYS] = (await asyncio.to_thread(collect_keys, settings, config)).to_json().encode()
-        manifest = Manifest(
-            format=FORMAT,
-            made_at=at,
-            version=__version__,
-            dialect=dialect,
-            revision=snapshot.revision,
-            line=f"{line.epoch}.{line.id}",
-            parent=settings.ens.parent,
-            seed=fingerprint(seed),
-            counts=snapshot.counts,
-        )
-        path = await asyncio.to_thread(write_backup, order.folder, _name(at), manifest, parts, recipient)
+    copy = scratch / DATABASE[dialect]
+    snapshot = await take_snapshot(url, copy, progress)
+    parts: dict[str, Content] = {copy.name: copy, CONFIGURATION: json.dumps(shown(settings), indent=1).encode()}
+    if order.with_keys:
+        parts[KEYS] = (await asyncio.to_thread(collect_keys, settings, config)).to_json().encode()
+    manifest = Manifest(
+        format=FORMAT,
+        made_at=at,
+        version=__version__,
+        dialect=dialect,
+        revision=snapshot.revision,
+        line=f"{line.epoch}.{line.id}",
+        parent=settings.ens.parent,
+        seed=fingerprint(seed),
+        counts=snapshot.counts,
+    )
+    told = _added_up(progress, 2 * sum(map(_size, parts.values())))
+    path = await asyncio.to_thread(write_backup, order.folder, _name(at), manifest, parts, recipient, told)
     removed = () if order.keep is None else tuple(backups_in(order.folder)[: -order.keep])
     for old in removed:
         old.unlink(missing_ok=True)
@@ -95,6 +102,21 @@ async def make_backup(
 def near_database(url: str, config: Path) -> Path:
     """Where a copy of the database is as safe as the database: in its folder, or else in that of the configuration."""
     return (Path(sqlite_path(url)) if dialect_of(url) == "sqlite" else config).resolve().parent
+
+
+def _size(content: Content) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+def _added_up(progress: Progress, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def told(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, total)
+
+    return told
 
 
 def _name(at: int) -> str:

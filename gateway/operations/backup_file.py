@@ -11,10 +11,9 @@ import json
 import os
 import secrets
 import tarfile
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias, TypeVar
@@ -70,24 +69,32 @@ class OpenedBackup:
 
 
 def write_backup(
-    folder: Path, name: str, manifest: Manifest, parts: Mapping[str, Content], recipient: age.Recipient | None
+    folder: Path,
+    name: str,
+    manifest: Manifest,
+    parts: Mapping[str, Content],
+    recipient: age.Recipient | None,
+    told: Callable[[int], None],
 ) -> Path:
     """Put parts into a new file of ``folder``, which is there whole and on the disk, or not at all. Blocks.
 
+    ``told`` gets the bytes that were read since it was called last, each part's twice; what it raises ends the work.
     Raises ConfigError when it cannot be written.
     """
     target = folder / (name + (PLAIN if recipient is None else SEALED))
     scratch = folder / f".{target.name}.{secrets.token_hex(4)}"
     try:
-        described = {part: asdict(_describe(content)) for part, content in parts.items()}
+        described = {part: asdict(_describe(content, told)) for part, content in parts.items()}
         head = json.dumps({**asdict(manifest), "parts": described}, indent=1).encode()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             if recipient is None:
-                _pack(file, head, parts)
+                _pack(file, head, parts, told)
             else:
-                _through_pipe(lambda write: _pack(write, head, parts), lambda read: age.seal(read, file, recipient))
+                _through_pipe(
+                    lambda write: _pack(write, head, parts, told), lambda read: age.seal(read, file, recipient)
+                )
             file.flush()
             os.fsync(file.fileno())
         os.replace(scratch, target)
@@ -125,32 +132,41 @@ def backups_in(folder: Path) -> list[Path]:
     return sorted(each for each in folder.glob(f"{PREFIX}*") if each.name.endswith((PLAIN, SEALED)))
 
 
-@contextmanager
-def scratch_folder(near: Path) -> Iterator[Path]:
-    """A folder that only we can enter, on the disk of ``near``, gone at the end; raises ConfigError."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=".dm3-backup-", dir=near)
-    except OSError as error:
-        raise ConfigError(f"{near}: cannot be written: {error.strerror}") from error
-    with folder as name:
-        yield Path(name)
+class _Reading(io.RawIOBase):
+    """A part as it is read, which tells of each piece of it."""
+
+    def __init__(self, content: Content, told: Callable[[int], None]) -> None:
+        self._file: IO[bytes] = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+        self.size = self._file.seek(0, os.SEEK_END)
+        self._file.seek(0)
+        self._told = told
+
+    def read(self, size: int = -1) -> bytes:
+        """The next piece."""
+        block = self._file.read(size)
+        self._told(len(block))
+        return block
+
+    def close(self) -> None:
+        """The file."""
+        self._file.close()
+        super().close()
 
 
-def _describe(content: Content) -> Part:
-    if isinstance(content, bytes):
-        return Part(hashlib.sha256(content).hexdigest(), len(content))
-    with content.open("rb") as file:
-        return Part(hashlib.file_digest(file, "sha256").hexdigest(), content.stat().st_size)
+def _describe(content: Content, told: Callable[[int], None]) -> Part:
+    digest = hashlib.sha256()
+    with _Reading(content, told) as part:
+        while block := part.read(BLOCK):
+            digest.update(block)
+        return Part(digest.hexdigest(), part.size)
 
 
-def _pack(file: IO[bytes], manifest: bytes, parts: Mapping[str, Content]) -> None:
+def _pack(file: IO[bytes], manifest: bytes, parts: Mapping[str, Content], told: Callable[[int], None]) -> None:
     with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-        for name, content in {MANIFEST: manifest, **parts}.items():
-            if isinstance(content, bytes):
-                archive.addfile(_entry(name, len(content)), io.BytesIO(content))
-                continue
-            with content.open("rb") as part:
-                archive.addfile(_entry(name, content.stat().st_size), part)
+        archive.addfile(_entry(MANIFEST, len(manifest)), io.BytesIO(manifest))
+        for name, content in parts.items():
+            with _Reading(content, told) as part:
+                archive.addfile(_entry(name, part.size), part)
 
 
 def _entry(name: str, size: int) -> tarfile.TarInfo:

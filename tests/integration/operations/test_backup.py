@@ -23,10 +23,11 @@ from gateway.custody.seed import load_seed
 from gateway.errors import ConfigError
 from gateway.ids import EnsName, EnvelopeId
 from gateway.operations import age, backup_file, tombstone_file
-from gateway.operations.backup import Made, Order, make_backup
-from gateway.operations.backup_file import OpenedBackup, open_backup, scratch_folder
+from gateway.operations.backup import Made, Order, make_backup, near_database
+from gateway.operations.backup_file import OpenedBackup, open_backup
 from gateway.operations.installation import Answers, create_installation
 from gateway.operations.restore import Restored, plan_restore, restore
+from gateway.operations.scratch import scratch_folder
 from gateway.operations.tombstone_file import TombstoneKeeper, keep_tombstones, read_tombstones
 from gateway.operations.verify import examine, examine_backup
 from gateway.sdk.examination import State
@@ -97,7 +98,8 @@ async def backup_of(
     settings: Settings, config: Path, folder: Path, recipient: str | None = None, **more: object
 ) -> Made:
     order = replace(Order(folder=folder, recipient=recipient), **more)  # type: ignore[arg-type]
-    return await make_backup(settings, config, order, lambda done, total: None)
+    with scratch_folder(near_database(settings.store.url, config)) as scratch:
+        return await make_backup(settings, config, order, scratch, lambda done, total: None)
 
 
 def opened(path: Path, folder: Path, key: Path | None = None) -> OpenedBackup:

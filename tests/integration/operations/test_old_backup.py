@@ -23,6 +23,7 @@ from gateway.lifecycle import now_ms
 from gateway.operations.backup import Made, Order, make_backup
 from gateway.operations.backup_file import open_backup
 from gateway.operations.restore import Restored, plan_restore, restore
+from gateway.operations.scratch import scratch_folder
 from gateway.operations.tombstone_file import keep_tombstones, read_tombstones
 from gateway.sdk import Retry
 from gateway.settings import Settings, load_settings
@@ -48,7 +49,10 @@ PARENT = EnsName("gw.eth")
 
 
 async def backup_of(house: House, folder: Path) -> Made:
-    return await make_backup(house.settings, house.config, Order(folder=folder, recipient=None), lambda *_: None)
+    with scratch_folder(folder.parent) as scratch:
+        return await make_backup(
+            house.settings, house.config, Order(folder=folder, recipient=None), scratch, lambda *_: None
+        )
 
 
 async def brought_back(
