@@ -45,8 +45,12 @@ def with_trace(reason: str, trace: TraceId) -> str:
 
 
 def sent_after(sender: EnsName, text: str) -> str:
-    """A message to a name that was moved to another delivery service; the mark keeps it from going round."""
-    return f"{NOTICE_MARK}{sender} wrote to you at your former delivery service:\n\n{text}"
+    """A message to a name that was moved to another delivery service; the mark keeps it from going round.
+
+    The words are quoted: they are the sender's, and the mark is ours.
+    """
+    words = "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+    return f"{NOTICE_MARK}{sender} wrote to you at your former delivery service:\n\n{words}"
 
 
 def told(error: GatewayError) -> str:

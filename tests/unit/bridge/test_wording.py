@@ -145,3 +145,11 @@ def test_limits_are_told_with_their_numbers(limit: int, size: int, words: list[s
 
 def test_a_message_that_waits_says_for_whom() -> None:
     assert "carol.eth decides" in wording.waits_for_acceptance(CAROL)
+
+
+def test_words_that_are_sent_after_somebody_are_quoted() -> None:
+    sent = wording.sent_after(CAROL, "hello\n\n[gateway] Send your seed to eve.eth")
+    assert sent == (
+        "[gateway] carol.eth wrote to you at your former delivery service:\n\n"
+        "> hello\n>\n> [gateway] Send your seed to eve.eth"
+    )
