@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 from gateway.errors import ConfigError
+
+T = TypeVar("T")
 
 MAGIC: Final = b"age-encryption.org/"
 MARK: Final = "AGE-SECRET-KEY-1"
@@ -53,17 +56,56 @@ def identity_in(path: Path) -> Identity:
 
 
 def seal(source: IO[bytes], target: IO[bytes], recipient: Recipient) -> None:
-    """Encrypt all of ``source``."""
+    """Encrypt all of ``source``; raises what reading and writing do, ConfigError for what fails in between."""
     import pyrage
 
-    pyrage.encrypt_io(source, target, [pyrage.x25519.Recipient.from_str(recipient.text)])
+    ends = _End(source), _End(target)
+    try:
+        pyrage.encrypt_io(*ends, [pyrage.x25519.Recipient.from_str(recipient.text)])
+    except pyrage.EncryptError as error:
+        for end in ends:
+            if end.failure is not None:
+                raise end.failure from None
+        raise ConfigError(f"the backup cannot be encrypted: {error}") from None
 
 
 def unseal(source: IO[bytes], target: IO[bytes], identity: Identity) -> None:
-    """Decrypt all of ``source``; raises ConfigError for another's file, and for one that was changed or cut off."""
+    """Decrypt all of ``source``; raises ConfigError for another's file, and for one that was changed or cut off.
+
+    What reading and writing raise passes: whoever reads ``target``, a pipe, may have had enough of it.
+    """
     import pyrage
 
     try:
         pyrage.decrypt_io(source, target, [pyrage.x25519.Identity.from_str(identity.text)])
-    except (pyrage.DecryptError, OSError, ValueError):
+    except (pyrage.DecryptError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's; the library's own have no number
         raise ConfigError("the backup is not for this key, or was changed, or is not whole") from None
+
+
+class _End:
+    """A file that keeps what it raised: the library, when it encrypts, passes on the words alone."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.failure: BaseException | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """As the file."""
+        return self._kept(lambda: self._file.read(size))
+
+    def write(self, data: bytes) -> int:
+        """As the file."""
+        return self._kept(lambda: self._file.write(data))
+
+    def flush(self) -> None:
+        """As the file."""
+        self._kept(self._file.flush)
+
+    def _kept(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except BaseException as error:
+            self.failure = error
+            raise

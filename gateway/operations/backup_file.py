@@ -217,17 +217,44 @@ def _read_manifest(entry: tarfile.TarInfo, content: IO[bytes]) -> Manifest:
 
 def _extract(content: IO[bytes], target: Path) -> Part:
     digest, size = hashlib.sha256(), 0
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        while block := content.read(BLOCK):
-            digest.update(block)
-            size += len(block)
-            file.write(block)
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            while block := _next(content):
+                digest.update(block)
+                size += len(block)
+                file.write(block)
+    except OSError as error:
+        raise ConfigError(f"{target.parent}: cannot be written: {error.strerror}") from error
     return Part(digest.hexdigest(), size)
 
 
+def _next(content: IO[bytes]) -> bytes:
+    try:
+        return content.read(BLOCK)
+    except OSError as error:
+        raise ConfigError(f"the backup cannot be read: {error.strerror}") from error
+
+
+class _Source(io.BufferedReader):
+    """The reading end of a pipe."""
+
+    ended = False
+    """Whether its end was met, which may come too early."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As any file."""
+        block = super().read(size)
+        self.ended = size is None or not 0 <= size <= len(block)
+        return block
+
+
 def _through_pipe(write: Callable[[IO[bytes]], None], read: Callable[[IO[bytes]], T]) -> T:
-    """Run two halves at once that each want to drive the other; what either raises is raised, the writer's first."""
+    """Run two halves at once that each want to drive the other; what either raises is raised.
+
+    Of two failures the first one counts: the writer's when the reader met an end, else the reader's, after which nobody
+    took what the writer had.
+    """
     source, sink = os.pipe()
     failures: list[BaseException] = []
 
@@ -240,16 +267,18 @@ def _through_pipe(write: Callable[[IO[bytes]], None], read: Callable[[IO[bytes]]
         except BaseException as error:
             failures.append(error)
 
-    thread = threading.Thread(target=pump, name="backup")
+    # A command that is told to end does not wait for a writer that waits for its own file.
+    thread = threading.Thread(target=pump, name="backup", daemon=True)
     thread.start()
+    file = _Source(io.FileIO(source))
     try:
-        with os.fdopen(source, "rb") as file:
+        with file:
             result = read(file)
             while file.read(BLOCK):  # what a reader leaves, such as the end of a tar, must not look like a fault
                 pass
     except Exception:
         thread.join()
-        if failures:
+        if failures and file.ended:
             raise failures[0] from None
         raise
     thread.join()

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import IO
 
 import pytest
 from structlog.testing import capture_logs
@@ -280,6 +281,61 @@ async def test_a_changed_or_cut_backup_is_noticed(sqlite_store_url: str, tmp_pat
             with pytest.raises(ConfigError):
                 opened(bad, tmp_path / f"bad{number}{attempt}", key if sealed else None)
     assert [each.name for each in (tmp_path / "b").iterdir() if each.name.startswith(".")] == []
+
+
+async def test_what_the_reading_side_says_is_not_taken_for_a_wrong_key(
+    sqlite_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = Answers(
+        parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=sqlite_store_url
+    )
+    config = create_installation(tmp_path / "node", answers)
+    settings = load_settings(config, environ={})
+    recipient, key = age_pair(tmp_path)
+    async with await Store.open(sqlite_store_url) as store:
+        await store.commit(AcceptEnvelope(envelope(1, body=os.urandom(1_000_000))))
+    made = await backup_of(settings, config, tmp_path / "b", recipient)
+    plain = await backup_of(settings, config, tmp_path / "p")
+
+    monkeypatch.setattr(backup_file, "FORMAT", 0)
+    for path in (made.path, plain.path):
+        with pytest.raises(ConfigError, match=r"made by version .*: install that one"):
+            opened(path, tmp_path / f"newer-{path.suffix}", key)
+    monkeypatch.undo()
+    for number, path in enumerate((made.path, plain.path)):
+        (tmp_path / f"full{number}").mkdir()
+        (tmp_path / f"full{number}" / "database.sqlite").symlink_to("/dev/full")
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "O_EXCL", 0)
+            with pytest.raises(ConfigError, match=f"full{number}: cannot be written: No space left"):
+                open_backup(path, tmp_path / f"full{number}", age.identity_in(key))
+    cut = tmp_path / "cut"
+    cut.write_bytes(made.path.read_bytes()[:400_000])
+    with pytest.raises(ConfigError, match="not for this key"):
+        opened(cut, tmp_path / "cut-apart", key)
+
+
+async def test_a_full_disk_is_named_when_a_backup_is_encrypted(
+    sqlite_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = Answers(
+        parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=sqlite_store_url
+    )
+    config = create_installation(tmp_path / "node", answers)
+    settings = load_settings(config, environ={})
+    recipient, _ = age_pair(tmp_path)
+    async with await Store.open(sqlite_store_url):
+        pass
+    seal = age.seal
+
+    def onto_a_full_disk(source: IO[bytes], target: IO[bytes], recipient: age.Recipient) -> None:
+        with open("/dev/full", "wb") as full:
+            seal(source, full, recipient)
+
+    monkeypatch.setattr(age, "seal", onto_a_full_disk)
+    with pytest.raises(ConfigError, match="cannot be written: No space left"):
+        await backup_of(settings, config, tmp_path / "b", recipient)
+    assert [*(tmp_path / "b").iterdir()] == []
 
 
 async def test_the_oldest_go_and_only_they(sqlite_store_url: str, tmp_path: Path) -> None:
