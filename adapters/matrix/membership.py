@@ -176,8 +176,10 @@ class Membership:
     # --- people ---------------------------------------------------------------------------------------------------
 
     async def _joined(self, about: Mxid, portals: Sequence[Portal]) -> None:
+        """They accepted, or are called otherwise now, which is a joining too. What ended is not begun anew by either:
+        the ghost is not there, until somebody invites it."""
         for portal in portals:
-            if portal.person == about:
+            if portal.person == about and not portal.closed:
                 await self._world.portals.change(portal, closed=False, declined=False)
 
     async def _person_gone(self, event: RoomEvent, about: Mxid, portals: Sequence[Portal]) -> None:

@@ -231,3 +231,45 @@ async def test_who_was_put_out_of_a_room_hears_nothing_of_it(world: MatrixWorld,
 
 async def _open_again(world: MatrixWorld, room: str) -> bool | None:
     return all(not each.closed for each in await world.portals().in_room(RoomId(room))) or None
+
+
+async def test_another_display_name_takes_no_no_back(world: MatrixWorld) -> None:
+    """It is told as a joining."""
+    alice, first, second = await world.person(), await world.native(), await world.native()
+    room = await alice.create_room(preset="private_chat")
+    for native in (first, second):
+        await alice.invite(room, world.ghost(native))
+        await alice.wait_event(partial(has_joined, world.ghost(native), room))
+    await alice.kick(room, world.ghost(first))
+    await world.gone(alice, first)
+    await alice.set_display_name("Alice anew")
+    await alice.wait_event(partial(calls_themselves, alice.user_id, "Alice anew"))
+    # Events of a room are handled in their order.
+    await alice.say(room, "are you there?")
+    await world.mail(second)
+    await first.send(world.name_of(alice), "wait!")
+    (refused,) = await world.mail(first, kind=MessageType.REPLY)
+    assert "declined" in (refused.message.text or "")
+
+
+async def test_who_comes_back_into_a_room_is_not_heard_by_a_name_that_is_not_there(world: MatrixWorld) -> None:
+    alice, bob, first, second = await world.person(), await world.person(), await world.native(), await world.native()
+    room = await alice.create_room(preset="private_chat", invite=[world.ghost(first)])
+    await alice.wait_event(partial(has_joined, world.ghost(first), room))
+    await alice.invite(room, bob.user_id)
+    await bob.wait_invite()
+    await bob.join(room)
+    await alice.invite(room, world.ghost(second))
+    await bob.wait_event(partial(has_joined, world.ghost(second), room))
+    await alice.leave(room)
+    await world.gone(alice, first)
+    await bob.invite(room, alice.user_id)
+    await alice.wait_invite()
+    await alice.join(room)
+    await alice.say(room, "are you there?")
+    await world.mail(second)
+    await first.send(world.name_of(alice), "elsewhere")
+    invite = await alice.wait_invite()
+    await alice.join(invite.room_id)
+    await alice.say(invite.room_id, "here you are")
+    assert [words(each) for each in await world.mail(first)] == ["here you are"]
