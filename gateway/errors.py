@@ -380,6 +380,12 @@ class SchemaMismatch(GatewayError):
     sentence = "The database schema does not fit this version of the gateway."
 
 
+class RestoreUnfinished(SchemaMismatch):
+    """A restore was broken off, and what is there is not fit to be opened."""
+
+    sentence = "A restore of this database was broken off; run `dm3-gateway restore --replace` again."
+
+
 class DamagedRow(GatewayError):
     """A row whose checksum does not fit its content: the disk or somebody changed it."""
 

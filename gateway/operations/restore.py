@@ -20,8 +20,9 @@ from gateway.operations.key_files import sync
 from gateway.store import Store
 from gateway.store.engine import dialect_of, sqlite_path
 from gateway.store.identities import Identity, ListIdentities
-from gateway.store.migrate import upgrade
+from gateway.store.migrate import upgrade, upgrade_restored
 from gateway.store.renewal import Knowledge, Learn, Renew, Renewed
+from gateway.store.replacement import replaced_url, replacement
 from gateway.store.schema import HISTORY, REVISION
 from gateway.store.snapshot import nodes_connected, restore_archive, tables_of
 from gateway.store.sqlite_file import OPEN_ELSEWHERE, fold_if_whole, fold_log, move_with_logs, tells_damage
@@ -109,13 +110,18 @@ async def plan_restore(
 async def restore(
     backup: OpenedBackup, plan: Plan, seed: MasterSeed, bury: Bury, clock: Callable[[], int] = now_ms
 ) -> Restored:
-    """Do it. SQLite: on a copy, which takes the place of the file at the very end. Raises as ``plan_restore``."""
+    """Do it, all or nothing. Raises as ``plan_restore``.
+
+    SQLite: on a copy, which takes the place of the file at the very end. PostgreSQL: in the place of what is put aside
+    (``gateway.store.replacement``).
+    """
     if dialect_of(plan.url) == "sqlite":
         return await _restore_sqlite(backup, plan, seed, bury, clock)
-    archive = backup.folder / DATABASE["postgresql"]
-    await restore_archive(plan.url, archive, replace=plan.tables != 0)
-    await asyncio.to_thread(upgrade, plan.url)
-    return await _renew(plan.url, plan, seed, bury, clock)
+    async with replacement(plan.url):
+        await restore_archive(plan.url, backup.folder / DATABASE["postgresql"], marked=True)
+        await asyncio.to_thread(upgrade_restored, plan.url, backup.manifest.revision)
+        done = await _renew(plan.url, plan, seed, bury, clock, marked=True)
+    return done  # noqa: RET504 - only once nothing can fail any more
 
 
 async def _restore_sqlite(
@@ -148,8 +154,10 @@ def _put_in_place(copy: Path, target: Path, now: int) -> Path | None:
     return aside if there else None
 
 
-async def _renew(url: str, plan: Plan, seed: MasterSeed, bury: Bury, clock: Callable[[], int]) -> Restored:
-    async with await Store.open(url) as store:
+async def _renew(
+    url: str, plan: Plan, seed: MasterSeed, bury: Bury, clock: Callable[[], int], *, marked: bool = False
+) -> Restored:
+    async with await Store.open(url, restoring=marked) as store:
         renewed = await store.commit(Renew(clock(), plan.buried, plan.known))
         gone = set(await store.read(AllBuried()))
         back = [person for person in await _everybody(store) if _mark(seed, person) in gone]
@@ -170,8 +178,11 @@ def _mark(seed: MasterSeed, person: Identity) -> str:
 
 
 async def _learn(url: str) -> Knowledge | None:
+    where = await replaced_url(url) if dialect_of(url) == "postgresql" else url
+    if where is None:
+        return None
     try:
-        async with await Store.open(url) as store:
+        async with await Store.open(where) as store:
             return await store.read(Learn())
     except SchemaMismatch:
         return None

@@ -135,7 +135,7 @@ async def examine_backup(backup: OpenedBackup, keyring: Keyring, scratch: str | 
             return [*told, await asyncio.to_thread(_archive, copy)]
         if await tables_of(scratch):
             raise ConfigError("--scratch: this database is not empty")
-        await restore_archive(scratch, copy, replace=False)
+        await restore_archive(scratch, copy)
         url = scratch
     await asyncio.to_thread(upgrade, url)
     async with await Store.open(url) as store:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from gateway.errors import ConfigError, SchemaMismatch
+from gateway.errors import ConfigError, RestoreUnfinished, SchemaMismatch
 from gateway.store.engine import dialect_of, sqlite_path
 from gateway.store.faults import reraise
+from gateway.store.schema import RESTORING, REVISION
 from gateway.store.sqlite import create_file, file_exists, sqlite_engine
 from gateway.store.store import stored_revision
 
@@ -55,6 +56,21 @@ def bring_to(url: str, revision: str) -> None:
     run(url, work)
 
 
+def upgrade_restored(url: str, revision: str) -> None:
+    """Bring to the newest revision what a restore put into the database of ``url`` at ``revision``.
+
+    It stays marked as unfinished, for all who look. Raises as ``upgrade``, and ``SchemaMismatch`` for one without mark.
+    """
+    from alembic import command
+
+    def work(conn: Connection) -> None:
+        _put_revision(conn, revision, instead=RESTORING)
+        _command(conn, command.upgrade, "head")
+        _put_revision(conn, RESTORING, instead=REVISION)
+
+    run(url, work)
+
+
 def current(url: str) -> str | None:
     """Revision of the database, None when it has none."""
     if dialect_of(url) == "sqlite" and not file_exists(sqlite_path(url)):
@@ -88,6 +104,8 @@ def script_folder() -> Path:
 def _command(conn: Connection, step: Callable[[Config, str], None], revision: str) -> None:
     from alembic.util import CommandError
 
+    if stored_revision(conn) == RESTORING:
+        raise RestoreUnfinished
     try:
         step(_config(conn), revision)
     except CommandError as error:
@@ -100,6 +118,8 @@ def _is_below(conn: Connection, revision: str) -> bool:
     from alembic.util import CommandError
 
     stored = stored_revision(conn)
+    if stored == RESTORING:
+        raise RestoreUnfinished
     if revision == "base" or revision.startswith("-"):
         return True
     if stored is None or revision.startswith(("+", "head")):
@@ -111,6 +131,13 @@ def _is_below(conn: Connection, revision: str) -> bool:
     except (CommandError, RevisionError) as error:
         raise SchemaMismatch(str(error)) from error
     return target is not None and target.revision != stored and target.revision in passed
+
+
+def _put_revision(conn: Connection, revision: str, *, instead: str) -> None:
+    """In one statement, so that it cannot hit a database that was put back a moment ago."""
+    put = text("UPDATE alembic_version SET version_num = :revision WHERE version_num = :instead")
+    if not conn.execute(put, {"revision": revision, "instead": instead}).rowcount:
+        raise SchemaMismatch(f"the database is not at {instead}: no restore is at work on it")
 
 
 def _config(conn: Connection) -> Config:

@@ -57,7 +57,7 @@ def list_archive(archive: Path) -> str:
         raise _missing(command[0]) from None
     if done.returncode:
         raise Unavailable(_failed(command[0], done.stderr))
-    return done.stdout.decode()
+    return done.stdout.decode(errors="surrogateescape")
 
 
 def without_password(url: str) -> tuple[str, str | None]:

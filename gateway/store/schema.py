@@ -29,6 +29,9 @@ HISTORY: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 REVISION: Final = HISTORY[-1]
 """Revision that this program reads and writes."""
 
+RESTORING: Final = "restoring"
+"""Stands in the place of a revision while a restore is at work, so that no program takes the database for done."""
+
 Key = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that is compared byte by byte, as SQLite does anyway: a locale must not reorder pages of a listing."""
 

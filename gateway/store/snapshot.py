@@ -14,6 +14,7 @@ from typing import Any, Final
 from gateway.errors import ConfigError, Unavailable
 from gateway.store.engine import dialect_of, sqlite_path
 from gateway.store.postgres_programs import list_archive, run_program
+from gateway.store.replacement import VERSION_TABLE, our_tables
 from gateway.store.sqlite import BUSY_TIMEOUT_S, file_exists
 from gateway.store.sqlite_file import count_tables, is_open
 
@@ -42,39 +43,32 @@ async def take_snapshot(url: str, target: Path, progress: Progress = lambda done
     if dialect_of(url) == "sqlite":
         return await asyncio.to_thread(_copy_sqlite, sqlite_path(url), target, progress)
     async with _held_snapshot(url) as (conn, name):
+        tables, schema = await our_tables(conn), await conn.fetchval("SELECT current_schema()")
+        # Ours alone: what else is in the database would stand in the way of a restore into the same one.
+        ours = [f'--table="{schema}"."{table}"' for table in tables]
         options = ("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={name}", f"--file={target}")
-        await run_program("pg_dump", url, *options)
-        rows = await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
-        tables = sorted(row[0] for row in rows)
+        await run_program("pg_dump", url, *options, "--strict-names", *ours)
         counts = {table: await conn.fetchval(_count(table), timeout=3600) for table in tables}
         return Snapshot(await conn.fetchval("SELECT version_num FROM alembic_version"), _ours(counts))
 
 
-async def restore_archive(url: str, archive: Path, *, replace: bool) -> None:
-    """Write an archive of pg_dump's into the database of ``url``, all or nothing; ``replace`` drops its tables before.
+async def restore_archive(url: str, archive: Path, *, marked: bool = False) -> None:
+    """Write an archive of pg_dump's into the database of ``url``, all or nothing.
 
-    Raises ConfigError when pg_restore is missing or cannot read it, Unavailable when the database does not take it.
+    ``marked``: without its revision, in whose place there is a mark. Raises ConfigError when pg_restore is missing or
+    cannot read it, Unavailable when the database does not take it.
     """
-    if not await asyncio.to_thread(readable_archive, archive):
-        raise ConfigError("pg_restore cannot read the database in this backup: is it older than the server?")
-    if replace:
-        await _drop_tables(url)
-    options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
-    await run_program("pg_restore", url, *options, str(archive))
-
-
-async def _drop_tables(url: str) -> None:
-    """Not left to pg_restore, which drops only what is in the archive: that may be of an older schema."""
-    from gateway.store.postgres import connect
-
-    conn = await connect(url)
     try:
-        async with conn.transaction():
-            rows = await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
-            for (table,) in rows:
-                await conn.execute(f'DROP TABLE IF EXISTS "{table}" CASCADE')
-    finally:
-        await conn.close()
+        entries = await asyncio.to_thread(list_archive, archive)
+    except Unavailable:
+        raise ConfigError("pg_restore cannot read the database in this backup: is it older than the server?") from None
+    options = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]
+    if marked:
+        chosen = archive.with_name(f"{archive.name}.list")
+        kept = [line for line in entries.splitlines() if f" {VERSION_TABLE} " not in line]
+        await asyncio.to_thread(chosen.write_text, "\n".join(kept), encoding="utf-8", errors="surrogateescape")
+        options.append(f"--use-list={chosen}")
+    await run_program("pg_restore", url, *options, str(archive))
 
 
 def readable_archive(archive: Path) -> bool:
@@ -102,9 +96,9 @@ async def nodes_connected(url: str) -> bool:
 
 
 async def tables_of(url: str) -> int | None:
-    """How many tables the database has; 0 for one that is empty or not there, None for a file that cannot be read.
+    """How many tables the database has (PostgreSQL: of ours); 0 for one that is empty or not there.
 
-    Raises ConfigError for a file that is in use, Unavailable.
+    None for a file that cannot be read. Raises ConfigError for a file that is in use, Unavailable.
     """
     if dialect_of(url) == "sqlite":
         path = sqlite_path(url)
@@ -113,7 +107,7 @@ async def tables_of(url: str) -> int | None:
 
     conn = await connect(url)
     try:
-        return int(await conn.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"))
+        return len(await our_tables(conn))
     finally:
         await conn.close()
 
@@ -147,7 +141,7 @@ def _count(table: str) -> str:
 
 
 def _ours(counts: Mapping[str, int]) -> dict[str, int]:
-    return {table: count for table, count in counts.items() if table != "alembic_version"}
+    return {table: count for table, count in counts.items() if table != VERSION_TABLE}
 
 
 @asynccontextmanager

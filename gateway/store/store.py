@@ -10,12 +10,12 @@ from typing import Any, Final, Self, TypeVar, cast
 
 from sqlalchemy import Connection, inspect, text
 
-from gateway.errors import LimitExceeded, SchemaMismatch, Unavailable
+from gateway.errors import LimitExceeded, RestoreUnfinished, SchemaMismatch, Unavailable
 from gateway.store.engine import Dialect, Engine, dialect_of, sqlite_path
 from gateway.store.faults import reraise
 from gateway.store.group import BATCH_LIMIT, QUEUE_LIMIT, GroupCommit
 from gateway.store.op import Op, Query
-from gateway.store.schema import HISTORY
+from gateway.store.schema import HISTORY, RESTORING
 from gateway.store.sqlite import SqliteEngine, file_exists
 from gateway.store.together import Together
 from gateway.store.wakeup import WorkSignal
@@ -66,20 +66,23 @@ class Store:
         batch_limit: int = BATCH_LIMIT,
         queue_limit: int = QUEUE_LIMIT,
         committed: Callable[[int], None] = lambda _units: None,
+        restoring: bool = False,
     ) -> Self:
         """Connect to ``url`` (``sqlite:///path`` or ``postgresql://user@host/db``) and check its schema.
 
-        ``committed`` is told how many units each transaction had.
+        ``committed`` is told how many units each transaction had. ``restoring`` is for a restore alone: it opens the
+        database that it is at work on, and no other.
 
         Raises ``ConfigError`` for a URL or server we cannot work with, ``Unavailable`` when the database does not
-        answer, ``SchemaMismatch`` when its revision is not exactly ours.
+        answer, ``SchemaMismatch`` when its revision is not exactly ours, ``RestoreUnfinished`` when a restore of it is
+        not done.
         """
         if dialect_of(url) == "sqlite" and not file_exists(sqlite_path(url)):
             raise SchemaMismatch(f"there is no database {sqlite_path(url)} yet: run `dm3-gateway migrate`")
         engine = _engine_of(url)
         try:
             await engine.check()
-            check_revision(await engine.read(stored_revision), HISTORY)
+            check_revision(await engine.read(stored_revision), (*HISTORY, RESTORING) if restoring else HISTORY)
         except Exception as error:
             await engine.close()
             reraise(error)
@@ -187,6 +190,8 @@ def check_revision(found: str | None, known: Sequence[str]) -> None:
     """Raise ``SchemaMismatch`` unless ``found`` is the last of ``known``, saying which side must be brought up."""
     if found == known[-1]:
         return
+    if found == RESTORING:
+        raise RestoreUnfinished
     if found is None:
         raise SchemaMismatch("the database is empty: run `dm3-gateway migrate`")
     if found in known:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from gateway.errors import ConfigError, SchemaMismatch, Unavailable
+from gateway.errors import ConfigError, RestoreUnfinished, SchemaMismatch, Unavailable
 from gateway.operations.checks.installation import CHECK_SECONDS, Installation
 from gateway.sdk.examination import Check, Finding, all_at_once, bad, good, poor
 from gateway.store import Store
@@ -44,6 +44,8 @@ async def store(house: Installation) -> Sequence[Finding]:
 async def _database(house: Installation) -> list[Finding]:
     try:
         database = await Store.open(house.settings.store.url)
+    except RestoreUnfinished as error:
+        return [bad("schema", error.detail, "dm3-gateway restore --replace, with the gateway stopped")]
     except SchemaMismatch as error:
         return [bad("schema", error.detail, "dm3-gateway migrate, with the gateway stopped")]
     except ConfigError as error:
