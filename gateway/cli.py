@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from gateway import __version__
-from gateway.cli_common import ConfigOption, err, out, parents_of
+from gateway.cli_common import ConfigOption, err, out, parents_of, print_table
 from gateway.errors import GatewayError
 from gateway.observability import LogFormat, set_up_logging
 from gateway.settings import Settings, find_config, load_settings, shown
@@ -212,7 +212,7 @@ def init(
     )
     path = installation.create_installation(folder, answers)
     signer = load_signer(folder / SIGNER_KEY).address
-    out.print(f"Wrote {path}, {SEED}, {RELAY_KEY}, {SIGNER_KEY} and {VAPID_KEY}.")
+    out.print(f"Wrote {path}, {SEED}, {RELAY_KEY}, {SIGNER_KEY} and {VAPID_KEY}.", markup=False)
     out.print(f"Back up {SEED} now: without it the keys of every bridged person are lost.", style="yellow")
     for paragraph in next_steps(folder, answers, checksum(signer)):
         out.print(f"\n{paragraph}", markup=False)
@@ -269,7 +269,7 @@ def config_check(config: ConfigOption = None) -> None:
     settings = load_settings(path)
     adapters = make_adapters(settings, path.resolve().parent)
     zones(settings.ens.registries, parent_name(settings.ens.parent), adapters)
-    out.print(f"{path}: right. Adapters: {', '.join(adapters) or 'none'}")
+    out.print(f"{path}: right. Adapters: {', '.join(adapters) or 'none'}", markup=False)
 
 
 @config_app.command("show")
@@ -291,8 +291,6 @@ def identities_list(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
 ) -> None:
     """List bridged people, oldest first."""
-    from rich.table import Table
-
     from gateway.ids import Network
     from gateway.store.identities import Identity, ListIdentities
 
@@ -302,10 +300,9 @@ def identities_list(
         async with await Store.open(settings.store.url) as store:
             return await store.read(ListIdentities(Network(network) if network else None, limit))
 
-    table = Table("name", "network", "person", "trust", "address")
-    for each in asyncio.run(work(load_settings(find_config(config)))):
-        table.add_row(each.name, each.network, each.canonical_id, each.level, each.address)
-    out.print(table)
+    found = asyncio.run(work(load_settings(find_config(config))))
+    rows = [(each.name, each.network, each.canonical_id, each.level, each.address) for each in found]
+    print_table(("name", "network", "person", "trust", "address"), rows)
 
 
 @identities_app.command("delete")

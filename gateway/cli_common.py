@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Printer:
         """The console behind it."""
         from rich.console import Console
 
-        return Console(stderr=self._stderr, soft_wrap=True, highlight=False)
+        return Console(stderr=self._stderr, soft_wrap=True, highlight=False, emoji=False)
 
     @property
     def is_terminal(self) -> bool:
@@ -52,6 +52,23 @@ class Printer:
 
 out = Printer(stderr=False)
 err = Printer(stderr=True)
+
+
+def plain(text: str) -> str:
+    """A stranger's words for a terminal, which they must not steer: what is no visible character becomes U+FFFD."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows below their heads; nothing in a cell is markup, for strangers may have written it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads)
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    out.print(table)
+
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration file.", show_default="./gateway.toml")

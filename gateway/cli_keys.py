@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli_common import OPERATOR, ConfigOption, House, opened, out
+from gateway.cli_common import OPERATOR, ConfigOption, House, opened, out, print_table
 
 if TYPE_CHECKING:
     from gateway.subnames.api_keys import ApiKeys
@@ -56,19 +56,20 @@ def keys_create(
 @keys_app.command("list")
 def keys_list(config: ConfigOption = None) -> None:
     """List keys, ended ones too; secrets are not kept."""
-    from rich.markup import escape
-    from rich.table import Table
 
-    table = Table("id", "label", "scopes", "made", "good until", "last used", "revoked")
-
-    async def work() -> None:
+    async def work() -> list[tuple[str, ...]]:
         async with opened(config) as house:
-            for key in await _keys(house).list(house.parent):
-                times = map(_time, (key.created_at, key.expires_at, key.used_at, key.revoked_at))
-                table.add_row(key.id, escape(key.label), " ".join(key.scopes), *times)
+            return [
+                (
+                    key.id,
+                    key.label,
+                    " ".join(key.scopes),
+                    *map(_time, (key.created_at, key.expires_at, key.used_at, key.revoked_at)),
+                )
+                for key in await _keys(house).list(house.parent)
+            ]
 
-    asyncio.run(work())
-    out.print(table)
+    print_table(("id", "label", "scopes", "made", "good until", "last used", "revoked"), asyncio.run(work()))
 
 
 @keys_app.command("revoke")
@@ -110,21 +111,22 @@ def webhooks_add(
 @webhooks_app.command("list")
 def webhooks_list(config: ConfigOption = None) -> None:
     """List receivers, disabled ones too."""
-    from rich.markup import escape
-    from rich.table import Table
-
     from gateway.subnames.webhooks import shown_url
 
-    table = Table("id", "receiver", "events", "made", "disabled")
-
-    async def work() -> None:
+    async def work() -> list[tuple[str, ...]]:
         async with _webhooks(config) as (house, webhooks):
-            for each in await webhooks.list(house.parent):
-                times = _time(each.created_at), _time(each.disabled_at)
-                table.add_row(each.id, escape(shown_url(each.url)), " ".join(each.events) or "all", *times)
+            return [
+                (
+                    each.id,
+                    shown_url(each.url),
+                    " ".join(each.events) or "all",
+                    _time(each.created_at),
+                    _time(each.disabled_at),
+                )
+                for each in await webhooks.list(house.parent)
+            ]
 
-    asyncio.run(work())
-    out.print(table)
+    print_table(("id", "receiver", "events", "made", "disabled"), asyncio.run(work()))
 
 
 @webhooks_app.command("remove")
@@ -168,20 +170,15 @@ def admins_remove(wallet: WalletArgument, config: ConfigOption = None) -> None:
 @admins_app.command("list")
 def admins_list(config: ConfigOption = None) -> None:
     """List wallets that look after the names."""
-    from rich.table import Table
-
     from gateway.dm3.eth import checksum
     from gateway.store.admins import AdminsOf
 
-    table = Table("wallet", "since")
-
-    async def work() -> None:
+    async def work() -> list[tuple[str, str]]:
         async with opened(config) as house:
-            for each in await house.store.read(AdminsOf(house.parent, 10_000)):
-                table.add_row(checksum(each.address), _time(each.created_at))
+            found = await house.store.read(AdminsOf(house.parent, 10_000))
+            return [(checksum(each.address), _time(each.created_at)) for each in found]
 
-    asyncio.run(work())
-    out.print(table)
+    print_table(("wallet", "since"), asyncio.run(work()))
 
 
 async def _admin(config: Path | None, wallet: str, *, add: bool) -> None:

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from gateway.cli_common import CHOSEN_PARENT, OPERATOR, ConfigOption, House, counting, err, name_below, opened, out
+from gateway.cli_common import (
+    CHOSEN_PARENT,
+    OPERATOR,
+    ConfigOption,
+    House,
+    counting,
+    err,
+    name_below,
+    opened,
+    out,
+    print_table,
+)
 from gateway.cli_keys import admins_app, keys_app, webhooks_app
 
 if TYPE_CHECKING:
@@ -58,9 +69,6 @@ def names_list(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
 ) -> None:
     """List names in use, sorted by their labels from the right."""
-    from rich.markup import escape
-    from rich.table import Table
-
     from gateway.store.names import ListNames
     from gateway.subnames.names_file import iso_of
 
@@ -68,11 +76,11 @@ def names_list(
         async with opened(config) as house:
             return await house.store.read(ListNames(house.parent, limit, listed=listed, containing=containing))
 
-    table = Table("name", "owner", "until", "listed", "came by")
+    rows = []
     for row in asyncio.run(work()):
         until = "" if row.expires_at is None else iso_of(row.expires_at)
-        table.add_row(escape(row.name), row.owner or "", until, "yes" if row.listed else "", row.origin.value)
-    out.print(table)
+        rows.append((row.name, row.owner or "", until, "yes" if row.listed else "", row.origin.value))
+    print_table(("name", "owner", "until", "listed", "came by"), rows)
 
 
 @app.command("add")
@@ -282,20 +290,17 @@ def audit_show(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
 ) -> None:
     """What was done to one name, newest first."""
-    from rich.markup import escape
-    from rich.table import Table
-
     from gateway.store.audit import LatestEntries, LoggedEntry
 
     async def work() -> list[LoggedEntry]:
         async with opened(config) as house:
             return await house.store.read(LatestEntries(name_below(name, house.parent), limit))
 
-    table = Table("when", "by", "what", "detail")
+    rows = []
     for each in asyncio.run(work()):
         when = datetime.fromtimestamp(each.entry.at / 1000, UTC).isoformat(timespec="seconds")
-        table.add_row(when, escape(each.entry.actor), escape(each.entry.action), escape(each.entry.detail))
-    out.print(table)
+        rows.append((when, each.entry.actor, each.entry.action, each.entry.detail))
+    print_table(("when", "by", "what", "detail"), rows)
 
 
 def write_to(file: str, work: Callable[[BinaryIO], Awaitable[str]]) -> str:

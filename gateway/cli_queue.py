@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli_common import OPERATOR, ConfigOption, err, opened, out
+from gateway.cli_common import OPERATOR, ConfigOption, err, opened, out, plain, print_table
 from gateway.observability import set_up_logging
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def queue_show(
         return
     for key, value in fields.items():
         if value not in (None, ""):
-            out.print(f"{key.replace('_', ' '):<12} {value}", markup=False)
+            out.print(f"{key.replace('_', ' '):<12} {plain(str(value))}", markup=False)
 
 
 @app.command("retry")
@@ -272,14 +272,11 @@ def _wanted(adapter: str, held: bool, older: str, now: int, *, ready: bool = Fal
 
 
 def _tell_lanes(lanes: Sequence[LaneSeen], now: int, *, names: bool) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
     if not lanes:
         out.print("Nothing waits.")
         return
     heads = ["adapter", "lane", "waiting", "held", "oldest", "first job", "next try", "tries", "last error"]
-    table = Table(*heads, *(["person"] if names else []))
+    rows = []
     for each in lanes:
         row = [
             each.destination,
@@ -292,20 +289,17 @@ def _tell_lanes(lanes: Sequence[LaneSeen], now: int, *, names: bool) -> None:
             str(each.attempts),
             _reason(each.reason, names=names),
         ]
-        table.add_row(*map(escape, [*row, each.person or ""] if names else row))
-    out.print(table)
+        rows.append([*row, each.person or ""] if names else row)
+    print_table([*heads, *(["person"] if names else [])], rows)
 
 
 def _tell_held(jobs: Sequence[JobSeen], now: int, *, names: bool) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("on hold: job", "adapter", "kind", "since", "over in", "why")
+    rows = []
     for each in jobs:
         over = _span(max(0, each.expires_at - now))
         row = [str(each.id), each.destination, each.kind, _span(now - each.created_at), over]
-        table.add_row(*map(escape, [*row, _reason(each.reason, names=names)]))
-    out.print(table)
+        rows.append([*row, _reason(each.reason, names=names)])
+    print_table(("on hold: job", "adapter", "kind", "since", "over in", "why"), rows)
 
 
 def _lane_fields(lane: LaneSeen, *, names: bool) -> Mapping[str, Any]:

@@ -47,7 +47,10 @@ def keys_backup(
     replace_secret(file, seal_keys(ring, to).decode("latin-1"), encoding="latin-1")
     for each in ring.files:
         err.print(f"{each.setting}: {each.path}", markup=False)
-    err.print(f"Seed {ring.seed}. Try at once whether it comes back: keys restore {file} -i KEYFILE --dir /tmp/try")
+    err.print(
+        f"Seed {ring.seed}. Try at once whether it comes back: keys restore {file} -i KEYFILE --dir /tmp/try",
+        markup=False,
+    )
     typer.echo(file)
 
 

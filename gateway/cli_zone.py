@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from gateway.cli_common import OPERATOR, House, counting, err, opened, out
+from gateway.cli_common import OPERATOR, House, counting, err, opened, out, plain
 from gateway.cli_names import write_to
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def zone_import(file: Path, config: Path | None, *, dry_run: bool, overwrite: bo
         out.print("Whether that is who should have signed, --signer checks.", style="yellow")
     if not same_service:
         service = summary.header.gateway
-        out.print(f"This gateway's relay.key is another one than that of {service}: mail sealed for it", style="yellow")
+        told = f"This gateway's relay.key is another one than that of {plain(service)}: mail sealed for it"
+        out.print(told, style="yellow", markup=False)
         out.print("cannot be read here until it is copied, too.", style="yellow")
     if report is None:
         out.print("Nothing was written (dry run).")
@@ -86,7 +87,7 @@ def _tell(report: ZoneReport) -> None:
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(report.outcomes.items()))
     out.print(f"Names: {told or 'none'}; people with keys here: {report.own_people:,}.")
     for name in report.refused[:SHOWN]:
-        err.print(f"{name} says something else here; --overwrite replaces it.", markup=False)
+        err.print(f"{plain(name)} says something else here; --overwrite replaces it.", markup=False)
     if report.refused:
         raise typer.Exit(1)
 
