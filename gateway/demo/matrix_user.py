@@ -17,7 +17,7 @@ __all__ = ["Invite", "Json", "MatrixFault", "MatrixUser"]
 
 UPLOAD: Final = "/_matrix/media/v3/upload"
 DOWNLOAD: Final = "/_matrix/client/v1/media/download"
-SECONDS: Final = 15.0
+SECONDS: Final = 30.0
 """How long something is waited for."""
 
 

@@ -14,7 +14,7 @@ from gateway.demo.xmpp_stanza import STANZAS, Stanza, XmppFault, element
 if TYPE_CHECKING:
     from gateway.demo.xmpp_connection import XmppConnection
 
-SECONDS: Final = 15.0
+SECONDS: Final = 30.0
 """How long something is waited for."""
 
 

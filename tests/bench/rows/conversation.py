@@ -168,7 +168,7 @@ class Talk:
         reader = Chain(chain.rpc_urls, chain.chain_id)
         try:
             profiles = Profiles(Ens(reader, parse_address(chain.ens_registry), client), client)
-            async with httpx2.AsyncClient(trust_env=False) as http:
+            async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
                 native = Dm3Client(
                     name=recipient.name, wallet=recipient.wallet, profiles=profiles, http=http, service=SERVICE
                 )

@@ -74,7 +74,7 @@ async def _until_ready(url: str) -> float:
     """Seconds from now."""
     clock = asyncio.get_running_loop().time
     begin = clock()
-    async with httpx2.AsyncClient(trust_env=False) as http, asyncio.timeout(READY_SECONDS):
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http, asyncio.timeout(READY_SECONDS):
         while (await http.get(f"{url}/readyz")).status_code != 200:  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(0.05)
     return clock() - begin

@@ -100,7 +100,7 @@ async def _mailbox(folder: Path, scale: Scale, costs: Costs) -> None:
         async with (
             serving(world.config, world.url, environment=UNBOUNDED) as server,
             load_generator(server, HOST, world.port) as generator,
-            httpx2.AsyncClient(trust_env=False) as http,
+            httpx2.AsyncClient(trust_env=False, timeout=60) as http,
         ):
             (recipient,) = world.recipients
             box = Box(world, generator, iter(sealed), await log_in(http, world.url, recipient), scale)

@@ -40,7 +40,7 @@ async def measure_pick_up(folder: Path, scale: Scale) -> list[Figure]:
         async with (
             serving(world.config, world.url) as server,
             load_generator(server, "127.0.0.1", world.port) as generator,
-            httpx2.AsyncClient(trust_env=False) as http,
+            httpx2.AsyncClient(trust_env=False, timeout=60) as http,
             _floor(world, recipient) as floor,
         ):
             await generator.prepare(sent)
@@ -87,7 +87,7 @@ async def _acknowledge(world: World, recipient: Person, size: int, scale: Scale)
     async with (
         serving(world.config, world.url) as server,
         load_generator(server, "127.0.0.1", world.port) as generator,
-        httpx2.AsyncClient(trust_env=False) as http,
+        httpx2.AsyncClient(trust_env=False, timeout=60) as http,
         _floor(world, recipient) as floor,
     ):
         token = await log_in(http, world.url, recipient)
