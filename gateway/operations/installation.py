@@ -98,7 +98,7 @@ def _create(folder: Path, answers: Answers) -> Path:
     present = [name for name in ours if (folder / name).exists()]
     if present:
         raise ConfigError(f"{folder}: has {', '.join(present)} already; an installation is never overwritten")
-    config.write_text(configuration(answers), encoding="utf-8")
+    write_secret(config, configuration(answers))  # providers put access keys into the addresses of their servers
     try:
         settings = load_settings(config, environ={})
         for name, table in settings.adapters.items():

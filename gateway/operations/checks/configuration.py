@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.errors import ConfigError
+from gateway.observability import HIDDEN
 from gateway.operations.adapter_types import ADAPTERS_GROUP, adapter_settings, make_adapters
 from gateway.operations.checks.installation import CHECK_SECONDS, Installation, is_loopback
+from gateway.registry_settings import EvmRegistry, HttpRegistry
 from gateway.resolver.registries.opening import zones
 from gateway.sdk.examination import Check, Finding, all_at_once, bad, good, poor
+from gateway.settings import Settings, shown
 
 
 async def configuration(house: Installation) -> Sequence[Finding]:
@@ -35,14 +40,46 @@ def _file(house: Installation) -> list[Finding]:
         if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             return [bad("file", f"{path} can be changed by others", f"chmod go-w {path}")]
     mode = house.config.stat().st_mode
-    if mode & (stat.S_IRGRP | stat.S_IROTH) and _holds_password(house):
-        return [poor("file", f"{house.config} holds a password and can be read by others", _private(house.config))]
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and _holds_secret(house.settings):
+        found = f"{house.config} holds a password or an access key and can be read by others"
+        return [poor("file", found, _private(house.config))]
     return [good("file", f"{house.config} is its owner's")]
 
 
-def _holds_password(house: Installation) -> bool:
-    store = house.settings.store
-    return any(urlsplit(url).password for url in (store.url, store.redis_url or ""))
+def _holds_secret(settings: Settings) -> bool:
+    """Whether `config show` hides more than the names of users and of files."""
+    tables = shown(settings)
+    urls = (settings.store.url, settings.store.redis_url or "")
+    return (
+        any(urlsplit(url).password for url in urls)
+        or any(map(_holds_access_key, _providers(settings)))
+        or _is_hidden("adapters", tables.pop("adapters"))
+        or f"={HIDDEN}" in json.dumps(tables)
+    )
+
+
+def _providers(settings: Settings) -> Iterator[str]:
+    """Servers of others, where the path or the query may be what lets in."""
+    yield from settings.chain.rpc_urls
+    for registry in settings.ens.registries:
+        match registry:
+            case HttpRegistry(urls=urls) | EvmRegistry(rpc_urls=urls):
+                yield from urls
+    if settings.relay.stake.report_url is not None:
+        yield settings.relay.stake.report_url
+
+
+def _holds_access_key(url: str) -> bool:
+    parts = urlsplit(url)
+    return bool("@" in parts.netloc or parts.path.strip("/") or parts.query)
+
+
+def _is_hidden(key: str, value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_is_hidden(str(name), each) for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return any(_is_hidden(key, each) for each in value)
+    return isinstance(value, str) and HIDDEN in value and not key.endswith(("_file", "_files"))
 
 
 def _private(path: Path) -> str:

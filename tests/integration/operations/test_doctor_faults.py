@@ -93,6 +93,18 @@ def with_file(where: Callable[[House], Path], change: Callable[[Path], Any]) -> 
     return broken
 
 
+def readable(broken: Break) -> Break:
+    """The same, with a configuration that others may read."""
+
+    @asynccontextmanager
+    async def both(house: House) -> AsyncIterator[Settings]:
+        with mode(house.config, 0o644):
+            async with broken(house) as settings:
+                yield settings
+
+    return both
+
+
 def with_chain(do: Callable[[House], None], undo: Callable[[House], None]) -> Break:
     @asynccontextmanager
     async def broken(house: House) -> AsyncIterator[Settings]:
@@ -296,7 +308,9 @@ FAULTS = [
     Fault("configuration", "file", FAIL, "can be changed by others", with_file(config, bits(0o666))),
     Fault("configuration", "file", FAIL, "can be changed by others", with_file(folder, bits(0o777))),
     Fault("configuration", "file", WARN, "holds a password",
-          with_settings(store={"redis_url": "redis://:geheim@127.0.0.1/0"})),
+          readable(with_settings(store={"redis_url": "redis://:geheim@127.0.0.1/0"}))),
+    Fault("configuration", "file", WARN, "an access key",
+          readable(with_settings(chain={"rpc_urls": ("https://rpc.example/v2/geheim",)}))),
     Fault("configuration", "parent", FAIL, "ens.parent", with_settings(ens={"parent": "GW.eth"})),
     Fault("configuration", "public-url", FAIL, "without TLS", with_settings(server=PRIVATE)),
     Fault("configuration", "public-url", WARN, "port",

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from gateway.operations.adapter_types import adapter_type
 from gateway.operations.doctor import GROUPS, as_json, choose, counted, examine, groups, worst
 from gateway.operations.installation import Answers, create_installation
 from gateway.sdk import Examines, Finding, State
-from gateway.settings import load_settings
+from gateway.settings import Settings, load_settings
 from tests.support.examining import READERS, content, examined, finding, mode
 
 WELL = Finding(check="mx", state=State.OK, found="served by mx.example")
@@ -111,3 +112,33 @@ async def test_secrets_of_adapters_are_their_owner_s(tmp_path: Path) -> None:
 
 def test_what_an_adapter_can_do_is_seen_at_its_class() -> None:
     assert all(isinstance(adapter_type(name), Examines) for name in ("email", "matrix", "xmpp"))
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({}, False),
+        ({"chain": {"rpc_urls": ["https://rpc.example/"]}}, False),
+        ({"chain": {"rpc_urls": ["https://rpc.example/v2/key"]}}, True),
+        ({"chain": {"rpc_urls": ["https://user@rpc.example"]}}, True),
+        ({"store": {"url": "postgresql://dm3@db/dm3"}}, False),
+        ({"store": {"url": "postgresql://dm3:x@db/dm3"}}, True),
+        ({"store": {"url": "postgresql://db/dm3?password=x"}}, True),
+        ({"adapters": {"matrix": {"as_token_file": "as.token"}}}, False),
+        ({"adapters": {"telex": {"password": "x"}}}, True),
+    ],
+)
+async def test_a_configuration_that_others_read_must_hold_nothing_secret(
+    tmp_path: Path, sections: dict[str, Any], expected: bool
+) -> None:
+    answers = Answers(parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9")
+    config = create_installation(tmp_path / "new", answers)
+    values = load_settings(config, {}).model_dump(mode="json")
+    for name, section in sections.items():
+        values[name] |= section
+    settings = Settings.model_validate(values, context={"base": tmp_path / "new"})
+    with mode(config, 0o644):
+        found = finding((await examined(settings, config, "configuration"))["configuration"], "file")
+    assert (found.state is State.WARN) is expected, found
+    whole = finding((await examined(settings, config, "configuration"))["configuration"], "file")
+    assert whole.state is State.OK

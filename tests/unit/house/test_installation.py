@@ -105,6 +105,12 @@ def test_a_parent_that_is_no_name_is_refused_before_anything_is_written(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_file_is_its_owner_s(tmp_path: Path) -> None:
+    """The configuration, too: the address of an RPC server may hold an access key."""
+    create_installation(tmp_path / "new", ANSWERS)
+    assert {each.stat().st_mode & 0o777 for each in (tmp_path / "new").iterdir()} == {0o600}
+
+
 def test_a_folder_that_cannot_be_written_is_told_in_one_line() -> None:
     with pytest.raises(ConfigError, match=r"^/proc/nope: cannot be written: [^\n]+$"):
         create_installation(Path("/proc/nope"), ANSWERS)
