@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 SHOWN_LANE = 12
-NUMBERS = 1_000
-"""Jobs that may be named in one command."""
+AT_ONCE = 1_000
+"""Jobs that are looked up, and then changed, together."""
 
 AdapterOption = Annotated[str, typer.Option(help="Of this adapter only; dm3 is what goes to delivery services.")]
 HeldOption = Annotated[bool, typer.Option("--held", help="On hold only.")]
@@ -235,13 +235,16 @@ async def _act_on(store: Any, desk: Any, action: Action, numbers: Sequence[int],
     from gateway.operations.queue_desk import Outcome
     from gateway.store.overview import JobNumbered
 
-    there: list[JobSeen] = []
-    gone: list[int] = []
-    for number in dict.fromkeys(numbers[:NUMBERS]):
-        found = await store.read(JobNumbered(number))
-        gone.append(number) if found is None else there.append(found)
-    done: Outcome = await desk.act(action, there, OPERATOR, silent=silent)
-    return done + Outcome(gone=tuple(gone))
+    outcome, each_once = Outcome(), list(dict.fromkeys(numbers))
+    for first in range(0, len(each_once), AT_ONCE):
+        there: list[JobSeen] = []
+        gone: list[int] = []
+        for number in each_once[first : first + AT_ONCE]:
+            found = await store.read(JobNumbered(number))
+            gone.append(number) if found is None else there.append(found)
+        done: Outcome = await desk.act(action, there, OPERATOR, silent=silent)
+        outcome += done + Outcome(gone=tuple(gone))
+    return outcome
 
 
 def _tell_outcome(action: Action, outcome: Outcome) -> None:
