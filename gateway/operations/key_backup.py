@@ -1,9 +1,9 @@
 """Every secret of an installation in one document, which is only ever written encrypted; and the way back.
 
 It covers the configuration itself and whatever file a setting names that holds a secret: seed, keys of the relay and of
-the resolver with those before and after them in a rotation, VAPID, and the files of adapters (tokens of Matrix, secret
-of XMPP, key of return paths, DKIM, users of mail, TLS). What no setting names, such as a KMS behind ``signer_command``,
-is not in it.
+the resolver with those before and after them in a rotation, VAPID, the tokens of operator pages and of metrics, and the
+files of adapters (tokens of Matrix, secret of XMPP, key of return paths, DKIM, users of mail, TLS). What no setting
+names, such as a KMS behind ``signer_command``, is not in it.
 """
 
 from __future__ import annotations
@@ -73,6 +73,10 @@ def collect_keys(settings: Settings, config: Path) -> KeyRing:
     }
     if settings.notifications.vapid_key_file is not None:
         named["notifications.vapid_key_file"] = settings.notifications.vapid_key_file, True
+    if settings.admin.token_file is not None:
+        named["admin.token_file"] = settings.admin.token_file, False  # a node makes one that is not there
+    if settings.operation.metrics_token_file is not None:
+        named["operation.metrics_token_file"] = settings.operation.metrics_token_file, True
     for name, table in settings.adapters.items():
         for key, path in _files_of(adapter_settings(name, table, base)):
             named[f"adapters.{name}.{key}"] = path, True

@@ -135,6 +135,27 @@ def test_keys_that_sign_mail_are_published_before_they_are_used(tmp_path: Path) 
     assert (once_more.exit_code, len(list(tmp_path.glob("email-keys-*")))) == (1, 1)
 
 
+def test_tokens_of_the_operator_are_among_the_keys(config: Path, tmp_path: Path) -> None:
+    """The node makes that of the pages itself, so it need not be there yet; that of metrics must be."""
+    recipient, key = age_key(tmp_path)
+    tables = (
+        '\n[admin]\nenabled = true\ntoken_file = "admin.token"\n[operation]\nmetrics_token_file = "metrics.token"\n'
+    )
+    config.write_text(config.read_text() + tables)
+    run, at = CliRunner(), ["--to", recipient, "--config", str(config)]
+    assert isinstance(run.invoke(app, ["keys", "backup", str(tmp_path / "none.age"), *at]).exception, ConfigError)
+    (config.parent / "metrics.token").write_text("m" * 20)
+    assert run.invoke(app, ["keys", "backup", str(tmp_path / "one.age"), *at]).exit_code == 0
+    (config.parent / "admin.token").write_text("a" * 20)
+    assert run.invoke(app, ["keys", "backup", str(tmp_path / "both.age"), *at]).exit_code == 0
+    for name, files in (("one", {"metrics.token"}), ("both", {"admin.token", "metrics.token"})):
+        back = ["keys", "restore", str(tmp_path / f"{name}.age"), "-i", str(key), "--dir", str(tmp_path / name)]
+        assert run.invoke(app, back).exit_code == 0
+        found = {each.name: each.read_text() for each in (tmp_path / name).iterdir()}
+        assert {"admin.token", "metrics.token"} & found.keys() == files
+        assert all(found[each] == each[0] * 20 for each in files)
+
+
 async def test_an_envelope_for_the_old_key_is_delivered_after_the_relay_has_a_new_one(tmp_path: Path) -> None:
     """And one for the next key before it is published: on several nodes some know it earlier than others."""
     paper = PaperAdapter()
