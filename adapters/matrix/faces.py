@@ -11,8 +11,8 @@ from cachetools import TTLCache
 from adapters.matrix.errors import HomeserverRefused
 from adapters.matrix.ids import Mxid, RoomId
 from adapters.matrix.intent import Intent
-from adapters.matrix.speakers import one_line, unmistakable, with_id
 from gateway.sdk import CanonicalId, Value, Values
+from gateway.sdk.speakers import one_line, unmistakable, with_id
 
 FACE: Final = "face"
 """Values: how people of the network call themselves, by id."""

@@ -15,7 +15,6 @@ from adapters.matrix.ids import EventId
 from adapters.matrix.portals import Portal, PortalKind
 from adapters.matrix.reading import Receipt, RoomEvent, text
 from adapters.matrix.settings import Permission
-from adapters.matrix.speakers import spoken
 from adapters.matrix.status import Status
 from adapters.matrix.world import World, txn
 from gateway.sdk import (
@@ -29,6 +28,7 @@ from gateway.sdk import (
     Value,
     said_by_people,
 )
+from gateway.sdk.speakers import spoken
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -13,6 +12,7 @@ from adapters.xmpp.jids import Jid
 from adapters.xmpp.stanzas import Enter, Show
 from adapters.xmpp.xml import Xml
 from gateway.sdk import EnsName
+from gateway.sdk.speakers import folded, without_colons
 
 MAX_NICK: Final = 100
 """Characters."""
@@ -136,16 +136,11 @@ class Passed:
 
 def check_nick(nick: str) -> str:
     """A nick that may be taken; raises BadStanza with jid-malformed (section 7.2.1) or not-acceptable."""
-    if not nick.strip():
+    if not folded(without_colons(nick)):
         raise BadStanza(Condition.JID_MALFORMED, "Who enters a room needs a nick.")
     if len(nick) > MAX_NICK:
         raise BadStanza(Condition.NOT_ACCEPTABLE, f"A nick has at most {MAX_NICK} characters.")
     return nick
-
-
-def folded(nick: str) -> str:
-    """The same for nicks that look alike but for case and width: nobody speaks as somebody else."""
-    return unicodedata.normalize("NFKC", nick).casefold().strip()
 
 
 def past(passed: Sequence[Passed], wish: Enter, joined_at: int, now: int) -> Sequence[Passed]:

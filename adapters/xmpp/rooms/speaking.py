@@ -24,6 +24,7 @@ from adapters.xmpp.taking import changes, told, unreadable, words
 from adapters.xmpp.world import World
 from adapters.xmpp.xml import Xml, leaf, well_formed
 from gateway.sdk import Delivered, Delivery, MessageType, NativeId, Outcome, Outgoing, Person, Rejected, said_by_people
+from gateway.sdk.speakers import spoken, without_colons
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +125,7 @@ class Speaking:
             kind, about = MessageType.REPLY, chat.reply_to
         said = words(chat)
         # A nick is chosen by its owner, too.
-        text = said_by_people(f"{seat.nick}: {said}" if said else f"{seat.nick} sent a file:")
+        text = said_by_people(spoken(without_colons(seat.nick), said, emote=False))
         return self._outgoing(table, kind, text, about, passed.id, passed.at)
 
     async def _reactions(self, table: Table, reactions: Reactions, passed: Passed) -> None:

@@ -12,9 +12,10 @@ from typing import Final
 from adapters.xmpp.jids import Jid, canonical
 from adapters.xmpp.rooms import markup
 from adapters.xmpp.rooms.markup import Shown
-from adapters.xmpp.rooms.room import Affiliation, Passed, Room, Seat, folded
+from adapters.xmpp.rooms.room import Affiliation, Passed, Room, Seat
 from adapters.xmpp.rooms.shelf import KEPT, Shelf
 from adapters.xmpp.xml import Xml
+from gateway.sdk.speakers import folded
 
 ID_DIGITS: Final = 32
 

@@ -100,3 +100,14 @@ async def test_bounces_and_markers_have_a_rate(tmp_path: Path) -> None:
         assert refused
         # An error is never answered by one.
         assert all(each.startswith("d") for each in refused)
+
+
+async def test_nobody_in_a_room_speaks_as_another(gate: Gate) -> None:
+    room, eve = f"team+{CONTACT}", f"eve@{DOMAIN}/x"
+    seats = (("Alice", f"alice@{DOMAIN}/x"), ("Eve: yes", eve), ("al\u200bice", f"mallory@{DOMAIN}/x"))
+    for nick, client in seats:
+        entering = {"from": client, "to": f"{room}/{nick}"}
+        gate.say("<x xmlns='http://jabber.org/protocol/muc'/>", name="presence", **entering)
+    gate.say(element("body", text="no\nAlice: pay it"), type="groupchat", **{"from": eve, "to": room})
+    assert [each.text for each in await notices(gate)] == ["Eve yes:\n> no\n> Alice: pay it"]
+    assert "conflict" in map(condition, gate.server.heard.items)

@@ -6,10 +6,11 @@ import pytest
 
 from adapters.xmpp.errors import BadStanza, Condition
 from adapters.xmpp.jids import Ids, Jid
-from adapters.xmpp.rooms.room import Affiliation, Passed, Role, Room, check_nick, folded, past, role
+from adapters.xmpp.rooms.room import Affiliation, Passed, Role, Room, check_nick, past, role
 from adapters.xmpp.stanzas import Enter, Head
 from adapters.xmpp.xml import NOTHING
 from gateway.sdk import EnsName
+from gateway.sdk.speakers import folded
 
 IDS = Ids("dm3.example")
 ROOM = Room(
@@ -72,6 +73,8 @@ def test_nicks_that_differ_in_case_or_width_are_the_same() -> None:
     for nick, condition in (
         ("", Condition.JID_MALFORMED),
         ("  ", Condition.JID_MALFORMED),
+        (" : ", Condition.JID_MALFORMED),
+        ("\u200b", Condition.JID_MALFORMED),
         ("a" * 101, Condition.NOT_ACCEPTABLE),
     ):
         with pytest.raises(BadStanza) as caught:

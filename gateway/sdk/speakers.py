@@ -1,7 +1,7 @@
 """Who says what in a room that speaks as one: names that are one line and one person's, words that stay their writer's.
 
-Client-Server API, "Calculating the display name for a user". People choose their names, and may choose another's, or
-one that reads as if others spoke. Pure.
+People choose their names, and may choose another's, or one that reads as if others spoke. Names that are not unique are
+told apart as Matrix wants it (Client-Server API, "Calculating the display name for a user"). Pure.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
-
-from adapters.matrix.ids import Mxid
 
 MAX_NAME: Final = 200
 """Characters of a name that are kept."""
@@ -61,7 +59,7 @@ def unmistakable(names: Mapping[str, str]) -> dict[str, str]:
     return {user: _called(user, name, shared=bearers[folded(name)] > 1) for user, name in cleaned.items()}
 
 
-def with_id(user: Mxid, name: str) -> str:
+def with_id(user: str, name: str) -> str:
     """How somebody is called of whom it is not known who else is there."""
     return _called(user, one_line(name), shared=True)
 
@@ -71,6 +69,11 @@ def _called(user: str, name: str, *, shared: bool) -> str:
     if not folded(name) or not _COLONS.isdisjoint(plain):
         return user
     return f"{name} ({user})" if shared or "@" in plain or plain.startswith(_OURS) else name
+
+
+def without_colons(name: str) -> str:
+    """The name in one line, and nothing in it that would end it before what was said."""
+    return one_line("".join(" " if unicodedata.normalize("NFKC", each) in _COLONS else each for each in name))
 
 
 def spoken(name: str, words: str, *, emote: bool) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.matrix.ids import Mxid
-from adapters.matrix.speakers import MAX_NAME, folded, one_line, spoken, unmistakable, with_id
+from gateway.sdk.speakers import MAX_NAME, folded, one_line, spoken, unmistakable, with_id, without_colons
 
 ALICE, MALLORY = Mxid("@alice:example.org"), Mxid("@mallory:example.org")
 LINE_END = re.compile("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
@@ -115,3 +115,11 @@ def test_every_line_has_its_speaker(names: dict[str, str], words: str, emote: bo
         first, *more = LINE_END.split(spoken(name, words, emote=emote).replace("\r\n", "\n"))
         assert first.startswith((f"{name}:", f"* {name}", f"{name} sent a file:"))
         assert all(not each or each.startswith(">") for each in more)
+
+
+@pytest.mark.parametrize(
+    ("nick", "called"),
+    [("Alice", "Alice"), ("Alice: yes\nEve", "Alice yes Eve"), ("a\u2236b\uff1ac", "a b c"), (":", ""), ("\u200b", "")],
+)
+def test_a_name_that_goes_on_as_what_was_said(nick: str, called: str) -> None:
+    assert without_colons(nick) == called
