@@ -329,7 +329,7 @@ async def test_a_full_disk_is_named_when_a_backup_is_encrypted(
     seal = age.seal
 
     def onto_a_full_disk(source: IO[bytes], target: IO[bytes], recipient: age.Recipient) -> None:
-        with open("/dev/full", "wb") as full:
+        with open("/dev/full", "wb", buffering=0) as full:
             seal(source, full, recipient)
 
     monkeypatch.setattr(age, "seal", onto_a_full_disk)
