@@ -131,6 +131,15 @@ class Intent:
             for user, data in members.items()
         }
 
+    async def writer(self, room: RoomId, event: EventId) -> str | None:
+        """Who wrote an event of this room, None when it is not there or we may not see it."""
+        try:
+            return str((await self._call("GET", path("rooms", room, "event", event))).get("sender"))
+        except HomeserverRefused as refusal:
+            if refusal.status in (403, 404):
+                return None
+            raise
+
     async def send(
         self,
         room: RoomId,

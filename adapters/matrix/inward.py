@@ -171,6 +171,9 @@ class Inward:
         event, ctx = spoken.event, self._world.ctx
         long = len(text(event.content, "formatted_body")) > LONG
         written = await asyncio.to_thread(_read, event) if long else _read(event)
+        if written.replaces is not None and not await self._is_own(spoken, written.replaces):
+            log.info("edit.of_anothers_words", id=event.id)
+            return
         words = await self._said(spoken, written)
         if written.replaces is not None:
             await ctx.submit(spoken.outgoing(MessageType.EDIT, words, reference=written.replaces))
@@ -183,6 +186,17 @@ class Inward:
         await ctx.submit(
             spoken.outgoing(kind, words, attachments=attachments, reference=written.answers, automatic=written.notice)
         )
+
+    async def _is_own(self, spoken: Spoken, original: EventId) -> bool:
+        """Whether an edit is of its sender's own words, as the specification demands ("Event replacements").
+
+        A room that speaks as one is one writer on the other side, which cannot tell. Where only one person is heard it
+        can: nothing but what they wrote is found there.
+        """
+        if spoken.portal.kind is PortalKind.DIRECT:
+            return True
+        ghost = await self._world.ghosts.of(spoken.portal.name)
+        return await ghost.writer(spoken.portal.room, original) == spoken.event.sender
 
     async def _said(self, said: Spoken, written: Written) -> str:
         """The words, with the speaker's name where a room speaks as one, and for an emote."""

@@ -139,6 +139,25 @@ async def test_nobody_in_a_room_speaks_as_another(world: MatrixWorld) -> None:
     assert [words(each) for each in received] == said
 
 
+async def test_nobody_in_a_room_edits_what_another_said(world: MatrixWorld) -> None:
+    """To the other side all of them are one writer. A moderator may take back what others said."""
+    alice, mallory, native = await world.person(), await world.person(), await world.native()
+    room = await alice.create_room(invite=[mallory.user_id, world.ghost(native)], name="Tea & talk")
+    await mallory.wait_invite()
+    await mallory.join(room)
+    one, two = await alice.say(room, "I owe you 1"), await mallory.say(room, "you owe me 1")
+    await world.mail(native, 2)
+    await mallory.edit(room, one, "I owe you 1000")
+    await mallory.edit(room, two, "you owe me 2")
+    await alice.edit(room, one, "I owe you nothing")
+    edits = [words(each) for each in await world.mail(native, 2, kind=MessageType.EDIT)]
+    called = [each.user_id[1:].partition(":")[0] for each in (mallory, alice)]
+    assert edits == [f"{called[0]}: you owe me 2", f"{called[1]}: I owe you nothing"]
+    await alice.redact(room, two)
+    await world.mail(native, kind=MessageType.DELETE_REQUEST)
+    assert len(await world.mail(native, 2)) == 2, "nor does it come as a new message"
+
+
 async def test_a_third_person_in_a_chat_of_two_is_told_that_nobody_hears_them(world: MatrixWorld) -> None:
     alice, native, room = await talk(world)
     bob = await world.person()
