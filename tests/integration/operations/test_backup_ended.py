@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,22 +49,26 @@ backup_file._Reading = Reading
 cli.main()
 """
 SLOW_LOOK = """
-import asyncio
+import asyncio, sys
+from pathlib import Path
 from gateway import cli
 from gateway.operations import verify
 
 async def examine(*_):
+    Path(f"{sys.argv[-1]}.reached").touch()
     await asyncio.sleep(600)
 
 verify.examine = examine
 cli.main()
 """
 SLOW_PLAN = """
-import asyncio
+import asyncio, sys
+from pathlib import Path
 from gateway import cli
 from gateway.operations import restore
 
 async def plan_restore(*_, **__):
+    Path(f"{sys.argv[-1]}.reached").touch()
     await asyncio.sleep(600)
 
 restore.plan_restore = plan_restore
@@ -95,7 +100,11 @@ async def started(program: str, *arguments: object) -> asyncio.subprocess.Proces
 
 
 def children(pid: int) -> list[str]:
-    return [child for each in Path(f"/proc/{pid}/task").glob("*/children") for child in each.read_text().split()]
+    found: list[str] = []
+    for each in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError):  # threads end, too
+            found += each.read_text().split()
+    return found
 
 
 async def ended(process: asyncio.subprocess.Process, number: int) -> tuple[int | None, str]:
@@ -126,11 +135,14 @@ async def test_a_command_that_is_told_to_end_leaves_nothing_in_clear(
     before = {*folder.glob("*")}
     process = await started(program, command, *arguments, *at)
 
-    async def copied() -> list[Path] | None:
+    async def under_way() -> bool | None:
+        if command != "backup":
+            return any(config.parent.glob("*.reached")) or None
         half = folder.glob(".dm3-gateway-*") if program is SLOW_PACKING else ()
-        return [*(half or config.parent.glob(f"{PREFIX}*/database.sqlite"))] or None
+        return any(half or config.parent.glob(f"{PREFIX}*/database.sqlite")) or None
 
-    await until(copied)
+    await until(under_way)
+    assert [*config.parent.glob(f"{PREFIX}*/database.sqlite")] != []
     returned, told = await ended(process, number)
     assert (returned, "Traceback" in told) == (code, False), told
     assert [*config.parent.glob(f"{PREFIX}*")] == []
