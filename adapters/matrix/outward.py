@@ -125,6 +125,8 @@ class Outward:
         if portal is not None and portal.declined:
             return Rejected("declined this conversation")
         if self._world.ids.is_voice(delivery.recipient):
+            if portal is not None and portal.closed:
+                return Rejected("you are not in this Matrix room any more")
             return portal or Rejected("this room did not invite you")
         if portal is None or portal.closed:
             return await self._rooms.open(delivery.recipient, delivery.sender)

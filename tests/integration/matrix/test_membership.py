@@ -9,8 +9,9 @@ import pytest
 
 from adapters.matrix.ids import RoomId
 from adapters.matrix.portals import PortalKind
-from gateway.demo.matrix_user import MatrixFault
+from gateway.demo.matrix_user import MatrixFault, MatrixUser
 from gateway.dm3.message import MessageType
+from gateway.operations.dm3_client import Dm3Client
 from gateway.sdk import NOTICE_MARK
 from tests.integration.matrix.test_kinds import talk, words
 from tests.integration.matrix.worlds import MatrixWorld
@@ -94,6 +95,29 @@ async def test_a_room_of_several_people_speaks_as_one(world: MatrixWorld) -> Non
         return portal.closed or None
 
     await until(look)
+
+
+async def group(world: MatrixWorld) -> tuple[MatrixUser, MatrixUser, Dm3Client, str]:
+    """A room of two people and a ghost, which has heard one of them."""
+    alice, bob, native = await world.person(), await world.person(), await world.native()
+    room = await alice.create_room(invite=[bob.user_id], preset="private_chat")
+    await bob.wait_invite()
+    await bob.join(room)
+    await alice.invite(room, world.ghost(native))
+    await alice.wait_event(partial(has_joined, world.ghost(native), room))
+    await alice.say(room, "hello")
+    await world.mail(native)
+    return alice, bob, native, room
+
+
+async def test_who_is_not_in_a_room_of_several_people_any_more_is_told(world: MatrixWorld) -> None:
+    """Not because somebody put the ghost out: nobody said no, and there is no other room to open."""
+    _, _, native, room = await group(world)
+    await world.adapter._opened().ghosts.known(native.name).leave(RoomId(room), forget=False)
+    (hello,) = await world.mail(native)
+    await native.send(hello.sender, "hello?", kind=MessageType.REPLY, reference=hello.message_hash)
+    (refused,) = await world.mail(native, kind=MessageType.REPLY)
+    assert "you are not in this Matrix room any more" in (refused.message.text or "")
 
 
 def has_joined(user: str, room: str, event: dict[str, Any]) -> bool:
