@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from adapters.matrix.content import answering, file_content, read_message, text_content
-from adapters.matrix.errors import BadEvent, HomeserverRefused, Unfit
+from adapters.matrix.errors import AnswerTooLarge, BadEvent, HomeserverRefused, Unfit
 from adapters.matrix.ids import EventId, Mxid, RoomId
 from adapters.matrix.intent import Intent
 from adapters.matrix.inward import NOT_ALLOWED, SAID
@@ -63,7 +63,12 @@ class Bot:
         except HomeserverRefused as refusal:
             log.info("invitation.over", errcode=refusal.errcode)
             return
-        people = [user for user in await self._world.bot.joined(event.room) if not self._world.ids.is_ours(user)]
+        try:
+            joined = await self._world.bot.joined(event.room)
+        except AnswerTooLarge:
+            # Nobody's desk.
+            return
+        people = [user for user in joined if not self._world.ids.is_ours(user)]
         if event.content.get("is_direct") is True or len(people) <= 1:
             await self._found(event.sender, event.room)
             await self._welcome(event.room)

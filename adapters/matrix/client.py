@@ -11,7 +11,7 @@ from urllib.parse import quote
 import aiohttp
 
 from adapters.matrix.depth import loads
-from adapters.matrix.errors import HomeserverDown, HomeserverRefused
+from adapters.matrix.errors import AnswerTooLarge, HomeserverDown, HomeserverRefused
 from adapters.matrix.ids import Mxid
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ CLIENT: Final = "/_matrix/client/v3"
 CONNECTIONS: Final = 64
 """To the homeserver at one time: a single process of Synapse does one thing after the other anyway."""
 MAX_ANSWER: Final = 4 * 2**20
-"""Bytes of an answer that is no file."""
+"""Bytes of an answer that is no file: the members of a room of some 30 000 people, in which no ghost speaks."""
 Json = dict[str, Any]
 
 
@@ -135,7 +135,9 @@ async def _answer(response: aiohttp.ClientResponse) -> Json:
     async for part in response.content.iter_any():
         body += part
         if len(body) > MAX_ANSWER:
-            raise HomeserverDown("the homeserver's answer is too large")
+            if response.status >= 400:
+                raise fault(response.status, None, None, None)
+            raise AnswerTooLarge(response.status, "M_TOO_LARGE", "the homeserver's answer is too large")
     try:
         answer = loads(bytes(body)) if body else {}
     except ValueError:

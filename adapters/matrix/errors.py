@@ -28,6 +28,10 @@ class HomeserverRefused(Exception):
         self.error = error
 
 
+class AnswerTooLarge(HomeserverRefused):
+    """More than is read of any answer, and no less when it is asked for again."""
+
+
 class BadEvent(Exception):
     """An event that cannot be read: parked, and the rest goes on."""
 

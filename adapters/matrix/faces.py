@@ -8,7 +8,7 @@ from typing import Final
 
 from cachetools import TTLCache
 
-from adapters.matrix.errors import HomeserverRefused
+from adapters.matrix.errors import AnswerTooLarge, HomeserverRefused
 from adapters.matrix.ids import Mxid, RoomId
 from adapters.matrix.intent import Intent
 from gateway.sdk import CanonicalId, Value, Values
@@ -21,6 +21,8 @@ FACE_SECONDS: Final = 10.0
 ROOMS: Final = 1_000
 ROOM_SECONDS: Final = 60.0
 """For which the names of a room are remembered, unless this node sees them change before."""
+CROWD_SECONDS: Final = 3600.0
+"""For which a room is not asked again that has more people than are read."""
 
 
 class Faces:
@@ -30,6 +32,7 @@ class Faces:
         self._values = values
         self._faces: TTLCache[CanonicalId, str] = TTLCache(KNOWN, FACE_SECONDS)
         self._rooms: TTLCache[RoomId, Mapping[str, str]] = TTLCache(ROOMS, ROOM_SECONDS)
+        self._crowds: TTLCache[RoomId, bool] = TTLCache(ROOMS, CROWD_SECONDS)
 
     async def put(self, faces: Mapping[CanonicalId, str]) -> None:
         """Write how people, or rooms that speak as one, call themselves now; "" is nothing."""
@@ -50,11 +53,15 @@ class Faces:
 
     async def in_room(self, user: Mxid, room: RoomId, ghost: Intent) -> str:
         """How somebody is called in a room of several people, as nobody else there is. Raises HomeserverDown."""
+        if room in self._crowds:
+            return with_id(user, await self.of(user))
         known = self._rooms.get(room)
         if known is None or user not in known:
             try:
                 # Everybody counts, our own users too; in a thread, for there are rooms of thousands.
                 known = await asyncio.to_thread(unmistakable, await ghost.joined(room))
+            except AnswerTooLarge:
+                known, self._crowds[room] = {}, True
             except HomeserverRefused:
                 # The ghost is not there any more.
                 known = {}

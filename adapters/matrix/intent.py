@@ -20,9 +20,9 @@ from gateway.sdk import FileContent
 if TYPE_CHECKING:
     from adapters.matrix.ghost_client import GhostClient
 
-PAGE: Final = 100
-"""Events of one page of history."""
-MAX_PAGES: Final = 5
+PAGE: Final = 20
+"""Events of one page of history. Each may have 64 KiB, and bring its edit and its thread's last: that is one answer."""
+MAX_PAGES: Final = 25
 
 
 class Intent:
@@ -203,7 +203,7 @@ class Intent:
             yield response
 
     async def history(self, room: RoomId, until: EventId | None = None) -> list[Mapping[str, Any]]:
-        """Events of a room from the newest back to ``until``, which is not among them; at most five pages."""
+        """Events of a room from the newest back to ``until``, which is not among them; at most 500."""
         found: list[Mapping[str, Any]] = []
         query = {"dir": "b", "limit": str(PAGE)}
         for _ in range(MAX_PAGES):

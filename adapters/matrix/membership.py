@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from adapters.matrix.errors import BadEvent, HomeserverRefused
+from adapters.matrix.errors import AnswerTooLarge, BadEvent, HomeserverRefused
 from adapters.matrix.ids import Mxid, RoomId, mxid, room_id
 from adapters.matrix.intent import Intent
 from adapters.matrix.portals import Portal, PortalKind
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 MOVED: Final = "moved"
 """Values: which room another one replaces, by the new one."""
 TOO_MANY: Final = "You began many conversations within an hour; please try again later."
+TOO_LARGE: Final = "The room into which you invited {name} has too many people for this gateway."
 Backfill = Callable[[RoomEvent], Awaitable[None]]
 
 
@@ -121,7 +122,12 @@ class Membership:
                 # Taken back meanwhile, or a room that nobody of this server can join.
                 log.info("invitation.over", errcode=refusal.errcode)
                 return
-        portal = await self._portal(event, name, ghost)
+        try:
+            portal = await self._portal(event, name, ghost)
+        except AnswerTooLarge:
+            await ghost.leave(event.room)
+            await self._refuse(event.sender, TOO_LARGE.format(name=name))
+            return
         await self._rooms.describe(portal, ghost)
         for missed in await self._missed(ghost, event):
             await backfill(missed)
@@ -189,14 +195,26 @@ class Membership:
             if portal.kind is PortalKind.DIRECT and portal.person == about:
                 await self._world.portals.change(portal, closed=True, declined=not portal.accepted)
                 await ghost.leave(portal.room)
-            elif portal.kind is PortalKind.GROUP and not await self._people_in(ghost, portal.room):
+            elif portal.kind is PortalKind.GROUP and await self._is_empty(ghost, portal.room):
                 await self._world.portals.change(portal, closed=True, declined=True)
                 await ghost.leave(portal.room)
 
+    async def _is_empty(self, ghost: Intent, room: RoomId) -> bool:
+        """Whether nobody is left but users of ours."""
+        try:
+            return not await self._people_in(ghost, room)
+        except AnswerTooLarge:
+            return False
+
     async def _people_in(self, ghost: Intent, room: RoomId) -> dict[CanonicalId, str]:
-        """Humans in a room, with their display names; nobody when the ghost is not there any more."""
+        """Humans in a room, with their display names; nobody when the ghost is not there any more.
+
+        Raises AnswerTooLarge.
+        """
         try:
             joined = await ghost.joined(room)
+        except AnswerTooLarge:
+            raise
         except HomeserverRefused:
             return {}
         return {CanonicalId(user): shown for user, shown in joined.items() if not self._world.ids.is_ours(user)}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import pytest
 
+from adapters.matrix.errors import AnswerTooLarge
 from adapters.matrix.ids import RoomId
+from adapters.matrix.intent import Intent
 from adapters.matrix.portals import PortalKind
 from gateway.demo.matrix_user import MatrixFault, MatrixUser
 from gateway.dm3.message import MessageType
@@ -118,6 +121,34 @@ async def test_who_is_not_in_a_room_of_several_people_any_more_is_told(world: Ma
     await native.send(hello.sender, "hello?", kind=MessageType.REPLY, reference=hello.message_hash)
     (refused,) = await world.mail(native, kind=MessageType.REPLY)
     assert "you are not in this Matrix room any more" in (refused.message.text or "")
+
+
+async def test_a_room_of_more_people_than_are_read(world: MatrixWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice, bob, native, room = await group(world)
+    joined = Intent.joined
+
+    async def many(self: Intent, where: RoomId) -> Mapping[str, str]:
+        if where == room:
+            raise AnswerTooLarge(200, "M_TOO_LARGE", "")
+        return await joined(self, where)
+
+    monkeypatch.setattr(Intent, "joined", many)
+    # It has grown: nobody is mistaken for somebody else, and it is not taken for empty.
+    await bob.set_display_name("Bob")
+    await alice.wait_event(partial(calls_themselves, bob.user_id, "Bob"))
+    await bob.say(room, "one")
+    await bob.leave(room)
+    await alice.say(room, "two")
+    said = [words(each) for each in await world.mail(native, 3)]
+    assert said[1:] == [f"Bob ({bob.user_id}): one", f"{alice.user_id[1:].partition(':')[0]} ({alice.user_id}): two"]
+    # Into one that is so large no ghost goes.
+    other = await world.native()
+    await alice.invite(room, world.ghost(other))
+    desk = await alice.wait_invite()
+    await alice.join(desk.room_id)
+    await alice.wait_event(lambda event: f"invited {other.name} has too many people" in event["content"]["body"])
+    assert (await alice.members(room))[world.ghost(other)] == "leave"
+    assert [each.name for each in await world.portals().in_room(RoomId(room))] == [native.name]
 
 
 def has_joined(user: str, room: str, event: dict[str, Any]) -> bool:
