@@ -40,6 +40,7 @@ class _Entry(Generic[T]):
     asked_at: int
     forced: bool
     """Asked for although something was known: the next such question has to wait."""
+    weight: int
 
     def outcome(self) -> T:
         if self.error is not None:
@@ -63,13 +64,14 @@ class Memo(Generic[K, T]):
         *,
         clock: Clock,
         limits: MemoLimits = DEFAULT_LIMITS,
-        weigh: Callable[[T | None], int] = lambda _: 1,
+        weigh: Callable[[K, T | None], int] = lambda _name, _answer: 1,
     ) -> None:
-        """``weigh`` tells how many of ``limits.names`` an answer counts for; None stands for an error."""
+        """``weigh`` tells how many of ``limits.names`` a name and its answer count for; None stands for an error."""
         self._load = load
         self._clock = clock
         self._limits = limits
-        self._entries: LRUCache[K, _Entry[T]] = LRUCache(limits.names, lambda entry: weigh(entry.value))
+        self._entries: LRUCache[K, _Entry[T]] = LRUCache(limits.names, lambda entry: entry.weight)
+        self._weigh = weigh
         self._running: dict[K, asyncio.Task[_Entry[T]]] = {}
 
     async def get(self, name: K, *, fresh: bool = False) -> T:
@@ -95,9 +97,10 @@ class Memo(Generic[K, T]):
     async def _ask(self, name: K, *, forced: bool) -> _Entry[T]:
         asked_at = self._clock()
         try:
-            entry: _Entry[T] = _Entry(await self._load(name), None, asked_at, forced)
+            found = await self._load(name)
+            entry: _Entry[T] = _Entry(found, None, asked_at, forced, self._weigh(name, found))
         except GatewayError as error:
-            entry = _Entry(None, error, asked_at, forced)
+            entry = _Entry(None, error, asked_at, forced, self._weigh(name, None))
         if entry.error is None or not entry.error.retry:
             self._entries[name] = entry
         return entry

@@ -76,16 +76,20 @@ class _Known:
     reusable_until: int
     ends: int
 
-    @property
-    def weight(self) -> int:
-        records = self.records
-        if records is None:
-            return _ENTRY
-        texts = sum(4 * (len(key) + len(text)) + 100 for key, text in records.texts.items())
-        return _ENTRY + texts + sum(len(coin) + 100 for coin in records.coins.values())
-
 
 _Key: TypeAlias = tuple[EnsName, Wanted | None]
+
+
+def _weight(key: _Key, known: _Known | None) -> int:
+    """Bytes of memory, about: whoever asks chooses what is wanted, and 4 bytes are the widest character."""
+    records, wanted = None if known is None else known.records, key[1]
+    weight = _ENTRY
+    if wanted is not None:
+        weight += sum(4 * len(text) + 100 for text in wanted.texts) + 150 * len(wanted.coins)
+    if records is not None:
+        weight += sum(4 * (len(name) + len(text)) + 100 for name, text in records.texts.items())
+        weight += sum(len(coin) + 100 for coin in records.coins.values())
+    return weight
 
 
 class Registry:
@@ -113,7 +117,7 @@ class Registry:
             self._load,
             clock=clock,
             limits=remembered,
-            weigh=lambda known: _ENTRY if known is None else min(known.weight, limits.cache_bytes),
+            weigh=lambda key, known: min(_weight(key, known), limits.cache_bytes),
         )
 
     @property

@@ -184,6 +184,20 @@ async def test_memory_is_bounded_by_bytes() -> None:
     assert len(origin.asked) == 11
 
 
+@pytest.mark.parametrize("found", [Reading(None), Reading(HERS)])
+async def test_what_strangers_ask_for_counts(found: Reading) -> None:
+    """Keys are theirs to choose, also of names that are not there."""
+    origin = Scripted(found)
+    registry = origin.registry(RegistryLimits(cache_bytes=200_000))
+    asked = [Wanted(texts=frozenset(f"{number} {key}" + "x" * 1_000 for key in range(10))) for number in range(10)]
+    for wanted in asked:
+        await registry.find(ALICE, wanted)
+    await registry.find(ALICE, asked[-1])
+    assert len(origin.asked) == 10
+    await registry.find(ALICE, asked[0])
+    assert len(origin.asked) == 11, "four of them fit"
+
+
 async def test_an_answer_larger_than_all_memory_is_still_an_answer() -> None:
     origin = Scripted(Reading(NameRecords(texts={"url": "x" * 10_000})))
     assert (await origin.registry(RegistryLimits(cache_bytes=5_000)).find(ALICE, URL)).ttl == 60
