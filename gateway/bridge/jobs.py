@@ -144,15 +144,26 @@ def encode_outbound(work: OutboundJob) -> bytes:
 def decode_outbound(payload: bytes) -> OutboundJob:
     """Read a payload; InvalidInput when it was not written by `encode_outbound`, of this version or one before."""
     end = payload.find(b"\n")
+    if end < 0:
+        return _head(payload)
+    work = _head(payload[:end])
     try:
-        if end < 0:
-            return _OUTBOUND.validate_json(payload)
-        work = _OUTBOUND.validate_json(payload[:end])
         return replace(work, attachments=_with_data(work.attachments, payload, end + 1))
-    except ValidationError as error:
-        raise InvalidInput(f"outbound job with {error.error_count()} faults") from None
     except ValueError:
         raise InvalidInput("outbound job whose attachments are damaged") from None
+
+
+def decode_outbound_head(payload: bytes) -> OutboundJob:
+    """The same without what is in the attachments, whose data are their sizes, if anything; raises as it does."""
+    end = payload.find(b"\n")
+    return decode_outbound(payload) if end < 0 else _head(payload[:end])
+
+
+def _head(line: bytes) -> OutboundJob:
+    try:
+        return _OUTBOUND.validate_json(line)
+    except ValidationError as error:
+        raise InvalidInput(f"outbound job with {error.error_count()} faults") from None
 
 
 def _with_data(sized: Iterable[Attachment], payload: bytes, start: int) -> tuple[Attachment, ...]:

@@ -41,15 +41,20 @@ class BacklogOf:
 
 @dataclass(frozen=True, slots=True)
 class WaitingOf:
-    """Jobs in the lanes of the person with the sub-name ``person``, oldest first; at most ``limit``."""
+    """Jobs in the lanes of the person with the sub-name ``person`` behind the one numbered ``after``, oldest first.
+
+    At most ``limit``; each may have megabytes.
+    """
 
     person: EnsName
     limit: int
+    after: int = 0
 
     def run(self, conn: Connection) -> list[Job]:
         """Read by the index of persons."""
         theirs = select(lanes.c.name).where(lanes.c.person == self.person)
-        return jobs_of(conn.execute(select(jobs).where(jobs.c.lane.in_(theirs)).order_by(jobs.c.id).limit(self.limit)))
+        waiting = select(jobs).where(jobs.c.lane.in_(theirs), jobs.c.id > self.after)
+        return jobs_of(conn.execute(waiting.order_by(jobs.c.id).limit(self.limit)))
 
 
 @dataclass(frozen=True, slots=True)

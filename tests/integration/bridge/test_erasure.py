@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.bridge import erasing
+from gateway.bridge import erasing, leaving
 from gateway.bridge.jobs import event_job, notice_job
 from gateway.dm3.message import MessageType
-from gateway.ids import CanonicalId, EnsName
+from gateway.ids import CanonicalId, EnsName, NativeId
 from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
-from gateway.sdk import DeliveryState, Retry
+from gateway.sdk import DeliveryState, Outgoing, Person, Retry
+from gateway.sdk.attachments import file_attachment
 from gateway.sdk.events import NativeEvent
 from gateway.sdk.values import Value
 from gateway.store import Store
@@ -122,3 +124,42 @@ async def test_nothing_is_left_of_somebody_but_a_digest(
     assert values == [("everybody", ""), ("room", f"{ALSO} native.eth")]
     assert len(await store.read(Sql("SELECT digest FROM tombstones"))) == 1
     assert {each.partition(":")[0] for each in await where(store, ALSO)} >= {"identities", "adapter_values"}
+
+
+async def test_what_waits_is_taken_along_but_for_what_nobody_can_read(
+    house: House, paper: PaperAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few at a time: each may have megabytes of files, of which the names are told."""
+    monkeypatch.setattr(results, "BACK_OFF_SECONDS", (3600,) * 6)
+    store, number = house.gateway.store, 3 * leaving.AT_ONCE
+    service = ScriptedService(answers=[(503, "")] * 9)
+    async with service.at(house.chain, "away.eth") as name:
+        away = await person_at(house, name)
+        file = file_attachment("a.txt", "text/plain", b"content of the file")
+        for each in range(number):
+            written = Outgoing(
+                sender=Person(PERSON),
+                recipient=away.name,
+                native_id=NativeId(f"n{each}"),
+                sent_at=1,
+                text=str(each),
+                attachments=(file,),
+            )
+            await paper.ctx.submit(written)
+        await service.wait_taken(1)
+
+        async def exported() -> dict[str, Any]:
+            document: dict[str, Any] = json.loads((await paper.ctx.people.export(PERSON)).data)
+            return document
+
+        document = await exported()
+        assert [each["text"] for each in document["waitingToLeave"]] == [str(each) for each in range(number)]
+        assert {tuple(each["files"]) for each in document["waitingToLeave"]} == {("a.txt",)}
+        assert document["complete"] is True
+        assert "content of the file" not in json.dumps(document)
+        newest = "SELECT max(id) FROM jobs WHERE kind = 'outbound'"
+        payload = "X'7B7D'" if store.dialect == "sqlite" else r"'\x7b7d'::bytea"
+        await store.commit(Sql(f"UPDATE jobs SET payload = {payload} WHERE id = ({newest})"))
+        document = await exported()
+        assert len(document["waitingToLeave"]) == number - 1
+        assert document["complete"] is False
