@@ -217,6 +217,7 @@ class Gateway:
         profiles = Profiles(ens, clients.public, ipfs_gateways=gateways, ipfs_client=clients.named, clock=clock)
         keyring = Keyring(seed, delivery_services=(self.service_name,), max_ttl_ms=message_ttl_ms(settings))
         self.directory = Directory(store=self.store, keyring=keyring, profiles=profiles, parents=by_parent, clock=clock)
+        offload = Offload()
         return Parts(
             settings=settings,
             adapters=self.adapters,
@@ -239,8 +240,8 @@ class Gateway:
             resources=self._resources,
             owner=self._owner,
             clock=clock,
-            offload=Offload(),
-            bodies=Bodies(),
+            offload=offload,
+            bodies=Bodies(offload=offload),
             watch=watch,
         )
 

@@ -28,9 +28,15 @@ class Bodies:
     """The bodies of all requests that are being worked on."""
 
     def __init__(
-        self, *, budget: int = BODY_BUDGET, seconds: float = BODY_SECONDS, slow_seconds: float = SLOW_SECONDS
+        self,
+        *,
+        offload: Offload | None = None,
+        budget: int = BODY_BUDGET,
+        seconds: float = BODY_SECONDS,
+        slow_seconds: float = SLOW_SECONDS,
     ) -> None:
-        self._offload = Offload()
+        """``offload`` is that of the node, where large bodies are read; None makes one."""
+        self._offload = offload or Offload()
         self._left = budget
         self._seconds = seconds
         self._slow_seconds = slow_seconds

@@ -59,7 +59,7 @@ def join_admin(parts: Parts, health: Health, config: Path | None) -> ASGIApp:
         access=Access(settings, store=parts.store, signing_in=signing_in, clock=parts.clock),
         queue=QueueDesk(parts.store, parts.clock),
         renderer=Renderer(site_of(parts), parts.clock),
-        bodies=Bodies(),
+        bodies=Bodies(offload=parts.offload),
         states=health.states,
         examine=examine,
         parents=tuple(parts.policies),
