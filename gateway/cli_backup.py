@@ -112,7 +112,9 @@ def restore(
     config: ConfigOption = None,
     identity: IdentityOption = None,
     to: Annotated[str | None, typer.Option(help="Another database than store.url.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of a database with rows.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of a database that is not empty.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
     tombstones: Annotated[
         list[Path] | None, typer.Option(help="More files of who was deleted, such as another node's; repeat it.")

@@ -191,8 +191,8 @@ class RelaySettings(Section):
     key_file: FilePath = Field(Path("relay.key"), description="encryption and signing key of the delivery service")
     mailbox_messages: int = Field(10_000, ge=1, description="envelopes that may wait for one name")
     mailbox_bytes: int = Field(500_000_000, ge=10_000, description="bytes that may wait for one name")
-    sender_messages: int = Field(1_000, ge=1, description="envelopes of one verified sender among them")
-    sender_bytes: int = Field(200_000_000, ge=10_000, description="bytes of one verified sender among them")
+    sender_messages: int = Field(1_000, ge=1, description="envelopes of one verified sender at one address")
+    sender_bytes: int = Field(200_000_000, ge=10_000, description="bytes of one verified sender at one address")
     when_chain_is_down: Literal["quarantine", "refuse"] = Field(
         "quarantine",
         description="what becomes of mail whose sender a recipient's rules cannot judge: message requests, or -32002",

@@ -8,8 +8,6 @@ from typing import Final
 
 from gateway.sdk import MessageHash, NativeId
 
-MAX_LENGTH: Final = 400
-"""Characters between the angle brackets. A reply line of SMTP, which repeats the id, holds 512."""
 _FORM: Final = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,400}>")
 
 

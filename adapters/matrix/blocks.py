@@ -15,7 +15,6 @@ from adapters.matrix.inline import BLOCKS, HEADINGS, SPOILER, fenced, hidden, in
 MAX_INDENTS: Final = 20
 """Quotes and lists inside each other; the marks of deeper ones would be longer than the words."""
 
-_LISTS: Final = frozenset({"ol", "ul"})
 _LONGEST_NUMBER: Final = 9
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
 

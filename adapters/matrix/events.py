@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 from adapters.matrix.bot import Bot
 from adapters.matrix.ids import Mxid, RoomId, mxid
@@ -13,11 +13,6 @@ from adapters.matrix.portals import Portal
 from adapters.matrix.reading import Receipt, RoomEvent, text
 from adapters.matrix.world import World
 
-STATE: Final = frozenset({"m.room.member", "m.room.tombstone"})
-TIMELINE: Final = frozenset(
-    {"m.room.message", "m.sticker", "m.reaction", "m.room.redaction", "m.room.encrypted", *POLLS}
-)
-"""Types that are handled; all others are left alone."""
 Handler = Callable[[RoomEvent, Sequence[Portal]], Awaitable[None]]
 
 

@@ -95,7 +95,9 @@ class MatrixSettings(Section):
     messages_per_minute: int = Field(
         120, ge=1, description="messages of one person that go on at once; more wait, none is lost"
     )
-    new_chats_per_hour: int = Field(60, ge=1, description="conversations that one person may begin in an hour")
+    new_chats_per_hour: int = Field(
+        60, ge=1, description="conversations that one person may begin in an hour, and at once"
+    )
     max_media_bytes: int = Field(50_000_000, ge=0, description="bytes of a file that is carried over")
     embed_bytes: int = Field(
         5_000_000, ge=0, le=12_000_000, description="bytes of files inside a DM3 message; larger ones become links"

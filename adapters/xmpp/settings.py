@@ -34,7 +34,11 @@ class XmppSettings(Section):
     domains: tuple[Domain, ...] = Field(
         (), description="domains whose people may use the gateway; absent: the one that the component is under"
     )
-    messages_per_minute: int = Field(120, ge=1, description="messages of one person; more are refused for a moment")
+    messages_per_minute: int = Field(
+        120,
+        ge=1,
+        description="messages of one person, and as many other stanzas of each kind; more are refused for a moment",
+    )
     embed_bytes: int = Field(
         5_000_000, ge=0, le=14_000_000, description="files of one message, in bytes, that travel inside it"
     )

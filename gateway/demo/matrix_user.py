@@ -111,11 +111,6 @@ class MatrixUser(MatrixRooms):
         """Mark a room as read up to an event, for all to see; ``m.read.private`` for nobody (11.6)."""
         await self.http.call("POST", f"{CLIENT}/rooms{path(room, 'receipt', kind, event)}")
 
-    async def read_marker(self, room: str, event: str) -> None:
-        """Move the marker and the public receipt to an event, as clients do (11.7)."""
-        body = {"m.fully_read": event, "m.read": event}
-        await self.http.call("POST", f"{CLIENT}/rooms{path(room, 'read_markers')}", body)
-
     # --- files ------------------------------------------------------------------------------------------------------
 
     async def upload(self, content: bytes, mime: str = "application/octet-stream", name: str = "file") -> str:

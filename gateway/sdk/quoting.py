@@ -6,12 +6,11 @@ import unicodedata
 from typing import Final
 
 from gateway.sdk.delivery import NOTICE_MARK
+from gateway.sdk.speakers import unseen
 
 BEGINNING: Final = 200
 """Characters that are looked at."""
-_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Printable by their category, and yet nothing."""
-_HIDDEN: Final = str.maketrans({'"': "'", "\u201c": "'", "\u201d": "'"})
+_QUOTES: Final = str.maketrans({'"': "'", "\u201c": "'", "\u201d": "'"})
 
 
 def said_by_people(text: str) -> str:
@@ -20,11 +19,11 @@ def said_by_people(text: str) -> str:
     Blanks, case, width, and what cannot be seen make no difference to a reader, and so make none here.
     """
     begins = unicodedata.normalize("NFKC", text[:BEGINNING]).casefold()
-    seen = "".join(each for each in begins if each.isprintable() and each not in _UNSEEN)
+    seen = "".join(each for each in begins if each.isprintable() and not unseen(each))
     return f"> {text}" if seen.lstrip().startswith(NOTICE_MARK.rstrip()) else text
 
 
 def quoted(words: str) -> str:
     """One line in quotation marks, without what cannot be seen, and without what would end the quotation."""
     seen = "".join(each if each.isprintable() else " " for each in words)
-    return f'"{" ".join(seen.translate(_HIDDEN).split())}"'
+    return f'"{" ".join(seen.translate(_QUOTES).split())}"'

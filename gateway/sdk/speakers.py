@@ -40,10 +40,11 @@ def _in_line(each: str) -> str:
 def folded(name: str) -> str:
     """The same for names that differ in case, width or what cannot be seen."""
     flat = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join("".join(each for each in flat if not _unseen(each)).split())
+    return " ".join("".join(each for each in flat if not unseen(each)).split())
 
 
-def _unseen(each: str) -> bool:
+def unseen(each: str) -> bool:
+    """Whether a character shows nothing, whatever its category says."""
     selector = "\ufe00" <= each <= "\ufe0f" or "\U000e0100" <= each <= "\U000e01ef"
     return selector or each in _UNSEEN_LETTERS or unicodedata.category(each) in _HIDDEN
 

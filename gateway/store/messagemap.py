@@ -42,10 +42,10 @@ class MessageLink:
 
 @dataclass(frozen=True, slots=True)
 class MapMessage:
-    """Remember a link; the first one for (network, native id, conversation, part) stays. True when this one is new.
+    """Remember a link; True when it was written.
 
-    Only what left the network under the id of an earlier message takes its place: ids come again in some networks, and
-    mean what was written last.
+    The first one for (network, native id, conversation, part) stays, but for what left the network under an id that
+    comes again: that takes the place of the earlier message, and the id means what was written last.
     """
 
     link: MessageLink

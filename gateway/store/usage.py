@@ -62,7 +62,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How much may wait for one recipient. What was accepted is never pushed out; what comes then is refused."""
+    """How much may wait for one name, and of one sender; what comes then is refused, and nothing is pushed out."""
 
     mailbox: Usage
     """Of one name. Anybody can point names at somebody else's address, where those cannot be read: the mail to them

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 
@@ -20,8 +19,6 @@ from gateway.ids import EthAddress
 from gateway.web.server import HttpServer, listen
 
 log = structlog.get_logger(__name__)
-
-_BACKLOG: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
