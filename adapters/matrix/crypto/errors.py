@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from adapters.matrix.errors import HomeserverDown
 from gateway.sdk import Unavailable
 
 
@@ -29,3 +30,9 @@ class KeyAwaited(Unavailable):
     """The key of an event is waited for; what follows in its room waits too."""
 
     sentence: ClassVar[str] = "The key of an encrypted message has not come yet."
+
+
+class DevicesUnknown(HomeserverDown):
+    """Nobody in a room would get the key, because nothing could be learnt of anybody's devices."""
+
+    sentence: ClassVar[str] = "The devices of the people in this encrypted room cannot be learnt now."

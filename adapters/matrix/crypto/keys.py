@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from adapters.matrix.client import Homeserver, path
-from adapters.matrix.crypto.errors import KeyMissing, Undecipherable
+from adapters.matrix.crypto.errors import DevicesUnknown, KeyMissing, Undecipherable
 from adapters.matrix.crypto.files import locked
 from adapters.matrix.crypto.machine import Machine, Share
 from adapters.matrix.crypto.machines import DEVICE, Machines, Seat
@@ -87,6 +87,9 @@ class Crypto:
             machine = seat.machine
             await self._publish(machine)
             await self._query(machine, members)
+            if machine.unheard(members):
+                # Sent, it would be told as delivered, and nobody could ever read it.
+                raise DevicesUnknown(f"of none of {len(members)} a device is known")
             if not machine.can_seal(room, members):
                 await self._claim(machine, machine.to_claim(members))
                 for share in await run(machine.shares, room, members, rotation):

@@ -38,6 +38,8 @@ STALE: Final = 3600.0
 MAX_WITHHELD: Final = 1000
 MAX_CLEAR: Final = 45_000
 """Bytes of an event before it is encrypted, which makes it a third longer; a longer one goes without its HTML."""
+PASSED_OVER: Final[Mapping[str, str]] = {"user_id": "", "device_id": ""}
+"""Keys that are nobody's, of which nio sees that there is a device and no more."""
 CLEAR: Final = "eth.dm3."
 """Keys of a content that stay in clear: by them we find our own events again."""
 
@@ -80,6 +82,8 @@ class Machine:
             raise WrongStore(f"{folder}: {type(error).__name__}") from None
         self._shared_with: dict[RoomId, frozenset[str]] = {}
         self._asked: dict[str, float] = {}
+        self._untold: set[str] = set()
+        """Of whom we do not know whether they have a device."""
         self._withheld: dict[tuple[str, str], str] = {}
 
     def close(self) -> None:
@@ -134,22 +138,79 @@ class Machine:
             user
             for user in users
             if user in olm.users_for_key_query
-            or now - self._asked.get(user, -STALE) >= (STALE if user in olm.tracked_users else ASK_AGAIN)
+            or now - self._asked.get(user, -STALE)
+            >= (STALE if user in olm.tracked_users and user not in self._untold else ASK_AGAIN)
         )
 
     def queried(self, users: Sequence[str], answer: Mapping[str, Any]) -> None:
-        """The answer of ``keys/query``; a room with a device that came or went gets another key."""
-        now = time.monotonic()
-        self._asked.update(dict.fromkeys(users, now))
-        response = KeysQueryResponse.from_dict(dict(answer))
-        if not isinstance(response, KeysQueryResponse):
+        """The answer of ``keys/query``; a room with a device that came or went gets another key.
+
+        What is wrong about one device concerns no other. Whose part cannot be read is asked for again at once.
+        """
+        now, told = time.monotonic(), answer.get("device_keys")
+        if not isinstance(told, Mapping):
             log.warning("crypto.bad_answer", of="keys/query")
+            self._untold.update(users)
             return
+        changed = set()
         with self._step():
-            self._olm.handle_response(response)
+            for user in users:
+                self._untold.add(user)
+                if user not in told:
+                    # Their server did not answer, and to ask it takes long.
+                    self._asked[user] = now
+                    continue
+                try:
+                    # A part of the step that is undone alone.
+                    with self._database.atomic():
+                        if self._queried(user, told[user]):
+                            changed.add(user)
+                    self._asked[user] = now
+                except Exception as error:
+                    # Whatever a stranger's server calls devices.
+                    self._olm.users_for_key_query.add(user)
+                    log.info("crypto.bad_devices", user=user, error=type(error).__name__)
         for room, members in list(self._shared_with.items()):
-            if members.intersection(response.changed):
+            if members.intersection(changed):
                 self._drop(room)
+
+    def _queried(self, user: str, devices: Mapping[str, Any]) -> bool:
+        """One person's part of the answer; whether any device of theirs came, went or changed."""
+        read = {device: self._readable(user, device, keys) for device, keys in devices.items()}
+        # nio takes a device that is not there for removed, and never gives it a key again.
+        response = KeysQueryResponse({user: {device: keys or PASSED_OVER for device, keys in read.items()}}, {})
+        self._olm.handle_response(response)
+        if any(read.values()) or not read:
+            self._untold.discard(user)
+        return bool(response.changed)
+
+    def _readable(self, user: str, device: str, keys: Any) -> Json | None:
+        """The keys of a device as nio takes them; None when it would pass over them, or not get over them."""
+        from vodozemac import Curve25519PublicKey
+
+        try:
+            # What it is called is not signed, and shown to nobody.
+            bare = {key: value for key, value in keys.items() if key != "unsigned"}
+            formed = isinstance(KeysQueryResponse.from_dict({"device_keys": {user: {device: bare}}}), KeysQueryResponse)
+            Curve25519PublicKey.from_base64(bare["keys"][f"curve25519:{device}"])
+            signer = bare["keys"][f"ed25519:{device}"]
+            whose = bare["user_id"], bare["device_id"]
+            if formed and whose == (user, device) and self._olm.verify_json(bare, signer, user, device):
+                return bare
+            log.info("crypto.bad_device", user=user, device=device[:100])
+        except Exception as error:
+            # Whatever a stranger's device calls its keys.
+            log.info("crypto.bad_device", user=user, device=device[:100], error=type(error).__name__)
+        return None
+
+    def unheard(self, members: frozenset[str]) -> bool:
+        """Whether we know of no device that could read what we write, though there may be some.
+
+        Nobody has one for certain when everybody's part was read and empty: that does not change by waiting.
+        """
+        return not self._untold.isdisjoint(members) and not any(
+            True for user in members for _ in self._olm.device_store.active_user_devices(user)
+        )
 
     def owns(self, user: str, room: RoomId, session_id: str) -> bool:
         """Whether a room's key came from a device of this user, as far as we know their devices."""

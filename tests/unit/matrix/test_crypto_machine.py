@@ -258,3 +258,78 @@ def test_an_event_need_not_say_whose_key_it_is(alice: Peer, ghost: Peer) -> None
     content = alice.says("new form")["content"]
     bare = {key: value for key, value in content.items() if key not in ("sender_key", "device_id")}
     assert ghost.machine.opened(_event(ALICE, bare))[1]["body"] == "new form"
+
+
+MALLORY = "@mallory:elsewhere"
+KEYS: dict[str, Any] = {
+    "user_id": MALLORY,
+    "device_id": "M",
+    "algorithms": [],
+    "keys": {"ed25519:M": "A" * 43, "curve25519:M": "A" * 43},
+    "signatures": {MALLORY: {"ed25519:M": "A" * 86}},
+}
+MALFORMED: list[Any] = [
+    None,
+    [],
+    {},
+    {key: value for key, value in KEYS.items() if key != "algorithms"},
+    {key: value for key, value in KEYS.items() if key != "user_id"},
+    {**KEYS, "user_id": ALICE},
+    {**KEYS, "keys": {**KEYS["keys"], "ed25519:M": "no key"}},
+    {**KEYS, "keys": {**KEYS["keys"], "curve25519:M": "no key"}},
+    {**KEYS, "keys": {}},
+    {**KEYS, "signatures": []},
+    {**KEYS, "unsigned": 3},
+    KEYS,
+]
+
+
+def devices_of(peer: Peer) -> set[str]:
+    return {device.id for device in peer.machine._olm.device_store.active_user_devices(ALICE)}
+
+
+@pytest.mark.parametrize("malformed", MALFORMED)
+def test_what_strangers_call_a_device_hides_nothing_from_others(alice: Peer, ghost: Peer, malformed: Any) -> None:
+    members = frozenset({ALICE, MALLORY})
+    parts = {MALLORY: {"M": malformed}, ALICE: {"ALICES": alice.device_keys, "M": malformed}}
+    ghost.machine.queried(sorted(members), {"device_keys": parts})
+    assert devices_of(ghost) == {"ALICES"}
+    assert ghost.machine.to_query(members) == []
+    assert not ghost.machine.unheard(members)
+    assert ghost.machine.unheard(frozenset({MALLORY})), "there may be a device"
+
+
+@pytest.mark.parametrize("malformed", MALFORMED)
+def test_a_known_device_stays_when_its_keys_cannot_be_read(alice: Peer, ghost: Peer, malformed: Any) -> None:
+    ghost.knows(alice)
+    ghost.machine.queried([ALICE], {"device_keys": {ALICE: {"ALICES": malformed}}})
+    assert devices_of(ghost) == {"ALICES"}
+    ghost.machine.queried([ALICE], {"device_keys": {ALICE: {}}})
+    assert devices_of(ghost) == set()
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"device_keys": None}, {"device_keys": {ALICE: None}}, {"device_keys": {ALICE: 3}}]
+)
+def test_an_answer_that_cannot_be_read_is_asked_for_again_at_once(alice: Peer, ghost: Peer, answer: Any) -> None:
+    members = frozenset({ALICE})
+    ghost.machine.queried([ALICE], answer)
+    assert ghost.machine.to_query(members) == [ALICE]
+    assert ghost.machine.unheard(members)
+    ghost.knows(alice)
+    assert not ghost.machine.unheard(members)
+
+
+def test_a_server_that_does_not_answer_is_left_alone_for_a_while(ghost: Peer) -> None:
+    members = frozenset({ALICE})
+    ghost.machine.queried([ALICE], {"device_keys": {}, "failures": {"hs": {}}})
+    assert ghost.machine.to_query(members) == []
+    assert ghost.machine.unheard(members)
+
+
+def test_a_room_of_people_without_devices_is_written_into(ghost: Peer) -> None:
+    """To wait would help nobody: there is no device."""
+    assert not ghost.machine.unheard(frozenset())
+    ghost.machine.queried([ALICE], {"device_keys": {ALICE: {}}})
+    assert not ghost.machine.unheard(frozenset({ALICE}))
+    assert ghost.machine.to_query(frozenset({ALICE})) == []
