@@ -188,12 +188,12 @@ def test_the_registration_is_printed_or_written_whole(with_matrix: Path) -> None
     made = (with_matrix / "matrix-registration.yaml").read_text()
     assert run("registration", "matrix", "--config", config).stdout == made
     file.write_text("an old one")
-    file.chmod(0o644)
+    file.chmod(0o640)
     done = run("registration", "matrix", "--config", config, "--output", str(file))
     assert done.returncode == 0, done.stderr
     assert "token" not in done.stdout
     assert file.read_text() == made
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640, "whoever may read it now may read it then"
 
 
 @pytest.mark.parametrize(
