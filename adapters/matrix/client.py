@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CLIENT: Final = "/_matrix/client/v3"
 CONNECTIONS: Final = 64
 """To the homeserver at one time: a single process of Synapse does one thing after the other anyway."""
+LINKED: Final = 16
+"""Files that are read by links at one time, over connections of their own: no message waits for slow readers."""
 MAX_ANSWER: Final = 4 * 2**20
 """Bytes of an answer that is no file: the members of a room of some 30 000 people, in which no ghost speaks."""
 Json = dict[str, Any]
@@ -33,17 +35,19 @@ class Homeserver:
         self._token = token
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
+        self._linked: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Make the pool; nothing is sent yet."""
-        connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-        self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+        """Make the pools; nothing is sent yet."""
+        self._session = _pool(CONNECTIONS)
+        self._linked = _pool(LINKED)
 
     async def close(self) -> None:
         """Close all connections. A second call does nothing."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._session, self._linked):
+            if session is not None:
+                await session.close()
+        self._session = self._linked = None
 
     def client(self, user: Mxid) -> GhostClient:
         """A client that speaks for a user of ours."""
@@ -69,13 +73,31 @@ class Homeserver:
         """
         asked = {**(query or {}), **({"user_id": user} if user else {})}
         content = None if body is None else json.dumps(body).encode()
-        async with self._request(method, path, asked, content, timeout or self._timeout) as response:
+        limit = aiohttp.ClientTimeout(total=timeout or self._timeout)
+        async with self._request(self._session, method, path, asked, content, limit) as response:
             return await _answer(response)
 
     @asynccontextmanager
     async def file(self, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """The open answer to a GET whose body is a file; raises as `call`."""
-        async with self._request("GET", path, {}, None, self._timeout * 5) as response:
+        async with self._file(self._session, path, aiohttp.ClientTimeout(total=self._timeout * 5)) as response:
+            yield response
+
+    @asynccontextmanager
+    async def linked_file(self, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """As `file`, for whoever has a link; it takes as long as its reader does, while the homeserver goes on.
+
+        For more than `LINKED` of them at a time it waits.
+        """
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=self._timeout)
+        async with self._file(self._linked, path, limit) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _file(
+        self, session: aiohttp.ClientSession | None, path: str, limit: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with self._request(session, "GET", path, {}, None, limit) as response:
             if response.status != 200:
                 await _answer(response)
                 raise HomeserverDown(f"the homeserver answered {response.status}")
@@ -83,26 +105,36 @@ class Homeserver:
 
     @asynccontextmanager
     async def _request(
-        self, method: str, path: str, query: Mapping[str, str], content: bytes | None, timeout: float
+        self,
+        session: aiohttp.ClientSession | None,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        content: bytes | None,
+        limit: aiohttp.ClientTimeout,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        if self._session is None:
+        if session is None:
             raise HomeserverDown("the adapter is closed")
         headers = {"Authorization": f"Bearer {self._token}"}
         if content is not None:
             headers["Content-Type"] = "application/json"
         try:
-            async with self._session.request(
+            async with session.request(
                 method,
                 self._url + path,
                 params=query,
                 data=content,
                 headers=headers,
-                timeout=aiohttp.ClientTimeout(total=timeout),
+                timeout=limit,
                 allow_redirects=False,
             ) as response:
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise HomeserverDown(f"{method} {path.partition('?')[0][:60]}: {type(error).__name__}") from None
+
+
+def _pool(size: int) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=size), trust_env=False)
 
 
 async def checked(response: Any) -> Any:

@@ -198,8 +198,13 @@ class Intent:
     @asynccontextmanager
     async def download(self, server: str, media: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """The open answer with a file, by the authenticated interface (1.11)."""
-        where = f"/_matrix/client/v1/media/download/{quote(server, safe='')}/{quote(media, safe='')}"
-        async with self._homeserver.file(where) as response:
+        async with self._homeserver.file(_media(server, media)) as response:
+            yield response
+
+    @asynccontextmanager
+    async def download_linked(self, server: str, media: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """As `download`, for whoever has a link; see `Homeserver.linked_file`."""
+        async with self._homeserver.linked_file(_media(server, media)) as response:
             yield response
 
     async def history(self, room: RoomId, until: EventId | None = None) -> list[Mapping[str, Any]]:
@@ -255,3 +260,7 @@ def _room(answer: Mapping[str, Any]) -> RoomId:
     if room is None:
         raise HomeserverDown("an answer without room_id")
     return room
+
+
+def _media(server: str, media: str) -> str:
+    return f"/_matrix/client/v1/media/download/{quote(server, safe='')}/{quote(media, safe='')}"

@@ -15,19 +15,26 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from adapters.matrix.client import LINKED
 from adapters.matrix.content import Media
 from adapters.matrix.errors import HomeserverDown, HomeserverRefused
 from adapters.matrix.intent import Intent
 from gateway.sdk.served_files import file_response, no_file
 
+log = structlog.get_logger(__name__)
+
 PATH: Final = "/files/matrix"
 PURPOSE: Final = "links to files"
 MAC_BYTES: Final = 16
 CHUNK: Final = 64 * 2**10
+BUSY_SECONDS: Final = 30
+"""After which whoever found all connections taken may come again."""
 _PARTS: Final = re.compile(r"[A-Za-z0-9._=:\[\]-]{1,255}")
 
 
@@ -64,6 +71,7 @@ class LinkedFiles:
     def __init__(self, opened: Callable[[], tuple[Links, Intent, int]]) -> None:
         """``opened``: links, the bot and the time in ms; raises HomeserverDown while the adapter is closed."""
         self._opened = opened
+        self._reading = 0
 
     def route(self) -> Route:
         """GET and HEAD."""
@@ -81,6 +89,10 @@ class LinkedFiles:
                 and links.permits(given["until"], given["mac"], given["server"], given["media"], media_type, now)
             ):
                 return no_file(404, "This link is not valid, or its time is over.")
+            if self._reading >= LINKED:
+                busy = no_file(503, "Too many files are being read now; please try again later.")
+                busy.headers["Retry-After"] = str(BUSY_SECONDS)
+                return busy
             return await self._streamed(request, bot, given, media_type)
         except HomeserverRefused:
             return no_file(404, "The file is not there any more.")
@@ -88,18 +100,42 @@ class LinkedFiles:
             return no_file(503, "The file cannot be fetched now; please try again later.")
 
     async def _streamed(self, request: Request, bot: Intent, given: Mapping[str, str], media_type: str) -> Response:
-        stack = AsyncExitStack()
-        answer = await stack.enter_async_context(bot.download(given["server"], given["media"]))
+        async with AsyncExitStack() as stack:
+            self._reading += 1
+            stack.callback(self._read)
+            answer = await stack.enter_async_context(bot.download_linked(given["server"], given["media"]))
 
-        async def parts() -> AsyncIterator[bytes]:
-            async with stack:
+            async def parts() -> AsyncIterator[bytes]:
                 if request.method != "HEAD":
                     async for part in answer.content.iter_chunked(CHUNK):
                         yield part
 
-        return file_response(
-            parts(), name=given["name"], media_type=media_type, size=answer.content_length, in_place=True
-        )
+            return _Held(
+                file_response(
+                    parts(), name=given["name"], media_type=media_type, size=answer.content_length, in_place=True
+                ),
+                stack.pop_all(),
+            )
+
+    def _read(self) -> None:
+        self._reading -= 1
+
+
+class _Held(Response):
+    """An answer that holds a file open for as long as it is sent."""
+
+    def __init__(self, answer: Response, held: AsyncExitStack) -> None:
+        super().__init__()
+        self._answer = answer
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with self._held:
+                await self._answer(scope, receive, send)
+        except HomeserverDown as error:
+            # Left without its end, which closes the connection: nobody may take a part for the whole.
+            log.info("link.broken_off", detail=error.detail)
 
 
 def _decoded(text: str) -> str:

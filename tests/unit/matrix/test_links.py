@@ -1,0 +1,196 @@
+"""Files behind links are read by strangers, as slowly as they like, and come from a homeserver that may break off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from starlette.applications import Starlette
+
+from adapters.matrix import client
+from adapters.matrix.client import LINKED, Homeserver
+from adapters.matrix.content import Media
+from adapters.matrix.ids import Mxid
+from adapters.matrix.intent import Intent
+from adapters.matrix.links import LinkedFiles, Links
+
+LINKS = Links("", b"k" * 32)
+LARGE = 1_000_000
+TIMEOUT = 0.6
+"""For which nothing comes; of a download as a whole it was five times as much once."""
+SLOW = 35
+Message = dict[str, Any]
+Serve = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
+
+
+async def _large(_request: web.Request, answer: web.StreamResponse) -> None:
+    await answer.write(b"x" * LARGE)
+
+
+async def _slow(_request: web.Request, answer: web.StreamResponse) -> None:
+    for _ in range(SLOW):
+        await answer.write(b"x")
+        await asyncio.sleep(TIMEOUT / 6)
+
+
+async def _stalled(_request: web.Request, answer: web.StreamResponse) -> None:
+    await answer.write(b"x")
+    await asyncio.sleep(60)
+
+
+async def _broken(request: web.Request, answer: web.StreamResponse) -> None:
+    await answer.write(b"x")
+    assert request.transport is not None
+    request.transport.abort()
+
+
+FILES: dict[str, tuple[Serve, int | None]] = {
+    "large": (_large, LARGE),
+    "slow": (_slow, SLOW),
+    "stalled": (_stalled, 15),
+    "broken": (_broken, 15),
+    "brokenchunks": (_broken, None),
+}
+
+
+@pytest_asyncio.fixture
+async def homeserver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Homeserver]:
+    async def file(request: web.Request) -> web.StreamResponse:
+        serve, size = FILES[request.path.rpartition("/")[2]]
+        answer = web.StreamResponse()
+        if size is None:
+            answer.enable_chunked_encoding()
+        answer.content_length = size
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            await serve(request, answer)
+        return answer
+
+    async def other(_request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    monkeypatch.setattr(client, "CONNECTIONS", 2)
+    app = web.Application()
+    app.router.add_get("/_matrix/client/v1/media/download/hs/{id}", file)
+    app.router.add_get("/other", other)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    opened = Homeserver(f"http://127.0.0.1:{runner.addresses[0][1]}", "token", timeout=TIMEOUT)
+    await opened.open()
+    yield opened
+    await opened.close()
+    await runner.cleanup()
+
+
+@pytest.fixture
+def app(homeserver: Homeserver) -> Starlette:
+    files = LinkedFiles(lambda: (LINKS, Intent(homeserver, Mxid("@dm3:hs")), 1))
+    return Starlette(routes=[files.route()])
+
+
+class Reader:
+    """Reads a file by its link; while `may_read` is not set it takes nothing but the head."""
+
+    def __init__(self, app: Starlette, name: str, method: str = "GET") -> None:
+        self.head = asyncio.Event()
+        self.may_read = asyncio.Event()
+        self.may_read.set()
+        self.messages: list[Message] = []
+        self._app = app
+        path = LINKS.to(Media("hs", name, "name", "image/png", 0), "image/png", 10**12)
+        self._scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "headers": [],
+        }
+
+    async def read(self) -> None:
+        await self._app(self._scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def _send(self, message: Any) -> None:
+        self.messages.append(message)
+        self.head.set()
+        await self.may_read.wait()
+
+    @property
+    def status(self) -> int:
+        return int(self.messages[0]["status"])
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return dict(self.messages[0]["headers"])
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(each.get("body", b"") for each in self.messages[1:])
+
+    @property
+    def complete(self) -> bool:
+        return self.messages[-1].get("more_body") is False
+
+
+async def test_slow_readers_hold_up_no_message_and_not_more_than_each_other(
+    app: Starlette, homeserver: Homeserver
+) -> None:
+    readers = [Reader(app, "large") for _ in range(LINKED)]
+    for reader in readers:
+        reader.may_read.clear()
+    tasks = [asyncio.create_task(reader.read()) for reader in readers]
+    await asyncio.wait_for(asyncio.gather(*(reader.head.wait() for reader in readers)), 10)
+    assert await homeserver.call("GET", "/other", timeout=5) == {}
+    late = Reader(app, "large")
+    await asyncio.wait_for(late.read(), 5)
+    assert late.status == 503
+    assert late.headers[b"retry-after"].isdigit()
+    for reader in readers:
+        reader.may_read.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 20)
+    assert {len(reader.body) for reader in readers} == {LARGE}
+    again = Reader(app, "large")
+    await again.read()
+    assert (again.status, len(again.body), again.complete) == (200, LARGE, True)
+
+
+async def test_readers_who_go_away_make_room(app: Starlette) -> None:
+    for _ in range(LINKED + 1):
+        reader = Reader(app, "large")
+        reader.may_read.clear()
+        task = asyncio.create_task(reader.read())
+        await asyncio.wait_for(reader.head.wait(), 5)
+        assert reader.status == 200
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        asked = Reader(app, "large", "HEAD")
+        await asked.read()
+        assert (asked.status, asked.body, asked.headers[b"content-length"]) == (200, b"", b"1000000")
+
+
+async def test_a_download_takes_as_long_as_it_goes_on(app: Starlette) -> None:
+    reader = Reader(app, "slow")
+    await reader.read()
+    assert (reader.status, reader.body, reader.complete) == (200, b"x" * SLOW, True)
+
+
+@pytest.mark.parametrize("name", ["stalled", "broken", "brokenchunks"])
+async def test_what_breaks_off_ends_without_an_error_and_is_not_taken_for_whole(app: Starlette, name: str) -> None:
+    for _ in range(LINKED + 1):
+        reader = Reader(app, name)
+        await asyncio.wait_for(reader.read(), 10)
+        assert reader.status == 200
+        assert not reader.complete
+        if name == "stalled":
+            break
