@@ -19,6 +19,10 @@ from adapters.matrix.reading import part, text, whole
 
 HTML: Final = "org.matrix.custom.html"
 FILES: Final = frozenset({"m.image", "m.file", "m.audio", "m.video"})
+BYTES: Final = "application/octet-stream"
+_RESTRICTED_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+_MEDIA_TYPE: Final = re.compile(rf"({_RESTRICTED_NAME}/{_RESTRICTED_NAME})[ \t]*(?:;.*)?", re.DOTALL)
+"""RFC 6838, 4.2, and what may follow behind it."""
 _MXC: Final = re.compile(r"mxc://([A-Za-z0-9.:\[\]-]{1,255})/([A-Za-z0-9_=-]{1,255})")
 
 
@@ -128,12 +132,18 @@ def _file(content: Mapping[str, Any], kind: str) -> Written:
         server=where[1],
         id=where[2],
         name=name or body or kind.removeprefix("m."),
-        media_type=text(info, "mimetype") or "application/octet-stream",
+        media_type=_media_type(text(info, "mimetype")),
         size=whole(info.get("size")),
         encryption=encrypted,
     )
     caption = _words(content, reply=False) if name and body and name != body else ""
     return Written(caption, file=media)
+
+
+def _media_type(said: str) -> str:
+    """Without parameters, which nobody needs; what is no type is bytes. It stands in addresses, in ASCII and short."""
+    found = _MEDIA_TYPE.fullmatch(said)
+    return BYTES if found is None else found[1]
 
 
 def _words(content: Mapping[str, Any], *, reply: bool) -> str:

@@ -33,6 +33,8 @@ PATH: Final = "/files/matrix"
 PURPOSE: Final = "links to files"
 MAC_BYTES: Final = 16
 CHUNK: Final = 64 * 2**10
+MAX_NAME: Final = 100
+"""Characters of a file's name in its link, from the end, where its extension is: no server reads a longer address."""
 BUSY_SECONDS: Final = 30
 """After which whoever found all connections taken may come again."""
 _PARTS: Final = re.compile(r"[A-Za-z0-9._=:\[\]-]{1,255}")
@@ -50,7 +52,14 @@ class Links:
         until = str(expires_at // 1000)
         mac = self._mac(until, media.server, media.id, media_type)
         type_ = base64.urlsafe_b64encode(media_type.encode()).decode().rstrip("=")
-        parts = (until, mac, quote(media.server, safe=""), media.id, type_ or "-", quote(media.name, safe=""))
+        parts = (
+            until,
+            mac,
+            quote(media.server, safe=""),
+            media.id,
+            type_ or "-",
+            quote(media.name[-MAX_NAME:], safe=""),
+        )
         return f"{self.base}{PATH}/{'/'.join(parts)}"
 
     def permits(self, until: str, mac: str, server: str, media_id: str, media_type: str, now: int) -> bool:

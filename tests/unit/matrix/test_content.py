@@ -132,6 +132,35 @@ def test_a_file_has_an_address_in_a_homeserver(url: object) -> None:
         read_message({"msgtype": "m.file", "body": "x", "url": url})
 
 
+@pytest.mark.parametrize(
+    ("said", "media_type"),
+    [
+        ("image/png", "image/png"),
+        ("application/vnd.oasis.opendocument.text", "application/vnd.oasis.opendocument.text"),
+        ("image/svg+xml", "image/svg+xml"),
+        ("audio/ogg; codecs=opus", "audio/ogg"),
+        ("text/plain;charset=utf-8", "text/plain"),
+        (f"a/{'x' * 127}", f"a/{'x' * 127}"),
+        (f"a/{'x' * 128}", "application/octet-stream"),
+        (f"{'x' * 128}/a", "application/octet-stream"),
+        ("image/pn\N{LATIN SMALL LETTER G WITH BREVE}", "application/octet-stream"),
+        ("image/png\r\nX: y", "application/octet-stream"),
+        ("image/png\n", "application/octet-stream"),
+        ("image", "application/octet-stream"),
+        ("a/b/c", "application/octet-stream"),
+        ("/", "application/octet-stream"),
+        ("", "application/octet-stream"),
+        (None, "application/octet-stream"),
+        (7, "application/octet-stream"),
+    ],
+)
+def test_a_type_that_is_none_is_bytes(said: object, media_type: str) -> None:
+    content = {"msgtype": "m.file", "body": "x", "url": "mxc://example.org/abc", "info": {"mimetype": said}}
+    written = read_message(content)
+    assert written.file is not None
+    assert written.file.media_type == media_type
+
+
 def test_a_file_of_an_encrypted_room_says_so() -> None:
     written = read_message({"msgtype": "m.file", "body": "x", "file": {"url": "mxc://example.org/abc", "key": {}}})
     assert written.file is not None

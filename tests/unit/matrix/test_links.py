@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import pytest_asyncio
@@ -14,7 +15,7 @@ from starlette.applications import Starlette
 
 from adapters.matrix import client
 from adapters.matrix.client import LINKED, Homeserver
-from adapters.matrix.content import Media
+from adapters.matrix.content import Media, read_message
 from adapters.matrix.ids import Mxid
 from adapters.matrix.intent import Intent
 from adapters.matrix.links import LinkedFiles, Links
@@ -97,18 +98,19 @@ def app(homeserver: Homeserver) -> Starlette:
 class Reader:
     """Reads a file by its link; while `may_read` is not set it takes nothing but the head."""
 
-    def __init__(self, app: Starlette, name: str, method: str = "GET") -> None:
+    def __init__(self, app: Starlette, name: str, method: str = "GET", media: Media | None = None) -> None:
         self.head = asyncio.Event()
         self.may_read = asyncio.Event()
         self.may_read.set()
         self.messages: list[Message] = []
         self._app = app
-        path = LINKS.to(Media("hs", name, "name", "image/png", 0), "image/png", 10**12)
+        media = media or Media("hs", name, "name", "image/png", 0)
+        self.path = LINKS.to(media, media.media_type, 10**12)
         self._scope = {
             "type": "http",
             "method": method,
-            "path": path,
-            "raw_path": path.encode(),
+            "path": unquote(self.path),
+            "raw_path": self.path.encode(),
             "root_path": "",
             "query_string": b"",
             "headers": [],
@@ -163,6 +165,19 @@ async def test_slow_readers_hold_up_no_message_and_not_more_than_each_other(
     again = Reader(app, "large")
     await again.read()
     assert (again.status, len(again.body), again.complete) == (200, LARGE, True)
+
+
+@pytest.mark.parametrize("media_type", ["image/pn\N{LATIN SMALL LETTER G WITH BREVE}", "x" * 60_000, ""])
+async def test_whatever_a_sender_calls_a_file_its_link_works(app: Starlette, media_type: str) -> None:
+    name = "\N{CAT FACE}" * 20_000 + ".png"
+    content = {"msgtype": "m.file", "body": name, "url": "mxc://hs/large", "info": {"mimetype": media_type}}
+    media = read_message(content).file
+    assert media is not None
+    reader = Reader(app, "large", media=media)
+    assert len(reader.path) < 2_000
+    await reader.read()
+    assert (reader.status, len(reader.body)) == (200, LARGE)
+    assert reader.headers[b"content-disposition"].endswith(b".png")
 
 
 async def test_readers_who_go_away_make_room(app: Starlette) -> None:
