@@ -228,7 +228,7 @@ class MatrixAdapter:
 
     def routes(self) -> Sequence[BaseRoute]:
         """The old paths of the application service's interface, and the files behind links."""
-        return [*endpoint.old_routes(self), LinkedFiles(self._linked).route()]
+        return [*endpoint.old_routes(self), LinkedFiles(self._linked, self._settings.max_media_bytes).route()]
 
     def trees(self) -> Mapping[str, ASGIApp]:
         """The application service's interface."""

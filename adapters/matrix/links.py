@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from adapters.matrix.client import LINKED
 from adapters.matrix.content import Media
-from adapters.matrix.errors import HomeserverDown, HomeserverRefused
+from adapters.matrix.errors import HomeserverDown, HomeserverRefused, Unfit
 from adapters.matrix.intent import Intent
 from gateway.sdk.served_files import file_response, no_file
 
@@ -33,6 +33,7 @@ PATH: Final = "/files/matrix"
 PURPOSE: Final = "links to files"
 MAC_BYTES: Final = 16
 CHUNK: Final = 64 * 2**10
+TOO_LARGE: Final = "The file is larger than what this gateway carries over."
 MAX_NAME: Final = 100
 """Characters of a file's name in its link, from the end, where its extension is: no server reads a longer address."""
 BUSY_SECONDS: Final = 30
@@ -77,9 +78,13 @@ class Links:
 class LinkedFiles:
     """Serves the files behind links, straight from the homeserver."""
 
-    def __init__(self, opened: Callable[[], tuple[Links, Intent, int]]) -> None:
-        """``opened``: links, the bot and the time in ms; raises HomeserverDown while the adapter is closed."""
+    def __init__(self, opened: Callable[[], tuple[Links, Intent, int]], max_bytes: int) -> None:
+        """``opened``: links, the bot and the time in ms; raises HomeserverDown while the adapter is closed.
+
+        Of a file that is larger than ``max_bytes`` nobody gets more, whatever its sender said when the link was made.
+        """
         self._opened = opened
+        self._max_bytes = max_bytes
         self._reading = 0
 
     def route(self) -> Route:
@@ -103,6 +108,8 @@ class LinkedFiles:
                 busy.headers["Retry-After"] = str(BUSY_SECONDS)
                 return busy
             return await self._streamed(request, bot, given, media_type)
+        except Unfit as error:
+            return no_file(404, error.sentence)
         except HomeserverRefused:
             return no_file(404, "The file is not there any more.")
         except HomeserverDown:
@@ -114,9 +121,16 @@ class LinkedFiles:
             stack.callback(self._read)
             answer = await stack.enter_async_context(bot.download_linked(given["server"], given["media"]))
 
+            if (answer.content_length or 0) > self._max_bytes:
+                raise Unfit(TOO_LARGE)
+
             async def parts() -> AsyncIterator[bytes]:
+                left = self._max_bytes
                 if request.method != "HEAD":
                     async for part in answer.content.iter_chunked(CHUNK):
+                        left -= len(part)
+                        if left < 0:
+                            raise Unfit(TOO_LARGE)
                         yield part
 
             return _Held(
@@ -142,9 +156,9 @@ class _Held(Response):
         try:
             async with self._held:
                 await self._answer(scope, receive, send)
-        except HomeserverDown as error:
+        except (HomeserverDown, Unfit) as error:
             # Left without its end, which closes the connection: nobody may take a part for the whole.
-            log.info("link.broken_off", detail=error.detail)
+            log.info("link.broken_off", error=type(error).__name__)
 
 
 def _decoded(text: str) -> str:

@@ -57,14 +57,23 @@ class Files:
         return file_attachment(media.name, media.media_type, await asyncio.to_thread(unlocked, data, media.encryption))
 
     async def _fetch(self, media: Media, intent: Intent) -> bytes | None:
-        """The content; None when it is larger than its sender said and than what goes into a message."""
+        """The content; None when it is larger than its sender said and than what goes into a message.
+
+        Raises Unfit when it is larger than what is carried over at all: of the size its sender says nobody is sure.
+        """
         data = bytearray()
         async with intent.download(media.server, media.id) as answer:
-            async for part in answer.content.iter_chunked(CHUNK):
-                data += part
-                if len(data) > self.settings.embed_bytes:
-                    return None
-        return bytes(data)
+            told = answer.content_length or 0
+            if told <= self.settings.embed_bytes:
+                async for part in answer.content.iter_chunked(CHUNK):
+                    data += part
+                    if len(data) > self.settings.embed_bytes:
+                        break
+        size = max(told, len(data))
+        embedded = size <= self.settings.embed_bytes
+        if size > self.settings.max_media_bytes and (embedded or media.encryption is None):
+            raise Unfit(_too_large(self.settings.max_media_bytes))
+        return bytes(data) if embedded else None
 
 
 def _too_large(limit: int) -> str:

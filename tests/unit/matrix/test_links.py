@@ -33,6 +33,10 @@ async def _large(_request: web.Request, answer: web.StreamResponse) -> None:
     await answer.write(b"x" * LARGE)
 
 
+async def _too_large(_request: web.Request, answer: web.StreamResponse) -> None:
+    await answer.write(b"x" * 2 * LARGE)
+
+
 async def _slow(_request: web.Request, answer: web.StreamResponse) -> None:
     for _ in range(SLOW):
         await answer.write(b"x")
@@ -52,6 +56,8 @@ async def _broken(request: web.Request, answer: web.StreamResponse) -> None:
 
 FILES: dict[str, tuple[Serve, int | None]] = {
     "large": (_large, LARGE),
+    "toolarge": (_too_large, 2 * LARGE),
+    "toolargechunks": (_too_large, None),
     "slow": (_slow, SLOW),
     "stalled": (_stalled, 15),
     "broken": (_broken, 15),
@@ -91,7 +97,7 @@ async def homeserver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Homeserve
 
 @pytest.fixture
 def app(homeserver: Homeserver) -> Starlette:
-    files = LinkedFiles(lambda: (LINKS, Intent(homeserver, Mxid("@dm3:hs")), 1))
+    files = LinkedFiles(lambda: (LINKS, Intent(homeserver, Mxid("@dm3:hs")), 1), LARGE)
     return Starlette(routes=[files.route()])
 
 
@@ -209,3 +215,15 @@ async def test_what_breaks_off_ends_without_an_error_and_is_not_taken_for_whole(
         assert not reader.complete
         if name == "stalled":
             break
+
+
+async def test_a_file_that_is_larger_than_its_sender_said_is_not_served(app: Starlette) -> None:
+    for method in ("GET", "HEAD"):
+        told = Reader(app, "toolarge", method)
+        await told.read()
+        assert told.status == 404
+    reader = Reader(app, "toolargechunks")
+    await reader.read()
+    assert reader.status == 200
+    assert len(reader.body) <= LARGE
+    assert not reader.complete
