@@ -23,7 +23,7 @@ CONNECTIONS: Final = 64
 LINKED: Final = 16
 """Files that are read by links at one time, over connections of their own: no message waits for slow readers."""
 MAX_ANSWER: Final = 4 * 2**20
-"""Bytes of an answer that is no file: the members of a room of some 30 000 people, in which no ghost speaks."""
+"""Bytes of an answer that is no file: the members of some 30 000 people; a ghost joins no room that is larger."""
 Json = dict[str, Any]
 
 
