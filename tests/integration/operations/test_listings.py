@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from gateway.cli import app
-from gateway.cli_common import plain, print_table
+from gateway.cli_common import out, plain, print_table
 from gateway.custody.identities import Identities
 from gateway.custody.keyring import Keyring
 from gateway.custody.seed import load_seed
@@ -26,7 +28,10 @@ NAMES = {
 }
 
 
-async def test_people_are_listed_whatever_they_are_called(sqlite_store_url: str, tmp_path: Path) -> None:
+async def test_people_are_listed_whatever_they_are_called(
+    sqlite_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vars(out), "console", Console(width=400, highlight=False, emoji=False))
     answers = Answers(
         parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=sqlite_store_url
     )
@@ -39,7 +44,7 @@ async def test_people_are_listed_whatever_they_are_called(sqlite_store_url: str,
             for each in people:
                 await store.commit(IssueIdentity(identities.draft(Network(network), each, now_ms=NOW)))
     listing = ["identities", "list", "--config", str(config)]
-    done = await asyncio.to_thread(CliRunner(env={"COLUMNS": "400"}).invoke, app, listing)
+    done = await asyncio.to_thread(CliRunner().invoke, app, listing)
     assert done.exit_code == 0, done.exception
     assert [each for people in NAMES.values() for each in people if each not in done.output] == []
 

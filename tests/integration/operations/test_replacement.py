@@ -92,7 +92,6 @@ def place(
 ) -> Iterator[Place]:
     monkeypatch.setenv("PATH", f"{postgres_server._bin}:{os.environ['PATH']}")
     # It is for a process of its own: a logger that was used once keeps it, and other tests read what is logged.
-    monkeypatch.setattr("gateway.cli_backup.set_up_logging", lambda _level: None)
     migrate.upgrade(postgres_url)
     answers = Answers(
         parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=postgres_url
