@@ -91,7 +91,6 @@ def place(
     postgres_server: PostgresServer, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Place]:
     monkeypatch.setenv("PATH", f"{postgres_server._bin}:{os.environ['PATH']}")
-    # It is for a process of its own: a logger that was used once keeps it, and other tests read what is logged.
     migrate.upgrade(postgres_url)
     answers = Answers(
         parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=postgres_url
