@@ -16,6 +16,7 @@ OURS = {"gateway", "adapters"}
 PARTS_OF = {
     "uvloop": "uvicorn",
     "starlette": "fastapi",
+    "vodozemac": "matrix-nio",
     "eth_account": "web3",
     "eth_typing": "web3",
     "eth_utils": "web3",
