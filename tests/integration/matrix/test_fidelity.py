@@ -204,6 +204,8 @@ async def test_from_matrix_to_dm3(world: MatrixWorld, row: list[str]) -> None:
     if row[0] == "`m.receipt`":
         await native.send(world.name_of(alice), "to be read")
         first = (await alice.wait_text(room, "to be read"))["event_id"]
+        # A person reads it later than the gateway has noted that it was shown.
+        await world.mail(native, kind=MessageType.READ_RECEIVED)
     await sample.send(alice, room, first, await alice.upload(PNG, "image/png"))
     if becomes == "nothing":
         await alice.say(room, "last")
