@@ -274,6 +274,7 @@ async def test_read_receipts_go_both_ways(world: MatrixWorld) -> None:
     one = await native.send(name, "one")
     two = await native.send(name, "two")
     last = await alice.wait_text(room, "two")
+    await world.mail(native, 2, kind=MessageType.READ_RECEIVED)
     await alice.receipt(room, last["event_id"])
     opened = await world.mail(native, 2, kind=MessageType.READ_OPENED)
     assert [each.message.reference for each in opened] == [one.message_hash, two.message_hash]
