@@ -9,6 +9,7 @@ from typing import Final
 from gateway.errors import GatewayError, NotTried, RemoteBusy, RemoteRefused, SchemeRefused, ServiceAnswer
 from gateway.ids import EnsName, Network
 from gateway.sdk.delivery import NOTICE_MARK
+from gateway.sdk.quoting import quotable
 from gateway.traces import TraceId
 from gateway.work.results import clean_reason
 
@@ -63,8 +64,8 @@ def told(error: GatewayError) -> str:
     sentence = (
         error.sentence if isinstance(error, SchemeRefused) else _REFUSALS.get(_code(error, answer), error.sentence)
     )
-    quoted = _quotable(answer.text)
-    return f'{sentence} It said: "{quoted}"' if quoted else f"{sentence} It gave no reason (HTTP {answer.http_status})."
+    words = quotable(answer.text)[:MAX_QUOTED].rstrip()
+    return f'{sentence} It said: "{words}"' if words else f"{sentence} It gave no reason (HTTP {answer.http_status})."
 
 
 def rules_unmet(recipient: EnsName, sender: EnsName, unmet: Sequence[str]) -> str:
@@ -101,12 +102,6 @@ def _code(error: RemoteRefused | RemoteBusy, answer: ServiceAnswer) -> int | Non
     """By which the answer is told. A passing fault says nothing about the message, but a full mailbox is one."""
     code = _CODE_OF_STATUS.get(answer.http_status) if answer.code is None else answer.code
     return code if isinstance(error, RemoteRefused) or code == _FULL else None
-
-
-def _quotable(text: str) -> str:
-    """Without what turns the direction of writing or cannot be seen, and without quotation marks."""
-    seen = "".join(each if each.isprintable() else " " for each in text)
-    return clean_reason(seen.replace('"', "'"))[:MAX_QUOTED].rstrip()
 
 
 def _size(number: int, *, up: bool = False) -> str:

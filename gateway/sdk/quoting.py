@@ -25,5 +25,10 @@ def said_by_people(text: str) -> str:
 
 def quoted(words: str) -> str:
     """One line in quotation marks, without what cannot be seen, and without what would end the quotation."""
+    return f'"{quotable(words)}"'
+
+
+def quotable(words: str) -> str:
+    """What stands between the marks of `quoted`; "" when there is nothing to be seen."""
     seen = "".join(each if each.isprintable() else " " for each in words)
-    return f'"{" ".join(seen.translate(_QUOTES).split())}"'
+    return " ".join(seen.translate(_QUOTES).split())

@@ -112,7 +112,9 @@ async def test_a_store_that_does_not_answer_ends_the_work_with_the_lease(
         with closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as other:
             other.execute("BEGIN IMMEDIATE")
             await until(work.is_over, 60)
+            assert other.in_transaction, "the store still does not answer"
             other.execute("ROLLBACK")
         await until(work.is_running)
+        assert not task.done(), "it goes on when the store does"
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -59,6 +59,8 @@ async def test_the_next_service_is_tried_when_our_own_has_no_room(tmp_path: Path
         await mail_of(far)
         await paper.write(BOB, far.name, "goes on", "n2")
         await second.wait_taken(1)
+        assert len(second.taken) == 1
+        assert len(await far.fetch()) == 1, "what was there stays alone"
 
 
 async def test_a_doubtful_answer_is_repeated_with_the_same_envelope(house: House, paper: PaperAdapter) -> None:
