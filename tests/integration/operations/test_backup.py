@@ -55,12 +55,17 @@ def programs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("PATH", f"{server._bin}:{os.environ['PATH']}")
 
 
-@pytest.fixture
-def config(tmp_path: Path, store_url: str) -> Path:
+def installed(folder: Path, store_url: str) -> Path:
+    """Its configuration."""
     answers = Answers(
         parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=store_url
     )
-    return create_installation(tmp_path / "node", answers)
+    return create_installation(folder, answers)
+
+
+@pytest.fixture
+def config(tmp_path: Path, store_url: str) -> Path:
+    return installed(tmp_path / "node", store_url)
 
 
 @pytest.fixture
@@ -263,10 +268,7 @@ async def test_a_stolen_backup_tells_nothing_and_salts_cannot_change_places(
 
 
 async def test_a_changed_or_cut_backup_is_noticed(sqlite_store_url: str, tmp_path: Path) -> None:
-    answers = Answers(
-        parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=sqlite_store_url
-    )
-    config = create_installation(tmp_path / "node", answers)
+    config = installed(tmp_path / "node", sqlite_store_url)
     settings = load_settings(config, environ={})
     recipient, key = age_pair(tmp_path)
     for number, sealed in enumerate((None, recipient)):
@@ -286,10 +288,7 @@ async def test_a_changed_or_cut_backup_is_noticed(sqlite_store_url: str, tmp_pat
 async def test_what_the_reading_side_says_is_not_taken_for_a_wrong_key(
     sqlite_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = Answers(
-        parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=sqlite_store_url
-    )
-    config = create_installation(tmp_path / "node", answers)
+    config = installed(tmp_path / "node", sqlite_store_url)
     settings = load_settings(config, environ={})
     recipient, key = age_pair(tmp_path)
     async with await Store.open(sqlite_store_url) as store:
@@ -318,10 +317,7 @@ async def test_what_the_reading_side_says_is_not_taken_for_a_wrong_key(
 async def test_a_full_disk_is_named_when_a_backup_is_encrypted(
     sqlite_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = Answers(
-        parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=sqlite_store_url
-    )
-    config = create_installation(tmp_path / "node", answers)
+    config = installed(tmp_path / "node", sqlite_store_url)
     settings = load_settings(config, environ={})
     recipient, _ = age_pair(tmp_path)
     async with await Store.open(sqlite_store_url):
@@ -339,10 +335,7 @@ async def test_a_full_disk_is_named_when_a_backup_is_encrypted(
 
 
 async def test_the_oldest_go_and_only_they(sqlite_store_url: str, tmp_path: Path) -> None:
-    answers = Answers(
-        parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=sqlite_store_url
-    )
-    config = create_installation(tmp_path / "node", answers)
+    config = installed(tmp_path / "node", sqlite_store_url)
     settings, folder = load_settings(config, environ={}), tmp_path / "b"
     folder.mkdir()
     (folder / "dm3-gateway.toml").write_text("mine")
@@ -355,10 +348,7 @@ async def test_the_oldest_go_and_only_they(sqlite_store_url: str, tmp_path: Path
 
 
 async def test_a_log_that_was_changed_and_an_orphan_are_found(sqlite_store_url: str, tmp_path: Path) -> None:
-    answers = Answers(
-        parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=sqlite_store_url
-    )
-    settings = load_settings(create_installation(tmp_path / "node", answers), environ={})
+    settings = load_settings(installed(tmp_path / "node", sqlite_store_url), environ={})
     keyring = Keyring(load_seed(settings.custody.seed_file), delivery_services=(), max_ttl_ms=DAY_MS)
     async with await Store.open(sqlite_store_url) as store:
         await fill(store, keyring)
@@ -383,10 +373,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 async def test_where_nothing_can_be_written_it_is_named(sqlite_store_url: str, tmp_path: Path) -> None:
-    answers = Answers(
-        parent="gw.eth", public_url="https://gw.example", rpc_url="http://127.0.0.1:9", store_url=sqlite_store_url
-    )
-    config = create_installation(tmp_path / "node", answers)
+    config = installed(tmp_path / "node", sqlite_store_url)
     settings = load_settings(config, environ={})
     async with await Store.open(sqlite_store_url):
         pass
