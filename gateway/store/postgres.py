@@ -31,9 +31,10 @@ CHANNEL: Final = "dm3_work"
 
 SERVER_SETTINGS: Final = {
     "application_name": "dm3-gateway",
-    "lock_timeout": "10s",
     # A node that stands still in a transaction holds its locks: no longer than others can wait and still take over its
-    # lanes within 15 s.
+    # lanes within 15 s. Its other transactions wait for these locks, and would each hold them for as long in turn: they
+    # end before they get them.
+    "lock_timeout": "4s",
     "idle_in_transaction_session_timeout": "5s",
     # A queue is empty when the server analyses it, and full a second later. With plans for the empty one every job had
     # the server read all that wait; so plans are made for the tables as they are, and of indexes, which all statements
