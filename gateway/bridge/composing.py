@@ -79,6 +79,16 @@ class Composer:
         )
         return Composed(await self._signed(draft, sender), instruction, told)
 
+    async def is_early(self, work: OutboundJob, sender: Identity) -> bool:
+        """Whether a server answers something that nobody knows, perhaps only not yet.
+
+        It can refuse a message in less time than we need to note under which id we sent it.
+        """
+        if not work.automatic or work.native_reference is None:
+            return False
+        reference, _ = await self._answered(work, sender)
+        return reference is None
+
     async def shown(self, composed: Composed, sender: Identity, types: AbstractSet[MessageType]) -> Composed | None:
         """The message for a recipient who takes these types only; None when there is nothing to show.
 

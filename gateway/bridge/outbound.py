@@ -71,6 +71,8 @@ MAX_SERVICES: Final = 5
 """Delivery services of one profile that are tried."""
 TRY_SECONDS: Final = 60.0
 """One try at all services of a recipient takes at most this long, plus the time that a large envelope needs."""
+EARLY_MS: Final = 1_000
+"""What came before what it is about was noted waits for so long, once."""
 STANDING_SECONDS: Final = 10.0
 """A look at the chain takes at most this long; then the service has to decide without us."""
 
@@ -125,6 +127,8 @@ class Outbound:
         try:
             if _goes_round(work) and await self._directory.identity(work.recipient) is not None:
                 return self._failed(work, sender, wording.AUTOMATIC_TO_BRIDGED)
+            if job.attempts == 0 and await self._composer.is_early(work, sender):
+                return Later("it is about a message that is not noted yet", EARLY_MS)
             recipient = await self._directory.user(work.recipient)
             composed = await self._composer.compose(work, sender)
             if composed is None:
