@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway import traces
+from gateway.bridge.jobs import JobKind
 from gateway.custody.keyring import Keyring
 from gateway.custody.seed import load_seed
 from gateway.dm3.canonical import stringify
@@ -17,7 +18,7 @@ from gateway.errors import InvalidInput
 from gateway.ids import CanonicalId, EnsName
 from gateway.lifecycle import now_ms
 from gateway.operations.dm3_client import Dm3Client
-from gateway.sdk import DeliveryState, Rejected, Retry
+from gateway.sdk import Delivery, DeliveryState, Outcome, Rejected, Retry
 from gateway.store.identities import IdentityNamed, RotateIdentity, ShredIdentity
 from gateway.store.jobs import JobState
 from gateway.store.mailbox import CountMailbox
@@ -313,6 +314,31 @@ async def test_that_a_message_came_back_is_told_to_people_of_other_networks(hous
     )
     (told,) = await paper.wait_delivered(1)
     assert (told.recipient, told.automatic) == ("ann@example.net", True)
+
+
+async def test_a_server_may_refuse_before_it_is_noted_what_it_refuses(
+    house: House, paper: PaperAdapter, acquainted: Dm3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer is looked at while the delivery is still under way: it waits, and is an answer to the message."""
+    deliver = paper.deliver
+
+    async def tried_once() -> bool | None:
+        waiting = await house.gateway.store.read(QueueList(JobState.READY, 10))
+        return any(job.kind == JobKind.OUTBOUND and job.attempts == 1 for job in waiting) or None
+
+    async def refused_at_once(delivery: Delivery) -> Outcome:
+        outcome = await deliver(delivery)
+        about = f"paper-{delivery.key[:16]}"
+        words = "[gateway] Your message came back"
+        await paper.write(BOB, acquainted.name, words, "n2", type=MessageType.REPLY, reference=about, automatic=True)
+        await until(tried_once)
+        return outcome
+
+    monkeypatch.setattr(paper, "deliver", refused_at_once)
+    sent = await acquainted.send(BOB_NAME, "good day")
+    (told,) = await mail_of(acquainted, kind=MessageType.REPLY)
+    assert told.message.reference == sent.message_hash
+    assert f"came back [trace {traces.of_envelope(sent.message_hash)}]" in str(told.message.text)
 
 
 # --- nothing goes round in circles ----------------------------------------------------------------------------------
