@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 from structlog.testing import capture_logs
 
@@ -13,6 +14,7 @@ from gateway.store import Store, migrate
 from gateway.store.aliases import AliasTarget, PutAlias
 from gateway.store.lanes import Enqueue, ReviveJob
 from gateway.store.once import Once
+from gateway.store.postgres import connect
 from tests.integration.store.values import EMAIL, NOW, Sql, job, lane
 from tests.support.postgres import PostgresServer, database_of
 
@@ -152,3 +154,21 @@ async def test_a_lane_that_is_locked_delays_only_those_who_need_it(pair: tuple[S
         await two.commit(PutAlias(EMAIL, "free", "x"))
         await asyncio.gather(holding, waiting)
     assert await two.read(Sql(f"SELECT count(*) FROM jobs WHERE lane = '{lane('busy')}'")) == [(3,)]
+
+
+async def test_what_a_frozen_node_waits_for_it_does_not_get(postgres_url: str) -> None:
+    """Or its transactions would hold what they got one after the other, each until the server ends it."""
+    lock, ended = "SELECT pg_advisory_xact_lock(1)", asyncio.Event()
+    holder, waiter = await connect(postgres_url), await connect(postgres_url)
+    try:
+        holder.add_termination_listener(lambda _conn: ended.set())
+        for each in (holder, waiter):
+            await each.execute("BEGIN")
+        await holder.execute(lock)
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await waiter.execute(lock)
+        assert not ended.is_set(), "those who wait give up first"
+        await asyncio.wait_for(ended.wait(), DEADLINE_S)
+    finally:
+        for each in (holder, waiter):
+            await each.close(timeout=1)
