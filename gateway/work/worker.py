@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -99,6 +99,7 @@ class Worker:
         try:
             while True:
                 self.looked_at = time.monotonic()
+                before = frozenset(self._tasks)
                 rooms = self._rooms()
                 leased = await self._lease(rooms, at_most)
                 for lease in leased:
@@ -108,8 +109,8 @@ class Worker:
                     task.add_done_callback(self._tasks.pop)
                 at_most = LEASE_AT_MOST if len(leased) >= LEASE_AT_ONCE else LEASE_AT_ONCE
                 if len(leased) < LEASE_AT_ONCE and not _is_filled(rooms, leased):
-                    # That was all: what becomes due from here on is announced.
-                    await self._wait()
+                    passed_over = bool(_full(rooms)) or len(before) + len(leased) >= MAX_LANES
+                    await self._wait({*before, *self._tasks} if passed_over else ())
         finally:
             await self._stop()
 
@@ -157,15 +158,16 @@ class Worker:
         excused = EXCUSED // max(1, len(slow))
         return {each: SHARE - lanes + min(slow[each], excused) for each, lanes in running.items()}
 
-    async def _wait(self) -> None:
-        """Until there may be work and room for it; an idle node looks once a second."""
-        if len(self._tasks) < MAX_LANES and not _full(self._rooms()):
-            await self._store.wait_for_work(POLL_SECONDS)
-            return
-        # Lanes that could not be leased for want of room are due already: nothing will announce them.
+    async def _wait(self, lanes: Collection[asyncio.Task[None]]) -> None:
+        """Until something is announced or the first of these lanes ends; an idle node looks once a second.
+
+        What becomes due is announced. Lanes that could not be leased for want of room are due already, and nothing
+        will announce them: room for them is there as soon as a lane ends that was under way when the lease was asked
+        for, which may have been while it was.
+        """
         work = asyncio.create_task(self._store.wait_for_work(POLL_SECONDS))
         try:
-            await asyncio.wait({work, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, *lanes}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             work.cancel()
 

@@ -320,6 +320,34 @@ async def test_lanes_behind_those_of_a_full_destination_are_leased_at_once(
         await emptied(store)
 
 
+async def test_lanes_that_end_while_a_lease_is_asked_for_make_room(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer says nothing of the lanes that it passed over, and nothing announces them."""
+    monkeypatch.setattr(worker, "PATIENCE_SECONDS", 600)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 600)
+    monkeypatch.setattr("gateway.store.store.POLL_S", 600)
+    gate = asyncio.Event()
+    faulty = FaultyStore(store)
+
+    async def work(_job: Job) -> Result:
+        await gate.wait()
+        return Done()
+
+    async def answer_late(ops: tuple[Any, ...]) -> None:
+        match ops:
+            case (LeaseLanes(except_for=("tar",)),) if not gate.is_set():
+                gate.set()
+                await eventually(lambda: not any(task.get_name().startswith("lane ") for task in asyncio.all_tasks()))
+
+    faulty.after = answer_late
+    for number in range(SHARE + 5):
+        await add(store, str(number), destination="tar")
+    assert await store.wait_for_work(60), "from here on nothing is announced"
+    async with working(faulty, {"work": Scripted(work)}):
+        await emptied(store)
+
+
 async def test_a_try_without_end_is_ended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "HANDLE_SECONDS", 0.02)
     ended = asyncio.Event()
