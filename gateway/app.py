@@ -123,8 +123,7 @@ class Gateway:
             self._supervisor.start("route", self._route.run)
         self._deliveries.start("worker", self._worker.run)
         self._supervisor.start("housekeeping", self._housekeeping.run)
-        keeper = TombstoneKeeper(self.store, self.settings.operation.tombstone_file)
-        self._supervisor.start("tombstones", keeper.run)
+        self._supervisor.start("tombstones", self._tombstones.run)
         self._supervisor.start("lag", self._lag.run)
 
     async def _reach_chain(self) -> None:
@@ -184,7 +183,8 @@ class Gateway:
             watch=parts.watch,
         )
         self._housekeeping = Housekeeping(store=self.store, owner=self._owner, clock=self._clock)
-        health = self._health = join_health(parts, self._worker, self._key_file)
+        self._tombstones = TombstoneKeeper(self.store, self.settings.operation.tombstone_file)
+        health = self._health = join_health(parts, self._worker, self._key_file, self._tombstones)
         metrics = await join_metrics(parts, health, self._lag)
         operations = (health.router(), metrics.router())
         self.app = join_http(parts, service, names, join_resolver(parts, signer), operations)

@@ -117,7 +117,10 @@ def restore(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
     tombstones: Annotated[
-        list[Path] | None, typer.Option(help="More files of who was deleted, such as another node's; repeat it.")
+        list[Path] | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Another file of who was deleted, as of another node; repeat it."
+        ),
     ] = None,
 ) -> None:
     """Bring a backup back: sessions end, who was deleted stays deleted, what was delivered is not delivered again."""

@@ -17,6 +17,7 @@ from gateway.operations.health import Check, Health
 from gateway.operations.lag import Lag
 from gateway.operations.metrics import ADAPTER, Metrics
 from gateway.operations.metrics_door import MetricsDoor, open_door
+from gateway.operations.tombstone_file import TombstoneKeeper
 from gateway.resolver.key_file import KeyFile
 from gateway.sdk.adapter import Adapter, ReportsReadiness
 from gateway.store.identities import ListIdentities
@@ -39,7 +40,7 @@ async def open_watch(settings: OperationSettings, service: EnsName, resources: A
     return watch
 
 
-def join_health(parts: Parts, worker: Worker, key_file: KeyFile | None) -> Health:
+def join_health(parts: Parts, worker: Worker, key_file: KeyFile | None, tombstones: TombstoneKeeper) -> Health:
     """What the node needs, and what may be away for a while."""
 
     async def store() -> None:
@@ -59,7 +60,7 @@ def join_health(parts: Parts, worker: Worker, key_file: KeyFile | None) -> Healt
         if time.monotonic() - worker.looked_at > WORKER_SECONDS:
             raise Unavailable("the worker does not look for work")
 
-    others: dict[str, Check] = {"chain": parts.chain.check_chain_id}
+    others: dict[str, Check] = {"chain": parts.chain.check_chain_id, "tombstones": tombstones.check}
     if key_file is not None:
         others["resolver key"] = key_file.check
     others |= {f"{ADAPTER}{network}": check for network, check in _links(parts.adapters).items()}

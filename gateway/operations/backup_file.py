@@ -12,6 +12,7 @@ import os
 import secrets
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ from typing import IO, Any, Final, TypeAlias, TypeVar
 from gateway.errors import ConfigError
 from gateway.operations import age
 from gateway.operations.key_files import sync
+from gateway.operations.scratch import STALE_SECONDS
 
 T = TypeVar("T")
 Content: TypeAlias = Path | bytes
@@ -87,6 +89,7 @@ def write_backup(
         described = {part: asdict(_describe(content, told)) for part, content in parts.items()}
         head = json.dumps({**asdict(manifest), "parts": described}, indent=1).encode()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _sweep(folder)
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             if recipient is None:
@@ -130,6 +133,14 @@ def open_backup(path: Path, folder: Path, identity: age.Identity | None) -> Open
 def backups_in(folder: Path) -> list[Path]:
     """Backups of a folder, the oldest first: their names begin with the time."""
     return sorted(each for each in folder.glob(f"{PREFIX}*") if each.name.endswith((PLAIN, SEALED)))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written; one that lives writes to its file all the time."""
+    for each in folder.glob(f".{PREFIX}*"):
+        with suppress(OSError):  # somebody else's, or gone meanwhile
+            if time.time() - each.lstat().st_mtime > STALE_SECONDS:
+                each.unlink()
 
 
 class _Reading(io.RawIOBase):

@@ -93,7 +93,8 @@ class Moments:
 
 def _age_of_newest(folder: Path) -> float | None:
     try:
-        times = [each.stat().st_mtime for each in folder.iterdir() if each.is_file()]
+        # What is being written, or was when a process died, is hidden: it is no backup.
+        times = [each.stat().st_mtime for each in folder.iterdir() if each.is_file() and not each.name.startswith(".")]
     except OSError:
         return None
     return max(0.0, time.time() - max(times)) if times else None

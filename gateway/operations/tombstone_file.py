@@ -63,16 +63,21 @@ class TombstoneKeeper:
     def __init__(self, store: Store, path: Path) -> None:
         self._store = store
         self._path = path
-        self._failed = False
+        self._trouble: GatewayError | None = None
+
+    async def check(self) -> None:
+        """Raise why the last look ended without everything written down."""
+        if self._trouble is not None:
+            raise self._trouble
 
     async def run(self) -> None:
         """Until cancelled; what fails is told once, and tried again."""
         while True:
             try:
                 await keep_tombstones(self._store, self._path)
-                self._failed = False
+                self._trouble = None
             except GatewayError as error:
-                if not self._failed:
+                if self._trouble is None:
                     log.error("tombstones.not_written", error=type(error).__name__, detail=error.detail)
-                self._failed = True
+                self._trouble = error
             await asyncio.sleep(PERIOD_SECONDS)

@@ -7,9 +7,11 @@ import json
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import IO
@@ -347,6 +349,19 @@ async def test_the_oldest_go_and_only_they(sqlite_store_url: str, tmp_path: Path
     assert manifest["counts"]["lineage"] == 1
 
 
+async def test_half_a_backup_of_a_killed_process_goes_after_a_day(sqlite_store_url: str, tmp_path: Path) -> None:
+    config = installed(tmp_path / "node", sqlite_store_url)
+    settings, folder = load_settings(config, environ={}), tmp_path / "b"
+    old, fresh, other = (folder / name for name in (".dm3-gateway-1.tar.ab", ".dm3-gateway-2.tar.ab", ".mine"))
+    folder.mkdir()
+    for each in (old, fresh, other):
+        each.write_bytes(b"half")
+    for each in (old, other):
+        os.utime(each, (time.time() - 90_000,) * 2)
+    made = await backup_of(settings, config, folder)
+    assert {*folder.iterdir()} == {fresh, other, made.path}
+
+
 async def test_a_log_that_was_changed_and_an_orphan_are_found(sqlite_store_url: str, tmp_path: Path) -> None:
     settings = load_settings(installed(tmp_path / "node", sqlite_store_url), environ={})
     keyring = Keyring(load_seed(settings.custody.seed_file), delivery_services=(), max_ttl_ms=DAY_MS)
@@ -386,6 +401,14 @@ async def test_where_nothing_can_be_written_it_is_named(sqlite_store_url: str, t
         pass
 
 
+async def mended(keeper: TombstoneKeeper) -> bool | None:
+    """Whether it says that all is well."""
+    with suppress(ConfigError):
+        await keeper.check()
+        return True
+    return None
+
+
 async def test_a_list_of_the_deleted_that_cannot_be_read_is_told_and_goes_on_when_mended(
     sqlite_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -398,13 +421,16 @@ async def test_a_list_of_the_deleted_that_cannot_be_read_is_told_and_goes_on_whe
             with pytest.raises(ConfigError, match=r"tombstones: (is damaged|cannot be read)"):
                 read_tombstones(file)
             with capture_logs() as lines:
-                keeper = asyncio.create_task(TombstoneKeeper(store, file).run())
+                keeper = TombstoneKeeper(store, file)
+                running = asyncio.create_task(keeper.run())
 
                 async def told(lines: list[EventDict] = lines) -> bool | None:
                     return bool(lines) or None
 
                 await until(told)
                 await asyncio.sleep(0.1)
+                with pytest.raises(ConfigError, match=r"tombstones: (is damaged|cannot be read)"):
+                    await keeper.check()
             assert [(each["event"], each["error"]) for each in lines] == [("tombstones.not_written", "ConfigError")]
             file.rmdir() if file.is_dir() else file.unlink()
 
@@ -412,7 +438,8 @@ async def test_a_list_of_the_deleted_that_cannot_be_read_is_told_and_goes_on_whe
                 return file.exists() or None
 
             await until(written)
-            keeper.cancel()
+            await until(partial(mended, keeper))
+            running.cancel()
             assert read_tombstones(file) == ("a" * 64,)
             file.unlink()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -80,7 +82,7 @@ async def test_what_happens_to_messages_is_counted(house: House, paper: PaperAda
     assert value(found, "rpc_disagreements_total") == 0
     assert value(found, "commit_units_count") > 3
     assert value(found, "commit_units_sum") >= value(found, "commit_units_count")
-    for component in ("store", "keys", "worker", "chain"):
+    for component in ("store", "keys", "worker", "chain", "tombstones"):
         assert value(found, "component_up", component=component) == 1
     assert found["process_resident_memory_bytes", frozenset()] > 2**20
 
@@ -147,4 +149,6 @@ async def test_an_age_of_the_newest_backup(tmp_path: Path) -> None:
         folder = house.settings.operation.backup_folder
         folder.mkdir()
         (folder / "one.age").write_bytes(b"x")
-        assert 0 <= value(await scrape(house), "backup_age_seconds") < 600
+        os.utime(folder / "one.age", (time.time() - 5000,) * 2)
+        (folder / ".two.age.1234").write_bytes(b"half of it")
+        assert 5000 <= value(await scrape(house), "backup_age_seconds") < 5600

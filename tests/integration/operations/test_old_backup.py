@@ -176,6 +176,11 @@ def test_the_commands(tmp_path: Path, sqlite_store_url: str) -> None:
     assert "Nothing was changed." in told.stdout
     assert (tmp_path / "gateway.db").read_bytes() == before
     assert isinstance(run.invoke(app, ["restore", path, *at, "-i", str(key)]).exception, ConfigError)
+    mistyped = run.invoke(
+        app, ["restore", path, *at, "-i", str(key), "--replace", "--tombstones", str(tmp_path / "no")]
+    )
+    assert (mistyped.exit_code, "does not exist" in mistyped.stderr) == (2, True), "it would bring people back"
+    assert (tmp_path / "gateway.db").read_bytes() == before
     other = f"sqlite:///{tmp_path / 'other.db'}"
     done = run.invoke(app, ["restore", path, *at, "-i", str(key), "--to", other])
     assert (done.exit_code, "epoch 2" in done.stdout) == (0, True), done.output
