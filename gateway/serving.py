@@ -52,7 +52,7 @@ async def _serve(
     closing.push_async_callback(server.stop)
     closing.push_async_callback(gateway.hang_up)
     await server.start()
-    closing.push_async_callback(_drain, gateway, settings.server.drain_seconds)
+    closing.push_async_callback(_drain, gateway, server, settings.server.drain_seconds)
     log.info("gateway.serving", host=server.host, port=server.port, own_name=gateway.service_name)
     await gateway.loaded()
     settle()
@@ -69,9 +69,10 @@ async def _serve_operators(gateway: Gateway, closing: AsyncExitStack, config: Pa
     log.info("gateway.operator_pages", host=server.host, port=server.port)
 
 
-async def _drain(gateway: Gateway, seconds: float) -> None:
+async def _drain(gateway: Gateway, server: HttpServer, seconds: float) -> None:
     """Say that the node is not ready while it still serves: balancers stop sending before the listener closes."""
     gateway.stand_down()
+    server.part()
     await asyncio.sleep(seconds)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from gateway.errors import ConfigError
@@ -54,8 +54,9 @@ class HttpServer:
     ) -> None:
         self.host, self.port = bound.getsockname()[:2]
         self._bound = bound
+        self._parting = _Parting(app)
         config = uvicorn.Config(
-            app,
+            self._parting,
             http=counted(punctual(AutoHTTPProtocol, head_seconds), Crowd(connections_per_address, trusted_proxies)),
             ws="websockets-sansio",
             ws_max_size=WEBSOCKET_BYTES,
@@ -93,12 +94,35 @@ class HttpServer:
                 raise ConfigError("server: the HTTP listener did not start")
             await asyncio.sleep(0.005)
 
+    def part(self) -> None:
+        """Serve on, and let each connection be the last answer's: clients that keep theirs open go elsewhere.
+
+        A connection that is closed at the stop may have a request under way that nobody reads any more.
+        """
+        self._parting.begun = True
+
     async def stop(self) -> None:
         """Finish open requests, at most for the grace period, and close the socket."""
         self._server.should_exit = True
         if self._task is not None:
             await self._task
         self._bound.close()
+
+
+class _Parting:
+    """An application whose answers end their connections once `begun` is set (RFC 9112, 9.6)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.begun = False
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def last(message: Message) -> None:
+            if self.begun and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, last if scope["type"] == "http" else send)
 
 
 class _Server(uvicorn.Server):

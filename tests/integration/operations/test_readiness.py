@@ -84,8 +84,13 @@ async def test_a_stop_is_seen_before_the_listener_closes(tmp_path: Path) -> None
         serving = asyncio.create_task(serve_until(settings, {}, stop))
         try:
             assert await until(lambda: _status(port, "/readyz")) == 200
+            kept = await asyncio.open_connection("127.0.0.1", port)
+            assert b"\r\nconnection: close" not in await _ask(*kept)
             stop.set()
             assert await until(lambda: _other_status(port, 200)) == 503
+            assert b"\r\nconnection: close" in await _ask(*kept), "whoever keeps a connection goes elsewhere in time"
+            assert await kept[0].read() == b""
+            kept[1].close()
             assert await _status(port, "/ds/delivery-service-profile") == 200, "new connections are still served"
             await asyncio.wait_for(serving, 60)
             assert await _status(port, "/readyz") is None
@@ -100,6 +105,14 @@ def _free_port() -> int:
     with listen("127.0.0.1", 0) as bound:
         port: int = bound.getsockname()[1]
         return port
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """The head of an answer on a connection that is kept; its body is read, too."""
+    writer.write(b"GET /healthz HTTP/1.1\r\nhost: node\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(len(b'{"status":"ok"}'))
+    return head
 
 
 async def _status(port: int, path: str) -> int | None:
