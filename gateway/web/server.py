@@ -95,7 +95,7 @@ class HttpServer:
             await asyncio.sleep(0.005)
 
     def part(self) -> None:
-        """Serve on, and let each connection be the last answer's: clients that keep theirs open go elsewhere.
+        """Serve on, and end each connection with its next answer: clients that keep theirs open go elsewhere.
 
         A connection that is closed at the stop may have a request under way that nobody reads any more.
         """
